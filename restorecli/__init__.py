@@ -1,0 +1,1 @@
+"""Restore photographs of people from strong repeating-pattern noise."""

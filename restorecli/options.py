@@ -1,0 +1,64 @@
+"""The one list of options of a restoration, their defaults and their bounds.
+
+The command line, the batch runner and the bench all build this object; nothing else names a
+default. What an option does to the picture is said in `restorecli.pipeline`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from restorecli.errors import PlanError
+
+Stage = Literal["denoise", "relight", "faces", "upscale"]
+STAGES: tuple[Stage, ...] = ("denoise", "relight", "faces", "upscale")
+SCALES = (1, 2, 4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to do to a photo.
+
+    Attributes:
+        scale: Size of the result over the size of the source: 1, 2 or 4.
+        stages: Steps that run, any subset of `STAGES`; their order is fixed.
+        relight: `"auto"` brightens only photos that are really dark, `"on"` always, `"off"` never.
+        fidelity: 1 keeps each face as step 1 left it, 0 uses the face prior in full.
+        faces: Which faces are restored: `"all"`, `"largest"`, or indices as in `"0,2"`, counted
+            from the largest down.
+        face_threshold: Score in [0, 1] from which on a find counts as a face.
+        min_face: Faces whose box is narrower than this many pixels are left alone.
+        tile: Side of a tile in pixels of the source, or None to choose it from free memory.
+    """
+
+    scale: int = 2
+    stages: tuple[Stage, ...] = STAGES
+    relight: Literal["auto", "on", "off"] = "auto"
+    fidelity: float = 0.5
+    faces: str = "all"
+    face_threshold: float = 0.6
+    min_face: int = 24
+    tile: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values in a sentence.
+
+        Raises:
+            PlanError: A value is out of its bounds.
+        """
+        if self.scale not in SCALES:
+            raise PlanError(f"scale {self.scale}: not a scale of this tool. Use 1, 2 or 4.")
+        unknown = [stage for stage in self.stages if stage not in STAGES]
+        if unknown:
+            raise PlanError(f"stage {unknown[0]}: unknown. Use some of: {', '.join(STAGES)}.")
+        if not 0 <= self.fidelity <= 1:
+            raise PlanError(f"fidelity {self.fidelity:g}: must lie between 0 and 1.")
+        if not 0 < self.face_threshold < 1:
+            raise PlanError(f"face threshold {self.face_threshold:g}: must lie between 0 and 1.")
+        if self.tile is not None and self.tile < 64:
+            raise PlanError(f"tile {self.tile}: too small to see a pattern. Use at least 64 pixels.")
+        if self.faces not in ("all", "largest"):
+            parts = self.faces.split(",")
+            if not all(part.strip().isdigit() for part in parts):
+                raise PlanError(
+                    f"faces {self.faces!r}: not a choice. Use all, largest, or indices as in 0,2."
+                )

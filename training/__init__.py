@@ -1,0 +1,1 @@
+"""How the shipped weights are made; imports the runtime, never the reverse."""

@@ -1,0 +1,111 @@
+"""Step 1: the U-Net with spectral gates and supervised attention that takes the pattern away."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorecli.networks.blocks import ChannelAttentionBlock, SpectralGate, SupervisedAttention
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserConfig:
+    """Sizes of the denoiser.
+
+    Attributes:
+        widths: Channels of each level, from full resolution down; each level halves the size.
+        encoder_blocks: Channel-attention blocks of each level on the way down.
+        decoder_blocks: The same on the way up; the deepest level has none.
+        gates: Channels that each level's spectral gate works on; 0 leaves the gate out.
+    """
+
+    widths: tuple[int, ...] = (24, 48, 96)
+    encoder_blocks: tuple[int, ...] = (1, 2, 3)
+    decoder_blocks: tuple[int, ...] = (2, 2)
+    gates: tuple[int, ...] = (12, 24, 48)
+
+    def __post_init__(self) -> None:
+        """Refuse levels that do not fit together.
+
+        Raises:
+            ValueError: The tuples' lengths contradict each other.
+        """
+        levels = len(self.widths)
+        if (
+            not levels
+            == len(self.encoder_blocks)
+            == len(self.gates)
+            == len(self.decoder_blocks) + 1
+        ):
+            raise ValueError(
+                f"widths, encoder_blocks and gates need one number a level ({levels}), "
+                f"decoder_blocks one fewer"
+            )
+
+
+class Denoiser(nn.Module):
+    """U-Net (Ronneberger et al. 2015) of channel-attention blocks with a spectral gate a level.
+
+    The encoder learns context and, through its gates, sees a repeating pattern whole; additive skip
+    connections give localisation; supervised attention (Zamir et al. 2021) predicts the picture and
+    hands its features on to step 3.
+    """
+
+    config_class: ClassVar[type[DenoiserConfig]] = DenoiserConfig
+
+    def __init__(self, config: DenoiserConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.widths
+        self.enter = nn.Conv2d(3, widths[0], 3, padding=1)
+        self.encoder = nn.ModuleList(
+            nn.Sequential(
+                *[SpectralGate(width, gate)] * bool(gate),
+                *[ChannelAttentionBlock(width) for _ in range(blocks)],
+            )
+            for width, gate, blocks in zip(widths, config.gates, config.encoder_blocks, strict=True)
+        )
+        self.down = nn.ModuleList(
+            nn.Conv2d(4 * fine, coarse, 1)
+            for fine, coarse in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.up = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.decoder = nn.ModuleList(
+            nn.Sequential(*[ChannelAttentionBlock(width) for _ in range(blocks)])
+            for width, blocks in zip(widths[:-1], config.decoder_blocks, strict=True)
+        )
+        self.attention = SupervisedAttention(widths[0])
+
+    @property
+    def multiple(self) -> int:
+        """Height and width must be multiples of this many pixels."""
+        return int(2 ** (len(self.config.widths) - 1))
+
+    def forward(
+        self, degraded: Float[Tensor, "n 3 h w"]
+    ) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n c h w"]]:
+        """Restore photos.
+
+        Args:
+            degraded: RGB in [0, 1]; sides are multiples of `multiple`.
+
+        Returns:
+            The denoised photos (float32, not clamped) and the features for step 3 at full size,
+            `config.widths[0]` channels.
+        """
+        x = self.enter(degraded)
+        skips = []
+        for level, blocks in enumerate(self.encoder):
+            x = blocks(x)
+            if level < len(self.down):
+                skips.append(x)
+                x = self.down[level](F.pixel_unshuffle(x, 2))
+        for level in reversed(range(len(self.decoder))):
+            x = F.interpolate(self.up[level](x), scale_factor=2.0, mode="bilinear")
+            x = self.decoder[level](x + skips[level])
+        image, features = self.attention(x, degraded)
+        return image, features

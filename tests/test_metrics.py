@@ -112,7 +112,7 @@ def test_grey_pictures_by_luma_differ_only_by_the_range_of_luma() -> None:
 def test_strips_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = noise(1, 47, 33), noise(2, 47, 33)
     whole = [metric(a, b) for metric in (ssim, psnr, psnr_y)]
-    for rows in (1, 4, 37):
+    for rows in (1, 11, 37):
         monkeypatch.setattr(metrics, "_STRIP_VALUES", rows * 3 * 33)
         assert [metric(a, b) for metric in (ssim, psnr, psnr_y)] == pytest.approx(whole, abs=1e-12)
 

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 _MASK = 0xFFFFFFFF
+_TABLE = 256  # numbers of a sample that are hashed at once; far fewer kernels than one by one
 
 
 def mix(value: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
@@ -41,12 +42,15 @@ class Draws:
     def __init__(self, seeds: Int[Tensor, " n"], stream: int = 0) -> None:
         self.seeds = combine(seeds, stream)
         self._taken = 0
+        self._table = self._numbers(0)
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Float[Tensor, " n"]:
         """One number in [low, high) for each sample."""
+        place = self._taken % _TABLE
+        if self._taken and place == 0:
+            self._table = self._numbers(self._taken)
         self._taken += 1
-        unit = combine(self.seeds, self._taken).double() / 2**32
-        return (low + (high - low) * unit).float()
+        return low + (high - low) * self._table[place]
 
     def log_uniform(self, low: float, high: float) -> Float[Tensor, " n"]:
         """One number in [low, high), its logarithm uniform."""
@@ -80,4 +84,9 @@ class Draws:
         part = Draws.__new__(Draws)
         part.seeds = self.seeds[where]
         part._taken = self._taken
+        part._table = self._table[:, where]
         return part
+
+    def _numbers(self, first: int) -> Float[Tensor, "t n"]:
+        counters = torch.arange(first + 1, first + _TABLE + 1, device=self.seeds.device)
+        return combine(self.seeds.view(1, -1), counters.view(-1, 1)).float() / (2**32 + 512)

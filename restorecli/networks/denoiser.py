@@ -1,6 +1,7 @@
 """Step 1: the U-Net with spectral gates and supervised attention that takes the pattern away."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 from jaxtyping import Float
@@ -68,12 +69,9 @@ class Denoiser(nn.Module):
             for width, gate, blocks in zip(widths, config.gates, config.encoder_blocks, strict=True)
         )
         self.down = nn.ModuleList(
-            nn.Conv2d(4 * fine, coarse, 1)
-            for fine, coarse in zip(widths[:-1], widths[1:], strict=True)
+            nn.Conv2d(4 * fine, coarse, 1) for fine, coarse in pairwise(widths)
         )
-        self.up = nn.ModuleList(
-            nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.decoder = nn.ModuleList(
             nn.Sequential(*[ChannelAttentionBlock(width) for _ in range(blocks)])
             for width, blocks in zip(widths[:-1], config.decoder_blocks, strict=True)

@@ -1,0 +1,51 @@
+"""The task of step 1: degraded crops in, clean crops out."""
+
+import torch
+from torch import Tensor, nn
+
+from restorecli.degrade import DegradeConfig, degrade
+from restorecli.metrics import ssim_per_image
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from training.losses import picture_loss
+from training.photos import PhotoPool
+from training.recipe import Phase, Recipe
+
+VALIDATION = DegradeConfig(clean=0, plain=0, mild=0, dimmed=0)
+
+
+class DenoiserTask:
+    """Trains `Denoiser` on crops degraded on the fly."""
+
+    def __init__(self, recipe: Recipe, pool: PhotoPool) -> None:
+        self.recipe, self.pool = recipe, pool
+        torch.manual_seed(recipe.seed)
+        self.network = Denoiser(DenoiserConfig(**recipe.config))
+        self.degradation = DegradeConfig(**recipe.degrade)
+        self._train, self._held_out = pool.split(held_out=False), pool.split(held_out=True)
+
+    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        """Loss terms of one batch of fresh crops."""
+        with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
+            clean = self.pool.crops(seeds, phase.size, self._train)
+            pair = degrade(clean, seeds, self.degradation)
+        image, _ = network(pair.image.contiguous(memory_format=torch.channels_last))
+        with torch.autocast(seeds.device.type, enabled=False):
+            return picture_loss(image, pair.target, self.recipe.losses)
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """Mean SSIM on 24 strongly degraded crops of 192² from held-out photos, and of the input."""
+        device = next(network.parameters()).device
+        with torch.inference_mode():
+            return score_strong(self.pool, self._held_out, device, lambda x: network(x)[0])
+
+
+def score_strong(pool: PhotoPool, among: list[int], device: torch.device, function) -> dict[str, float]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Mean SSIM of a function of degraded batches on fixed, strongly degraded held-out crops."""
+    before, after = [], []
+    for start in range(0, 24, 8):
+        seeds = torch.arange(start + 10**9, start + 10**9 + 8, device=device)
+        clean = pool.crops(seeds, 192, among)
+        pair = degrade(clean, seeds, VALIDATION)
+        before.append(ssim_per_image(pair.image, pair.target))
+        after.append(ssim_per_image(function(pair.image).float().clamp(0, 1), pair.target))
+    return {"ssim_in": float(torch.cat(before).mean()), "ssim": float(torch.cat(after).mean())}

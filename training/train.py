@@ -1,0 +1,47 @@
+"""Train a network by its recipe: `python -m training.train training/recipes/denoiser.toml`."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from training.denoiser import DenoiserTask
+from training.loop import Run, Task
+from training.photos import PhotoPool
+from training.recipe import Recipe, read_recipe
+
+
+def make_task(recipe: Recipe, pool: PhotoPool, start_folder: Path) -> Task:
+    """The task that a recipe names.
+
+    Raises:
+        ValueError: There is no such task.
+    """
+    if recipe.network == "denoiser":
+        return DenoiserTask(recipe, pool)
+    raise ValueError(f"{recipe.network}: this loop trains denoiser and orsnet")
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", type=Path, help="TOML file from training/recipes/")
+    parser.add_argument("--photos", type=Path, required=True, help="folder tree of clean photos")
+    parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
+    parser.add_argument("--out", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the default")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this long")
+    parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    device = torch.device(arguments.device)
+    recipe = read_recipe(arguments.recipe)
+    pool = PhotoPool.open(arguments.photos, arguments.cache, device)
+    run = Run(make_task(recipe, pool, arguments.out), recipe, arguments.out, device)
+    run.go(minutes=arguments.minutes, every=arguments.every)
+
+
+if __name__ == "__main__":
+    main()

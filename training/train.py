@@ -7,11 +7,12 @@ import torch
 
 from training.denoiser import DenoiserTask
 from training.loop import Run, Task
+from training.orsnet import ORSNetTask
 from training.photos import PhotoPool
 from training.recipe import Recipe, read_recipe
 
 
-def make_task(recipe: Recipe, pool: PhotoPool, start_folder: Path) -> Task:
+def make_task(recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> Task:
     """The task that a recipe names.
 
     Raises:
@@ -19,6 +20,8 @@ def make_task(recipe: Recipe, pool: PhotoPool, start_folder: Path) -> Task:
     """
     if recipe.network == "denoiser":
         return DenoiserTask(recipe, pool)
+    if recipe.network == "orsnet":
+        return ORSNetTask(recipe, pool, denoiser_folder)
     raise ValueError(f"{recipe.network}: this loop trains denoiser and orsnet")
 
 
@@ -28,6 +31,9 @@ def main() -> None:
     parser.add_argument("recipe", type=Path, help="TOML file from training/recipes/")
     parser.add_argument("--photos", type=Path, required=True, help="folder tree of clean photos")
     parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
+    parser.add_argument(
+        "--denoiser", type=Path, default=Path("weights"), help="folder of step 1's weights"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the default")
@@ -39,7 +45,7 @@ def main() -> None:
     device = torch.device(arguments.device)
     recipe = read_recipe(arguments.recipe)
     pool = PhotoPool.open(arguments.photos, arguments.cache, device)
-    run = Run(make_task(recipe, pool, arguments.out), recipe, arguments.out, device)
+    run = Run(make_task(recipe, pool, arguments.denoiser), recipe, arguments.out, device)
     run.go(minutes=arguments.minutes, every=arguments.every)
 
 

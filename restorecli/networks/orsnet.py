@@ -1,0 +1,103 @@
+"""Step 3: the original-resolution network that sharpens and enlarges the composed picture."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorecli.networks.blocks import ChannelAttentionBlock
+
+
+@dataclass(frozen=True, kw_only=True)
+class ORSNetConfig:
+    """Sizes of ORSNet.
+
+    Attributes:
+        width: Channels throughout.
+        feature_width: Channels of step 1's features, `DenoiserConfig.widths[0]`.
+        blocks: Channel-attention blocks of each original-resolution block.
+        scales: Sizes of the result over the size of the source, one sub-pixel head each.
+    """
+
+    width: int = 16
+    feature_width: int = 16
+    blocks: tuple[int, ...] = (8, 8, 8)
+    scales: tuple[int, ...] = (1, 2, 4)
+
+
+class OriginalResolutionBlock(nn.Module):
+    """Channel-attention blocks and a convolution, added to the input (MPRNet's ORB)."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*[ChannelAttentionBlock(width) for _ in range(blocks)])
+        self.leave = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return `x` plus a correction of the same shape."""
+        return x + self.leave(self.blocks(x))
+
+
+class ORSNet(nn.Module):
+    """Three original-resolution blocks over the picture so far, the photo and step 1's features.
+
+    Nothing is ever made smaller, so fine detail need not survive a bottleneck (Zamir et al. 2021,
+    section 3.3). Step 1's attention-guided features enter before every block, each time through a
+    1×1 convolution of its own (their cross-stage feature fusion). A head for each scale turns the
+    result into a residual by sub-pixel convolution (Shi et al. 2016), which is added to the
+    composed picture, enlarged bicubically: what step 2 improved stays improved.
+    """
+
+    config_class: ClassVar[type[ORSNetConfig]] = ORSNetConfig
+
+    def __init__(self, config: ORSNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.enter = nn.Conv2d(6, config.width, 3, padding=1)
+        self.fusion = nn.ModuleList(
+            nn.Conv2d(config.feature_width, config.width, 1) for _ in config.blocks
+        )
+        self.blocks = nn.ModuleList(
+            OriginalResolutionBlock(config.width, count) for count in config.blocks
+        )
+        self.heads = nn.ModuleDict(
+            {
+                str(scale): nn.Conv2d(config.width, 3 * scale * scale, 3, padding=1)
+                for scale in config.scales
+            }
+        )
+        for head in self.heads.values():
+            nn.init.zeros_(head.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+
+    def forward(
+        self,
+        composed: Float[Tensor, "n 3 h w"],
+        degraded: Float[Tensor, "n 3 h w"],
+        features: Float[Tensor, "n c h w"],
+        scale: int,
+    ) -> Float[Tensor, "n 3 sh sw"]:
+        """Sharpen and enlarge.
+
+        Args:
+            composed: The picture after steps 1, 1½ and 2, RGB in [0, 1].
+            degraded: The photo as it came, same size and range.
+            features: Step 1's second output for `degraded`.
+            scale: One of `config.scales`.
+
+        Returns:
+            float32 RGB, not clamped, `scale` times the size.
+        """
+        x = self.enter(torch.cat((composed, degraded), 1))
+        for fusion, block in zip(self.fusion, self.blocks, strict=True):
+            x = block(x + fusion(features))
+        residual = F.pixel_shuffle(self.heads[str(scale)](x), scale).float()
+        if scale == 1:
+            return composed.float() + residual
+        enlarged = F.interpolate(
+            composed.float(), scale_factor=float(scale), mode="bicubic", align_corners=False
+        )
+        return enlarged + residual

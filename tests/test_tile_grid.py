@@ -1,0 +1,90 @@
+"""Where tiles lie: they cover the photo, are equal, overlap enough, and their weights sum to 1."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restorecli.tile_grid import LARGEST_TILE, SMALLEST_TILE, Axis, choose_tile, plan
+
+lengths = st.integers(1, 700)
+tiles = st.integers(1, 300)
+overlaps = st.integers(0, 200)
+multiples = st.sampled_from([1, 2, 8, 16])
+
+
+def axis(length: int, tile: int, overlap: int, multiple: int) -> Axis:
+    return plan(length, 1, tile, overlap, multiple=multiple).rows
+
+
+@given(length=lengths, tile=tiles, overlap=overlaps, multiple=multiples)
+def test_tiles_cover_the_photo(length: int, tile: int, overlap: int, multiple: int) -> None:
+    rows = axis(length, tile, overlap, multiple)
+    ends = [start + rows.size for start in rows.starts]
+    assert rows.starts[0] == 0
+    assert length <= ends[-1] < length + multiple
+    assert list(rows.starts) == sorted(set(rows.starts))
+    assert all(value % multiple == 0 for value in (*rows.starts, rows.size))
+    assert rows.size <= max(tile, multiple)
+    enough = min(overlap, max(tile // multiple, 1) // 2 * multiple)
+    assert all(end - start >= enough for end, start in zip(ends, rows.starts[1:], strict=False))
+
+
+@given(
+    length=lengths,
+    tile=tiles,
+    overlap=overlaps,
+    multiple=multiples,
+    scale=st.sampled_from([1, 2, 4]),
+)
+def test_weights_sum_to_one(
+    length: int, tile: int, overlap: int, multiple: int, scale: int
+) -> None:
+    rows = axis(length, tile, overlap, multiple)
+    total = torch.zeros((rows.starts[-1] + rows.size) * scale)
+    for start, weight in zip(rows.starts, rows.weights(scale), strict=True):
+        assert weight.min() >= 0
+        assert weight.max() <= 1
+        total[start * scale : (start + rows.size) * scale] += weight
+    assert torch.allclose(total, torch.ones(1), rtol=0, atol=2e-7)
+
+
+def test_the_outer_quarters_of_an_overlap_belong_to_one_tile() -> None:
+    first, second = Axis(length=96, size=64, starts=(0, 32)).weights(1)
+    assert first[:40].eq(1).all()
+    assert first[56:].eq(0).all()
+    assert second[:8].eq(0).all()
+    assert second[24:].eq(1).all()
+    assert second[8:24].diff().gt(0).all()
+
+
+def test_what_fits_is_one_tile() -> None:
+    grid = plan(300, 512, 512, 64)
+    assert (grid.rows.starts, grid.columns.starts) == ((0,), (0,))
+    assert (grid.rows.size, grid.columns.size) == (304, 512)
+
+
+def test_tiles_are_no_larger_than_their_number_needs() -> None:
+    rows = plan(520, 1, 512, 64).rows
+    assert rows == Axis(length=520, size=296, starts=(0, 224))
+
+
+@pytest.mark.parametrize("values", [(0, 1, 64, 8), (1, 0, 64, 8), (1, 1, 0, 8), (1, 1, 64, -1)])
+def test_impossible_grids_are_refused(values: tuple[int, int, int, int]) -> None:
+    with pytest.raises(ValueError, match="no grid for"):
+        plan(*values)
+
+
+@given(free=st.integers(-1, 2**40), cost=st.integers(1, 2**16))
+def test_a_chosen_tile_fits_or_is_the_smallest(free: int, cost: int) -> None:
+    tile = choose_tile(free, cost)
+    assert SMALLEST_TILE <= tile <= LARGEST_TILE
+    assert tile % 8 == 0
+    assert tile == SMALLEST_TILE or tile**2 * cost <= free * 0.5
+    assert tile == LARGEST_TILE or (tile + 8) ** 2 * cost > free * 0.5 - cost
+
+
+def test_more_memory_gives_larger_tiles() -> None:
+    assert choose_tile(2 * 2**30, 4096) == 512
+    assert choose_tile(2 * 2**30, 4096, share=0.25) == 360
+    assert choose_tile(2**40, 4096, largest=768) == 768

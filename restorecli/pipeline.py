@@ -1,0 +1,271 @@
+"""The way of a photo through the networks; the only file that knows all of them.
+
+    denoise   (1, 3, h, w) → (1, 3, h, w)            tiles
+    relight   (1, 3, h, w) → (1, 3, h, w)            whole, only if the photo is dark
+    faces     (1, 3, h, w) → (1, 3, h, w)            none or more aligned crops
+    upscale   (1, 3, h, w) → (1, 3, s·h, s·w)        tiles
+
+Between the steps a picture is float32 RGB in [0, 1] on the CPU; tiles and crops travel to the
+device. Nothing of a photo is kept after it: a `Restorer` holds networks and nothing else.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorecli import tiling, weights
+from restorecli.detection import detect
+from restorecli.device import choose_device, choose_precision, free_memory
+from restorecli.faces import FaceRecord, restore_faces
+from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.face_vae import FaceVAEPair
+from restorecli.networks.orsnet import ORSNet
+from restorecli.networks.relighter import Relighter
+from restorecli.networks.retinaface import RetinaFace
+from restorecli.options import Options
+from restorecli.photo import Photo
+from restorecli.relight import relight
+
+Image = Float[Tensor, "1 3 h w"]
+PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
+OVERLAP = 64  # px that neighbouring tiles share
+BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, steps 1 and 3 at x4
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Restoration:
+    """What became of one photo.
+
+    Attributes:
+        photo: The result.
+        scale: Its size over the size of the source.
+        relit: Whether it was brightened.
+        faces: Each face found, largest first, and what was done to it.
+        seconds: Wall-clock time of the computation.
+        device: As in `"cpu"` or `"cuda:0"`.
+        precision: `"fp32"` or `"bf16"`.
+        steps: The picture after "denoised", "relit" and "composed", if they were asked for.
+    """
+
+    photo: Photo
+    scale: int
+    relit: bool
+    faces: tuple[FaceRecord, ...]
+    seconds: float
+    device: str
+    precision: str
+    steps: dict[str, Image] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Restorer:
+    """All networks, on their devices.
+
+    Attributes:
+        denoiser: Step 1.
+        relighter: Step 1½; stays on the CPU, where the whole picture is.
+        detector: Finds faces.
+        face_pair: Step 2.
+        upscaler: Step 3.
+        device: Where tiles and crops are computed.
+        precision: What convolutions are computed in.
+    """
+
+    denoiser: Denoiser
+    relighter: Relighter
+    detector: RetinaFace
+    face_pair: FaceVAEPair
+    upscaler: ORSNet
+    device: torch.device
+    precision: torch.dtype
+
+    @classmethod
+    def load(
+        cls, *, device: str = "auto", precision: str = "auto", folder: Path | None = None
+    ) -> "Restorer":
+        """Load the networks.
+
+        Args:
+            device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`.
+            precision: `"auto"`, `"fp32"` or `"bf16"`; bfloat16 is chosen only where it is native.
+            folder: Of the weights files; None for the shipped ones.
+
+        Raises:
+            DeviceError: There is no such device.
+            WeightsError: A weights file is missing, damaged or of another network.
+        """
+        chosen = choose_device(device)
+
+        def load(network: type[NetworkT], name: str) -> NetworkT:
+            loaded = weights.load(network, name, folder=folder)
+            return loaded.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+        return cls(
+            denoiser=load(Denoiser, "denoiser"),
+            relighter=weights.load(Relighter, "relighter", folder=folder),
+            detector=load(RetinaFace, "retinaface"),
+            face_pair=load(FaceVAEPair, "face_vae"),
+            upscaler=load(ORSNet, "orsnet"),
+            device=chosen,
+            precision=choose_precision(precision, chosen),
+        )
+
+    def __call__(self, photo: Photo, options: Options | None = None) -> Photo:
+        """Restore a photo; arguments and errors as in `restore`."""
+        return self.restore(photo, options).photo
+
+    def restore(
+        self, photo: Photo, options: Options | None = None, *, keep_steps: bool = False
+    ) -> Restoration:
+        """Restore a photo and say what was done.
+
+        Args:
+            photo: Of any size; not modified.
+            options: See `Options`.
+            keep_steps: Keep the pictures between the steps, 12 bytes a pixel each.
+
+        Raises:
+            DeviceError: Out of memory at the smallest tile, or a result that stays broken.
+        """
+        options = options or Options()
+        start = time.perf_counter()
+        with torch.inference_mode():
+            restoration = self._restore(photo, options, keep_steps)
+        return replace(restoration, seconds=time.perf_counter() - start)
+
+    def _restore(self, photo: Photo, options: Options, keep_steps: bool) -> Restoration:
+        steps: dict[str, Image] = {}
+        tile = options.tile or self._tile()
+        source = tiling.PixelSource(photo.pixels)
+        first = _FirstStep(self.denoiser, self.device, self.precision)
+        relit, faces = False, ()
+
+        if "denoise" in options.stages:
+            image = self._denoise(source, first, tile)
+        else:
+            image = source.read(0, 0, source.height, source.width).contiguous()
+        if keep_steps:
+            steps["denoised"] = image.clone()
+        if "relight" in options.stages:
+            image, relit = relight(image, self.relighter, options.relight, in_place=True)
+        if keep_steps:
+            steps["relit"] = image.clone()
+        if "faces" in options.stages:
+            found = detect(self.detector, image, threshold=options.face_threshold)
+            image, faces = restore_faces(image, found, self.face_pair, options)
+        if keep_steps:
+            steps["composed"] = image.clone()
+        pixels = self._upscale(image, source, first, tile, options, photo.pixels.dtype)
+        return Restoration(
+            photo=photo.replaced(pixels),
+            scale=options.scale,
+            relit=relit,
+            faces=faces,
+            seconds=0.0,
+            device=str(self.device),
+            precision=PRECISION_NAMES[self.precision],
+            steps=steps,
+        )
+
+    def _denoise(self, source: tiling.Source, first: "_FirstStep", tile: int) -> Image:
+        strips = tiling.strips(
+            first.image,
+            [source],
+            tile=tile,
+            overlap=OVERLAP,
+            multiple=self.denoiser.multiple,
+            device=self.device,
+            retry=first.in_full_precision().image,
+        )
+        return tiling.assemble(strips, source.height).clamp_(0, 1)
+
+    def _upscale(
+        self,
+        image: Image,
+        source: tiling.Source,
+        first: "_FirstStep",
+        tile: int,
+        options: Options,
+        dtype: np.dtype,  # type: ignore[type-arg]
+    ) -> np.ndarray:  # type: ignore[type-arg]
+        """Step 3, rounded strip by strip into the pixels of the result."""
+        scale = options.scale
+        height, width = image.shape[-2] * scale, image.shape[-1] * scale
+        pixels = np.empty((height, width, 3), dtype)
+
+        def sharpen(step: "_FirstStep", composed: Image, degraded: Image) -> Image:
+            features = step.features(degraded)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=step.low):
+                result: Image = self.upscaler(composed, degraded, features, scale)
+            return result
+
+        if "upscale" not in options.stages:
+            strips = iter([(0, _enlarged(image, scale))])
+        else:
+            strips = tiling.strips(
+                lambda composed, degraded: sharpen(first, composed, degraded),
+                [tiling.TensorSource(image), source],
+                tile=tile,
+                overlap=OVERLAP,
+                scale=scale,
+                multiple=self.denoiser.multiple,
+                device=self.device,
+                retry=lambda composed, degraded: sharpen(
+                    first.in_full_precision(), composed, degraded
+                ),
+            )
+        top_value = np.iinfo(dtype).max
+        for top, strip in strips:
+            rounded = strip[0].clamp(0, 1).mul(top_value).round_().permute(1, 2, 0)
+            pixels[top : top + rounded.shape[0]] = rounded.numpy().astype(dtype)
+        return pixels
+
+    def _tile(self) -> int:
+        return tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
+
+
+class _FirstStep:
+    """Step 1 for one photo: its picture and its features, computed once for a photo of one tile.
+
+    Step 3 needs the features of every tile. Keeping those of a large photo would take 64 bytes and
+    more a pixel, so they are computed again; only the last tile's are kept.
+    """
+
+    def __init__(self, denoiser: Denoiser, device: torch.device, precision: torch.dtype) -> None:
+        self.low = precision == torch.bfloat16
+        self._denoiser, self._device, self._precision = denoiser, device, precision
+        self._last: tuple[Image, Tensor] | None = None
+
+    def image(self, degraded: Image) -> Image:
+        """Denoise one tile."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.low):
+            image, features = self._denoiser(degraded)
+        self._last = (degraded, features)
+        return image
+
+    def features(self, degraded: Image) -> Float[Tensor, "1 c h w"]:
+        """Give the features of a tile for step 3."""
+        last = self._last
+        if last is None or last[0].shape != degraded.shape or not torch.equal(last[0], degraded):
+            self.image(degraded)
+        assert self._last is not None
+        return self._last[1]
+
+    def in_full_precision(self) -> "_FirstStep":
+        """The same in float32."""
+        return _FirstStep(self._denoiser, self._device, torch.float32)
+
+
+def _enlarged(image: Image, scale: int) -> Float[Tensor, "1 3 sh sw"]:
+    """Bicubic enlargement, for when step 3 is left out."""
+    if scale == 1:
+        return image
+    return F.interpolate(image, scale_factor=float(scale), mode="bicubic", align_corners=False)

@@ -1,0 +1,111 @@
+"""Opening what a photo comes from and replacing what it goes to, all or nothing."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+from restorecli.errors import PhotoReadError, PhotoWriteError
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+def shown(name: str | os.PathLike[str]) -> str:
+    """A file's name as it can stand in a message of one line."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(name)
+    )
+
+
+@contextmanager
+def opened(source: Path | str | bytes | IO[bytes], name: str) -> Iterator[IO[bytes]]:
+    """Open a photo's bytes as a file that can be sought.
+
+    Args:
+        source: A path, the bytes themselves, or a stream to be read to its end.
+        name: Subject of error messages.
+
+    Raises:
+        PhotoReadError: There is no such file, or it cannot be opened.
+    """
+    try:
+        if isinstance(source, bytes):
+            yield BytesIO(source)
+        elif isinstance(source, Path | str):
+            with Path(source).open("rb") as file:
+                yield file if file.seekable() else BytesIO(file.read())
+        else:
+            yield BytesIO(source.read())
+    except FileNotFoundError as error:
+        raise PhotoReadError(f"{name}: no such file. Check the path.") from error
+    except IsADirectoryError as error:
+        raise PhotoReadError(f"{name}: a folder, not a photo. Use restore batch.") from error
+    except PermissionError as error:
+        raise PhotoReadError(f"{name}: no permission to read it. Check its mode.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path, or a closed stream
+        fact = getattr(error, "strerror", None) or str(error)
+        raise PhotoReadError(
+            f"{name}: cannot be opened ({fact.lower()}). Check the path."
+        ) from error
+
+
+def replace_file(target: Path, write: Callable[[IO[bytes]], None], *, overwrite: bool) -> None:
+    """Let `write` make a new file and put it in place of `target` once it is complete.
+
+    The new file grows under a short name in the same folder, gets the permissions any new file
+    gets, and is deleted if anything goes wrong. A link is followed; a device or pipe is written to
+    directly.
+
+    Args:
+        target: Where the file goes.
+        write: Writes it; what it raises, other than OSError, passes through.
+        overwrite: An existing file may be replaced.
+
+    Raises:
+        PhotoWriteError: The target exists, is a folder or cannot be written, or the disk is full.
+    """
+    name = shown(target)
+    try:
+        _check(target, name, overwrite=overwrite)
+        if target.exists() and not target.is_file():
+            whole = BytesIO()
+            write(whole)
+            with target.open("wb") as device:
+                device.write(whole.getbuffer())
+            return
+        place = Path(os.path.realpath(target))
+        fresh = place.with_name(f".restore-{secrets.token_hex(4)}")
+        try:
+            with os.fdopen(os.open(fresh, _NEW_FILE, 0o666), "wb") as file:
+                write(file)
+            _check(target, name, overwrite=overwrite)
+            fresh.replace(place)
+        finally:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+    except OSError as error:
+        raise PhotoWriteError(_sentence(error, target, name)) from error
+    except ValueError as error:
+        if "null" not in str(error):
+            raise
+        raise PhotoWriteError(f"{name}: not a file name. Choose another.") from error
+
+
+def _check(target: Path, name: str, *, overwrite: bool) -> None:
+    if target.is_dir():
+        raise PhotoWriteError(f"{name}: a folder. Name a file in it.")
+    if target.is_file() and not overwrite:
+        raise PhotoWriteError(f"{name}: exists. Allow it with --overwrite, or choose another name.")
+
+
+def _sentence(error: OSError, target: Path, name: str) -> str:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return f"{name}: there is no folder {shown(target.parent)}. Make it first."
+    if isinstance(error, PermissionError):
+        return f"{name}: no permission to write there. Choose another folder."
+    fact = (error.strerror or str(error)).lower()
+    return f"{name}: could not be written ({fact}). Nothing was left behind."

@@ -1,0 +1,104 @@
+"""Which files are photos: names, signatures, and what each format can hold.
+
+Content decides how a file is read, its name how one is written. Nothing here opens a file.
+"""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """What a format that can be written holds.
+
+    Attributes:
+        name: As in `Photo.write(format=...)`.
+        suffixes: File name endings, the usual one first.
+        longest_side: Pixels; the most that the format or its encoder takes.
+        alpha: It keeps transparency.
+        deep: It keeps 16 bits a channel.
+        documents: It keeps EXIF, XMP and a colour profile.
+        density: It has a field of its own for dots per inch; others keep them inside EXIF.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    longest_side: int
+    alpha: bool = True
+    deep: bool = False
+    documents: bool = True
+    density: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name as it is written in sentences."""
+        return "WebP" if self.name == "webp" else self.name.upper()
+
+
+_ALL = (
+    Format(
+        name="jpeg",
+        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+        longest_side=65500,
+        alpha=False,
+        density=True,
+    ),
+    Format(name="png", suffixes=(".png",), longest_side=2**31 - 1, deep=True, density=True),
+    Format(name="webp", suffixes=(".webp",), longest_side=16383),
+    Format(
+        name="tiff", suffixes=(".tif", ".tiff"), longest_side=2**31 - 1, deep=True, density=True
+    ),
+    Format(
+        name="bmp",
+        suffixes=(".bmp", ".dib"),
+        longest_side=2**31 - 1,
+        alpha=False,
+        documents=False,
+        density=True,
+    ),
+    Format(name="avif", suffixes=(".avif",), longest_side=65535),
+    Format(name="heic", suffixes=(".heic", ".heif", ".hif"), longest_side=16384),
+)
+FORMATS = {format.name: format for format in _ALL}
+_BY_SUFFIX = {suffix: format for format in _ALL for suffix in format.suffixes}
+WRITABLE = frozenset(_BY_SUFFIX)
+READABLE = WRITABLE | {".gif", ".apng"}
+
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
+SIGNATURE_LENGTH = 64
+
+
+def signature(start: bytes) -> str | None:
+    """Which format the first `SIGNATURE_LENGTH` bytes of a file announce.
+
+    Returns:
+        A format's name, also `"gif"`, or None if it is none of those read here.
+    """
+    if start[4:8] == b"ftyp":
+        brands = [start[at : at + 4] for at in range(8, len(start), 4)]
+        if any(brand in _AVIF_BRANDS for brand in brands):
+            return "avif"
+        known = any(brand in _HEIC_BRANDS for brand in brands)
+        return "heic" if known or brands[:1] == [b"mif1"] else None
+    if start[:4] == b"RIFF":
+        return "webp" if start[8:12] == b"WEBP" else None
+    for mark, name in (
+        (b"\xff\xd8\xff", "jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "png"),
+        (b"II*\0", "tiff"),
+        (b"MM\0*", "tiff"),
+        (b"II+\0", "tiff"),
+        (b"MM\0+", "tiff"),
+        (b"GIF87a", "gif"),
+        (b"GIF89a", "gif"),
+        (b"BM", "bmp"),
+    ):
+        if start.startswith(mark):
+            return name
+    return None
+
+
+def format_for(target: PurePath) -> Format | None:
+    """The format that the suffix of a file to be written asks for, or None."""
+    return _BY_SUFFIX.get(target.suffix.lower())

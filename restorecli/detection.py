@@ -1,0 +1,146 @@
+"""Faces of a photo of any size: bounded working sizes, mapped back, tried again if none is found.
+
+Coordinates are edges, not centres: pixel i covers [i, i + 1). So a picture of another size has the
+same coordinates times one factor, which is the half-pixel rule without the halves.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from restorecli import anchors
+from restorecli.networks.retinaface import RetinaFace
+
+FINE_SIDE = 1024  # px of the longer side at most, where small faces are looked for
+COARSE_SIDE = 320  # px of the longer side, where faces that fill a large photo are looked for
+TWO_LEVELS_FROM = 480
+SECOND_SIDES = (640, 160)  # longer sides of the second scale, for small photos and for large ones
+SAME_FACE = 0.4  # overlap from which on two finds are one face
+CANDIDATES = 400
+RETRY_CAUTION = 0.5  # share of the way from the threshold to 1 that a second try must go
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """Faces of one picture, largest box first; float32 on the CPU.
+
+    Attributes:
+        boxes: (n, 4) in pixels of the picture; may reach over its border.
+        landmarks: (n, 5, 2): eye, eye, nose, mouth corner, mouth corner, the person's right side
+            (left in an upright picture) first.
+        scores: (n,) in [0, 1].
+    """
+
+    boxes: Float[Tensor, "n 4"]
+    landmarks: Float[Tensor, "n 5 2"]
+    scores: Float[Tensor, " n"]
+
+    def __len__(self) -> int:
+        """Number of faces."""
+        return len(self.scores)
+
+    def chosen(self, rows: Int[Tensor, " m"]) -> "Faces":
+        """Some of the faces, in the order of `rows`."""
+        return Faces(self.boxes[rows], self.landmarks[rows], self.scores[rows])
+
+    def scaled(self, across: float, down: float) -> "Faces":
+        """The same faces in a picture that is so many times wider and higher."""
+        factor = torch.tensor([across, down])
+        boxes = (self.boxes.reshape(-1, 2, 2) * factor).reshape(-1, 4)
+        return Faces(boxes, self.landmarks * factor, self.scores)
+
+    def turned_back(self, turns: int, height: int, width: int) -> "Faces":
+        """Undo `torch.rot90(image, turns)` of a picture of this height and width."""
+        boxes, landmarks = self.boxes.reshape(-1, 2, 2), self.landmarks
+        sides = (height, width) if turns % 2 == 0 else (width, height)
+        for _ in range(turns % 4):
+            boxes, landmarks = _turn_back(boxes, sides[0]), _turn_back(landmarks, sides[0])
+            sides = (sides[1], sides[0])
+        edges = torch.cat([boxes.amin(1), boxes.amax(1)], dim=1)
+        return Faces(edges, landmarks, self.scores)
+
+
+def detect(detector: RetinaFace, image: Float[Tensor, "1 3 h w"], *, threshold: float) -> Faces:
+    """Find the faces of a photo.
+
+    Large photos are looked at twice, reduced to `FINE_SIDE` and to `COARSE_SIDE`, because the
+    anchors reach from 16 to 512 px. When nothing is found, the quarter turns and a second scale
+    are tried; what they find must be surer, since an empty photo gets four more chances to err.
+
+    Args:
+        detector: In eval mode, on the device of the image.
+        image: RGB in [0, 1].
+        threshold: Score from which on a find counts.
+
+    Returns:
+        The faces in pixels of `image`, largest first.
+    """
+    longest = max(image.shape[-2:])
+    sides = [min(longest, FINE_SIDE)]
+    if sides[0] >= TWO_LEVELS_FROM:
+        sides.append(COARSE_SIDE)
+    finds = [find(detector, image, side=side, threshold=threshold) for side in sides]
+    found = merged(finds)
+    if len(found):
+        return found
+    caution = threshold + (1 - threshold) * RETRY_CAUTION
+    second = SECOND_SIDES[0] if longest < TWO_LEVELS_FROM else SECOND_SIDES[1]
+    found = find(detector, image, side=second, threshold=caution)
+    if len(found):
+        return found
+    tries = [_find_turned(detector, image, turns, caution) for turns in (1, 2, 3)]
+    return max(tries, key=lambda faces: float(faces.scores.sum()))
+
+
+def find(
+    detector: RetinaFace, image: Float[Tensor, "1 3 h w"], *, side: int, threshold: float
+) -> Faces:
+    """Find faces with the photo's longer side brought to `side` pixels, in pixels of the photo."""
+    height, width = image.shape[-2:]
+    scale = side / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    if size != (height, width):
+        image = F.interpolate(image, size, mode="bilinear", antialias=scale < 1)
+    predictions = detector(image.contiguous(memory_format=torch.channels_last))
+    scores = predictions.logits[0].float().softmax(-1)[:, 1]
+    rows = torch.nonzero(scores >= threshold)[:, 0]
+    rows = rows[scores[rows].argsort(descending=True, stable=True)[:CANDIDATES]]
+    grid = anchors.priors(*size, device=image.device)[rows]
+    boxes = anchors.decode_boxes(predictions.boxes[0, rows].float(), grid)
+    landmarks = anchors.decode_landmarks(predictions.landmarks[0, rows].float(), grid)
+    found = Faces(boxes.cpu(), landmarks.cpu(), scores[rows].cpu())
+    return merged([found.scaled(width / size[1], height / size[0])])
+
+
+def merged(finds: list[Faces]) -> Faces:
+    """One list out of several, each face once, largest first."""
+    every = Faces(
+        torch.cat([faces.boxes for faces in finds]),
+        torch.cat([faces.landmarks for faces in finds]),
+        torch.cat([faces.scores for faces in finds]),
+    )
+    area = anchors.area(every.boxes)
+    whole = torch.nonzero((area > 0) & area.isfinite())[:, 0]
+    every = every.chosen(whole)
+    kept = every.chosen(anchors.suppress(every.boxes, every.scores, SAME_FACE))
+    return kept.chosen(anchors.area(kept.boxes).argsort(descending=True, stable=True))
+
+
+def _find_turned(
+    detector: RetinaFace, image: Float[Tensor, "1 3 h w"], turns: int, threshold: float
+) -> Faces:
+    height, width = image.shape[-2:]
+    turned = torch.rot90(image, turns, (2, 3))
+    side = min(max(height, width), FINE_SIDE)
+    found = find(detector, turned, side=side, threshold=threshold)
+    found = found.turned_back(turns, height, width)
+    return merged([found])
+
+
+def _turn_back(points: Float[Tensor, "n k 2"], turned_height: int) -> Float[Tensor, "n k 2"]:
+    """Points of a picture turned once counter-clockwise, in the picture as it was."""
+    x, y = points.unbind(-1)
+    return torch.stack([turned_height - y, x], dim=-1)

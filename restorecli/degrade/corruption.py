@@ -24,12 +24,16 @@ _CHROMA_TABLE = (
 _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
+def _gaussian(sigma: Float[Tensor, " n"]) -> Float[Tensor, "n 13"]:
+    offsets = torch.arange(-6, 7, device=sigma.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=0.05).view(-1, 1)) ** 2)
+    return kernel / kernel.sum(1, keepdim=True)
+
+
 def gaussian_blur(image: Image, sigma: Float[Tensor, " n"]) -> Image:
     """Blur each photo with its own σ in pixels (at most 3), borders repeated."""
     n, channels = image.shape[:2]
-    offsets = torch.arange(-6, 7, device=image.device, dtype=image.dtype)
-    kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=0.05).view(-1, 1)) ** 2)
-    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)
+    kernel = _gaussian(sigma).repeat_interleave(channels, 0)
     rows = F.pad(image.reshape(1, n * channels, *image.shape[-2:]), (6, 6, 6, 6), mode="replicate")
     rows = F.conv2d(rows, kernel.view(-1, 1, 1, 13), groups=n * channels)
     return F.conv2d(rows, kernel.view(-1, 1, 13, 1), groups=n * channels).view_as(image)
@@ -54,8 +58,9 @@ def add_noise(image: Image, sigma: Float[Tensor, " n"], draws: Draws) -> Image:
     white = draws.normal_field(3, *image.shape[-2:])
     grey = draws.chance(0.3).view(-1, 1, 1, 1)
     white = torch.where(grey, white[:, :1].expand_as(white), white)
-    soft = draws.chance(0.25)
-    correlated = gaussian_blur(white, draws.uniform(0.4, 0.9)) * 1.7
+    soft, reach = draws.chance(0.25), draws.uniform(0.4, 0.9)
+    loss = _gaussian(reach).square().sum(1).view(-1, 1, 1, 1)  # of standard deviation, by blurring
+    correlated = gaussian_blur(white, reach) / loss
     noise = torch.where(soft.view(-1, 1, 1, 1), correlated, white)
     shot = draws.uniform(-0.6, 1.0).clamp(min=0).view(-1, 1, 1, 1)
     gain = (1 - shot) + shot * torch.sqrt(image.clamp(min=0) * 2)
@@ -105,11 +110,13 @@ def jpeg(image: Image, quality: Float[Tensor, " n"], subsampled: Tensor) -> Imag
         for table in (_LUMA_TABLE, _CHROMA_TABLE, _CHROMA_TABLE)
     ]
     height, width = image.shape[-2:]
-    half = F.interpolate(
-        F.avg_pool2d(ycc[:, 1:], 2, ceil_mode=True), (height, width), mode="nearest"
-    )
-    ycc[:, 1:] = torch.where(subsampled.view(-1, 1, 1, 1), half, ycc[:, 1:])
-    planes = [_quantise(ycc[:, channel], tables[channel]) for channel in range(3)]
+    half = F.avg_pool2d(ycc[:, 1:], 2, ceil_mode=True)
+    planes = [_quantise(ycc[:, 0], tables[0])]
+    for channel in (1, 2):
+        small = _quantise(half[:, channel - 1], tables[channel]).unsqueeze(1)
+        enlarged = F.interpolate(small, (height, width), mode="bilinear")[:, 0]
+        full = _quantise(ycc[:, channel], tables[channel])
+        planes.append(torch.where(subsampled.view(-1, 1, 1), enlarged, full))
     decoded = torch.stack(planes, 1)
     decoded[:, 0] += 128
     rgb = torch.einsum("ij,njhw->nihw", torch.linalg.inv(matrix), decoded) / 255

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from restorecli.degrade.rng import Draws, mix
@@ -18,7 +18,7 @@ Field = Float[Tensor, "n h w"]
 TAU = 2 * math.pi
 
 
-def _column(values: Float[Tensor, " n"]) -> Float[Tensor, "n 1 1"]:
+def _column(values: Shaped[Tensor, " n"]) -> Shaped[Tensor, "n 1 1"]:
     return values.view(-1, 1, 1)
 
 

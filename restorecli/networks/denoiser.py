@@ -63,7 +63,7 @@ class Denoiser(nn.Module):
         self.enter = nn.Conv2d(3, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(
             nn.Sequential(
-                *[SpectralGate(width, gate)] * bool(gate),
+                *([SpectralGate(width, gate)] if gate else []),
                 *[ChannelAttentionBlock(width) for _ in range(blocks)],
             )
             for width, gate, blocks in zip(widths, config.gates, config.encoder_blocks, strict=True)

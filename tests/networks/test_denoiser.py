@@ -1,0 +1,69 @@
+"""Step 1's network: size law, starting point, gradients, refusals."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restorecli.networks.blocks import ChannelAttention, ChannelAttentionBlock, SpectralGate
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from tests.networks.conftest import wake
+
+TINY = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 2))
+def test_size_law(rows: int, columns: int, batch: int) -> None:
+    network = Denoiser(TINY)
+    height, width = rows * network.multiple, columns * network.multiple
+    image, features = network(torch.rand(batch, 3, height, width))
+    assert image.shape == (batch, 3, height, width)
+    assert features.shape == (batch, 4, height, width)
+    assert image.dtype == torch.float32
+
+
+def test_every_parameter_takes_part() -> None:
+    network = Denoiser(TINY)
+    wake(network)
+    image, features = network(torch.rand(1, 3, 16, 16))
+    (image.square().mean() + features.square().mean()).backward()
+    idle = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == []
+
+
+def test_a_gate_starts_as_nothing() -> None:
+    x = torch.rand(1, 6, 16, 16)
+    assert torch.equal(SpectralGate(6, 4)(x), x)
+
+
+def test_a_gate_can_take_a_pattern_away_wherever_it_is() -> None:
+    """A gate closed on the peaks returns the same picture for any phase of the pattern."""
+    torch.manual_seed(0)
+    gate = SpectralGate(1, 4)
+    for parameter in gate.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    x = torch.arange(32).float()
+    wave = torch.cos(2 * torch.pi * x / 8).expand(1, 1, 32, 32)
+    change = gate(wave) - wave
+    moved = gate(wave.roll(3, 3)) - wave.roll(3, 3)
+    torch.testing.assert_close(change.roll(3, 3), moved, atol=1e-5, rtol=1e-4)
+
+
+def test_gates_can_be_left_out() -> None:
+    config = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(0, 0))
+    network = Denoiser(config)
+    assert not any(isinstance(module, SpectralGate) for module in network.modules())
+    assert network(torch.rand(1, 3, 8, 8))[0].shape == (1, 3, 8, 8)
+
+
+def test_levels_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="one number a level"):
+        DenoiserConfig(widths=(4, 8), encoder_blocks=(1,), decoder_blocks=(1,), gates=(4, 4))
+
+
+def test_channel_attention_scales_whole_channels() -> None:
+    x = torch.rand(2, 8, 5, 5)
+    ratio = ChannelAttention(8)(x) / x
+    assert torch.allclose(ratio, ratio[..., :1, :1].expand_as(ratio))
+    assert ChannelAttentionBlock(8)(x).shape == x.shape

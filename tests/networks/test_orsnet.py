@@ -1,0 +1,44 @@
+"""Step 3's network: size law for every head, and that it starts as the picture it was given."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from restorecli.networks.orsnet import ORSNet, ORSNetConfig
+from tests.networks.conftest import wake
+
+TINY = ORSNetConfig(width=4, feature_width=3, blocks=(1, 2))
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 9), (16, 8)])
+def test_size_law(scale: int, height: int, width: int) -> None:
+    image = torch.rand(2, 3, height, width)
+    result = ORSNet(TINY)(image, image, torch.rand(2, 3, height, width), scale)
+    assert result.shape == (2, 3, height * scale, width * scale)
+    assert result.dtype == torch.float32
+
+
+def test_untrained_it_enlarges_bicubically() -> None:
+    network, features = ORSNet(TINY), torch.rand(1, 3, 8, 8)
+    composed, degraded = torch.rand(2, 1, 3, 8, 8)
+    assert torch.equal(network(composed, degraded, features, 1), composed)
+    enlarged = F.interpolate(composed, scale_factor=2.0, mode="bicubic")
+    assert torch.equal(network(composed, degraded, features, 2), enlarged)
+
+
+def test_every_parameter_takes_part() -> None:
+    network = ORSNet(TINY)
+    wake(network)
+    image = torch.rand(1, 3, 8, 8)
+    loss = sum(network(image, image, image, scale).square().mean() for scale in (1, 2, 4))
+    assert isinstance(loss, torch.Tensor)
+    loss.backward()
+    idle = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == []
+
+
+def test_unknown_scale() -> None:
+    image = torch.rand(1, 3, 8, 8)
+    with pytest.raises(KeyError):
+        ORSNet(TINY)(image, image, image, 3)

@@ -1,0 +1,90 @@
+"""Free memory: the machine's, cut down to what control groups leave."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from restorecli import host_memory
+
+GIB = 2**30
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Pretend to be a Linux machine with 8 GiB available and no control groups."""
+    monkeypatch.setattr(host_memory, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(host_memory, "_CGROUPS", tmp_path / "cgroup")
+    write(tmp_path / "proc" / "meminfo", f"MemTotal: 99 kB\nMemAvailable: {8 * 2**20} kB\n")
+    return tmp_path
+
+
+def write(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(str(content))
+
+
+def test_this_machine_has_some() -> None:
+    assert host_memory.free_host_memory() > 2**20
+
+
+def test_without_groups_the_machine_is_the_limit(machine: Path) -> None:
+    assert host_memory.free_host_memory() == 8 * GIB
+    write(machine / "proc/self/cgroup", "0::/job\n")
+    assert host_memory.free_host_memory() == 8 * GIB
+
+
+def test_version_2_limits_count_and_file_cache_does_not(machine: Path) -> None:
+    write(machine / "proc/self/cgroup", "0::/slice/job\n")
+    group = machine / "cgroup/slice/job"
+    write(group / "memory.max", 3 * GIB)
+    write(group / "memory.current", 2 * GIB)
+    assert host_memory.free_host_memory() == GIB
+    write(group / "memory.stat", f"anon 5\ninactive_file {GIB // 2}\n")
+    assert host_memory.free_host_memory() == GIB + GIB // 2
+
+
+def test_an_outer_group_counts_as_well(machine: Path) -> None:
+    write(machine / "proc/self/cgroup", "0::/slice/job\n")
+    write(machine / "cgroup/slice/job/memory.max", "max\n")
+    write(machine / "cgroup/slice/job/memory.current", 0)
+    write(machine / "cgroup/slice/memory.max", 2 * GIB)
+    write(machine / "cgroup/slice/memory.current", GIB)
+    assert host_memory.free_host_memory() == GIB
+
+
+def test_version_1_limits_count(machine: Path) -> None:
+    write(machine / "proc/self/cgroup", "7:cpu,cpuacct:/job\n4:memory:/job\n1:name=systemd:/\n")
+    write(machine / "cgroup/memory/memory.limit_in_bytes", 2 * GIB)
+    write(machine / "cgroup/memory/memory.usage_in_bytes", GIB)
+    write(machine / "cgroup/memory/memory.stat", "total_inactive_file 17\n")
+    assert host_memory.free_host_memory() == GIB + 17
+
+
+def test_no_limit_in_version_1_is_a_huge_number(machine: Path) -> None:
+    write(machine / "proc/self/cgroup", "4:memory:/\n")
+    write(machine / "cgroup/memory/memory.limit_in_bytes", 2**63 - 4096)
+    write(machine / "cgroup/memory/memory.usage_in_bytes", GIB)
+    assert host_memory.free_host_memory() == 8 * GIB
+
+
+def test_a_group_past_its_limit_leaves_nothing(machine: Path) -> None:
+    write(machine / "proc/self/cgroup", "0::/\n")
+    write(machine / "cgroup/memory.max", GIB)
+    write(machine / "cgroup/memory.current", 2 * GIB)
+    assert host_memory.free_host_memory() == 0
+
+
+def test_off_linux_half_of_what_is_built_in(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine / "proc/meminfo").unlink()
+    sizes = {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(os, "sysconf", lambda name: sizes[name])
+    assert host_memory.free_host_memory() == 1000 * 4096 // 2
+
+
+def test_where_nothing_can_be_asked_a_modest_guess(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine / "proc/meminfo").unlink()
+    monkeypatch.delattr(os, "sysconf")
+    assert host_memory.free_host_memory() == 4 * GIB

@@ -1,0 +1,252 @@
+"""From the words on a command line to pairs of source and target.
+
+Everything that can be refused about a batch is refused here, before the first pixel: two sources
+with one target, a target that is a source, results that are already there. Nothing is written.
+"""
+
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
+from restorecli.photo_formats import READABLE, WRITABLE
+
+WILDCARDS = frozenset("*?[")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One photo to restore, and where its result goes."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A batch that contradicts nothing.
+
+    Attributes:
+        tasks: What is to be done, sorted within each source that was asked for.
+        skipped: Photos whose result is there already.
+        ignored: Number of files passed over: hidden ones, and those of no readable kind.
+    """
+
+    tasks: tuple[Task, ...]
+    skipped: tuple[Task, ...] = ()
+    ignored: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Find:
+    """A file that was found, and its path below the output folder."""
+
+    source: Path
+    relative: Path
+
+
+def make(
+    sources: Sequence[str],
+    out: Path,
+    *,
+    ext: str | None = None,
+    skip_existing: bool = False,
+    overwrite: bool = False,
+) -> Plan:
+    """Find the photos and say where each result goes.
+
+    Args:
+        sources: Folders (searched to any depth, their tree is kept below `out`), files, patterns
+            as in `photos/**/*.jpg` (the tree from the first wildcard on is kept), and `@list.txt`
+            (one of the former a line). An existing path always means itself, wildcards or not.
+        out: Folder for the results; what lies in it is no source, unless it is named as a file.
+        ext: Suffix of every result, with or without its dot, or None to keep each photo's own
+            suffix where that kind can be written, and take `.png` where it cannot.
+        skip_existing: Leave out photos whose target exists.
+        overwrite: Let targets exist.
+
+    Raises:
+        PlanError: Two photos have one target, a target is a source, `ext` cannot be written, a
+            folder is missing or unreadable, or both ways to treat existing targets are asked for.
+        PhotoWriteError: A target exists, and nothing says what to do about it.
+        NothingToDoError: No photo was found.
+    """
+    if skip_existing and overwrite:
+        raise PlanError("--skip-existing and --overwrite contradict each other. Use one of them.")
+    if out.exists() and not out.is_dir():
+        raise PlanError(f"{out}: is a file. Name a folder for the results.")
+    suffix = None if ext is None else writable_suffix(ext)
+    finds = [find for source in sources for find in _expand(source, out)]
+    photos: dict[str, _Find] = {}
+    for find in filter(_is_photo, finds):
+        photos.setdefault(_key(find.source), find)
+    if not photos:
+        raise NothingToDoError(_nothing(sources, finds))
+    tasks = [
+        Task(source=find.source, target=_target(find, out, suffix)) for find in photos.values()
+    ]
+    _refuse_collisions(tasks)
+    existing = [task for task in tasks if task.target.exists()]
+    if existing and not (skip_existing or overwrite):
+        raise PhotoWriteError(
+            f"{existing[0].target}: exists already, as do {len(existing)} of {len(tasks)} results. "
+            "Use --skip-existing to go on with the others, or --overwrite."
+        )
+    skipped = set(existing) if skip_existing else set()
+    return Plan(
+        tasks=tuple(task for task in tasks if task not in skipped),
+        skipped=tuple(task for task in tasks if task in skipped),
+        ignored=sum(not _is_photo(find) for find in finds),
+    )
+
+
+def writable_suffix(ext: str) -> str:
+    """Turn `jpg`, `.JPG`, … into `.jpg`.
+
+    Raises:
+        PlanError: No picture can be written under this suffix.
+    """
+    suffix = "." + ext.lower().removeprefix(".")
+    if suffix not in WRITABLE:
+        raise PlanError(f"--ext {ext}: cannot be written. Use one of {_spelled(WRITABLE)}.")
+    return suffix
+
+
+def _expand(source: str, out: Path) -> Iterator[_Find]:
+    """Yield the files that one word on the command line stands for."""
+    if source.startswith("@"):
+        for line in _lines(Path(source[1:])):
+            yield from _expand_path(line, out)
+    else:
+        yield from _expand_path(source, out)
+
+
+def _lines(path: Path) -> list[str]:
+    """Read a list of sources, relative to the current folder as on the command line."""
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise PlanError(f"{path}: cannot be read as a list ({error.strerror}).") from error
+    return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
+
+
+def _expand_path(source: str, out: Path) -> Iterator[_Find]:
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser raises for "~x.jpg"
+    if path.is_dir():
+        if same_file(path, out):
+            raise PlanError(f"{path}: is both source and output. Name another folder with -o.")
+        yield from _walk(path, path, out)
+    elif path.exists() or (path.suffix.lower() in READABLE and not WILDCARDS & set(source)):
+        yield _Find(source=path, relative=Path(path.name))  # a missing photo fails when it is read
+    elif WILDCARDS & set(source):
+        yield from _match(str(path), out)
+    else:
+        raise PlanError(f"{path}: no such file or folder. Check the name.")
+
+
+def _match(pattern: str, out: Path) -> Iterator[_Find]:
+    """Expand a pattern here, for shells that do not; folders that match are searched."""
+    parts = Path(pattern).parts
+    fixed = next(index for index, part in enumerate(parts) if WILDCARDS & set(part))
+    base = Path(*parts[:fixed])
+    if ".." in parts[fixed:]:
+        raise PlanError(
+            f"{pattern}: '..' behind a wildcard leads out of the tree. Name the folder."
+        )
+    out_below = _inside(out, base) and not same_file(out, base)
+    hidden = any(part.startswith(".") for part in parts[fixed:])
+    try:
+        matches = sorted(base.glob(str(Path(*parts[fixed:]))))  # `**` follows no links: no loops
+    except ValueError as error:
+        raise PlanError(f"{pattern}: is no pattern ({error}).") from error
+    for path in matches:
+        relative = path.relative_to(base)
+        if not hidden and any(part.startswith(".") for part in relative.parts):
+            continue
+        if out_below and _inside(path, out):
+            continue
+        if path.is_dir():
+            yield from _walk(path, base, out)
+        else:
+            yield _Find(source=path, relative=relative)
+
+
+def _walk(folder: Path, base: Path, out: Path) -> Iterator[_Find]:
+    """Yield the files below a folder, by name; each real folder once, the output folder never."""
+    seen: set[tuple[int, int]] = set()
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse_folder):
+        status = Path(root).stat()
+        if (status.st_dev, status.st_ino) in seen or same_file(Path(root), out):
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(root, name)
+            yield _Find(source=path, relative=path.relative_to(base))
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise PlanError(
+        f"{error.filename}: cannot be searched ({error.strerror}). Check its permissions."
+    ) from error
+
+
+def _is_photo(find: _Find) -> bool:
+    hidden = find.source.name.startswith(".")
+    return not hidden and find.source.suffix.lower() in READABLE
+
+
+def _target(find: _Find, out: Path, suffix: str | None) -> Path:
+    own = find.source.suffix
+    kept = own if own.lower() in WRITABLE else ".png"
+    return out / find.relative.with_suffix(suffix or kept)
+
+
+def _refuse_collisions(tasks: Sequence[Task]) -> None:
+    """Refuse two sources with one target, and a target that is a source."""
+    sources = {_key(task.source) for task in tasks}
+    owners: dict[str, Path] = {}
+    for task in tasks:
+        key = _key(task.target)
+        if key in owners:
+            raise PlanError(
+                f"{owners[key]} and {task.source} would both become {task.target}. "
+                "Restore them apart, or give their folder, or another --ext."
+            )
+        if key in sources:
+            raise PlanError(
+                f"{task.target}: is a photo to restore and the result of {task.source} at once. "
+                "Name another folder with -o."
+            )
+        owners[key] = task.source
+
+
+def _key(path: Path) -> str:
+    """One spelling for each file: links in folders followed, letter case folded where it is."""
+    real = str(path.parent.resolve() / path.name)
+    if sys.platform in ("win32", "darwin"):
+        real = unicodedata.normalize("NFC", real).casefold()
+    return real
+
+
+def same_file(path: Path, other: Path) -> bool:
+    """Whether both exist and are one file or folder, by whatever names."""
+    return path.exists() and other.exists() and path.samefile(other)
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _nothing(sources: Sequence[str], finds: Sequence[_Find]) -> str:
+    named = sources[0] if len(sources) == 1 else f"{len(sources)} sources"
+    fact = f"no photo among {len(finds)} files" if finds else "no file found"
+    return f"{named}: {fact}. Readable are {_spelled(READABLE)}."
+
+
+def _spelled(suffixes: frozenset[str]) -> str:
+    return ", ".join(sorted(suffix.removeprefix(".") for suffix in suffixes))

@@ -1,0 +1,128 @@
+"""What a batch says while it runs: results to stdout, everything else to stderr.
+
+A bar where stderr is a terminal, a plain line every ten seconds where it is not.
+"""
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+import typer
+from tqdm import tqdm
+
+from restorecli import record
+from restorecli.plan import Plan
+from restorecli.record import Outcome
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def present(
+    outcomes: Iterable[Outcome],
+    plan: Plan,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Run a batch and report it.
+
+    Failures are named as they come, even if `quiet`. The last line counts the photos by what
+    became of them; it goes to stdout, or to stderr if stdout carries JSON.
+
+    Args:
+        outcomes: Of the plan's tasks, as they come.
+        plan: Its skipped photos are reported first.
+        as_json: Write one record a photo to stdout, then a summary.
+        quiet: No progress.
+        verbose: Also a line for each photo restored.
+        clock: Seconds that only grow.
+
+    Returns:
+        The exit code: 1 if a photo failed.
+    """
+    began = clock()
+    counts: Counter[str] = Counter(restored=0, failed=0, skipped=len(plan.skipped))
+    if verbose and plan.ignored:
+        _tell(f"{plan.ignored} files ignored: hidden, or not of a readable kind")
+    if as_json:
+        _print_records(skipped(plan))
+    try:
+        for outcome in _followed(outcomes, len(plan.tasks), quiet=quiet, clock=clock):
+            counts[outcome.status] += 1
+            if as_json:
+                _print_records([outcome])
+            if outcome.error is not None:
+                _tell(f"restore: {outcome.error}")
+            elif verbose:
+                _tell(record.sentence(outcome))
+            for notice in () if quiet else outcome.notices:
+                _tell(f"{outcome.source}: {notice}")
+    except KeyboardInterrupt:
+        done = counts["restored"] + counts["failed"]
+        _tell(
+            f"restore: stopped after {done} of {len(plan.tasks)}. "
+            "The same command with --skip-existing goes on."
+        )
+        raise
+    if as_json:
+        typer.echo(record.summary_line(dict(counts), clock() - began))
+    if not (as_json and quiet):
+        typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()), err=as_json)
+    return 1 if counts["failed"] else 0
+
+
+def skipped(plan: Plan) -> list[Outcome]:
+    """Give the outcomes of photos whose results were there already."""
+    return [
+        Outcome(source=str(task.source), target=str(task.target), status="skipped")
+        for task in plan.skipped
+    ]
+
+
+def present_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print what a batch would do, a line a photo, to stdout."""
+    planned = [
+        Outcome(source=str(task.source), target=str(task.target), status="planned")
+        for task in plan.tasks
+    ]
+    if as_json:
+        _print_records([*planned, *skipped(plan)])
+        counts = {"planned": len(plan.tasks), "skipped": len(plan.skipped)}
+        typer.echo(record.summary_line(counts, 0.0))
+        return
+    for outcome in planned:
+        typer.echo(f"{outcome.source} → {outcome.target}")
+    typer.echo(f"{len(plan.tasks)} to restore, {len(plan.skipped)} skipped", err=True)
+
+
+def _followed(
+    outcomes: Iterable[Outcome], total: int, *, quiet: bool, clock: Callable[[], float]
+) -> Iterator[Outcome]:
+    """Pass outcomes on, showing how far it is, how fast, and how long it takes yet."""
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    if terminal and not quiet:
+        yield from tqdm(outcomes, total=total, unit="photo", file=sys.stderr, dynamic_ncols=True)
+        return
+    began = last = clock()
+    for done, outcome in enumerate(outcomes, start=1):
+        yield outcome
+        now = clock()
+        if not quiet and done < total and now - last >= SECONDS_BETWEEN_LINES:
+            rate = done / (now - began)
+            left = tqdm.format_interval((total - done) / rate)
+            _tell(f"{done} of {total} done, {rate:.2f} photos a second, {left} left")
+            last = now
+
+
+def _print_records(outcomes: Iterable[Outcome]) -> None:
+    for outcome in outcomes:
+        typer.echo(record.json_line(outcome))
+
+
+def _tell(line: str) -> None:
+    """Write a line to stderr, above the bar if there is one."""
+    tqdm.write(line, file=sys.stderr)

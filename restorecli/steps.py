@@ -1,0 +1,83 @@
+"""What each step made of a photo, as numbered pictures in a folder."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from restorecli.errors import PhotoWriteError
+from restorecli.faces import FaceRecord
+from restorecli.photo import Photo, from_image
+from restorecli.pipeline import Restoration
+
+NAMES = {
+    "denoised": "1-denoised.png",
+    "relit": "2-relit.png",
+    "faces": "3-faces.png",
+    "composed": "4-composed.png",
+    "final": "5-final.png",
+}
+RESTORED = (64, 255, 96)  # colour of a face that was restored, RGB
+KEPT = (255, 176, 32)  # and of one that was left as it was
+
+
+def paths(folder: Path) -> list[Path]:
+    """List the files that `write` may make."""
+    return [folder / name for name in NAMES.values()]
+
+
+def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bool) -> None:
+    """Write a picture after each step, whether it changed anything or not.
+
+    Args:
+        photo: The photo as it was.
+        restoration: Made with its steps kept.
+        folder: Made if it is not there.
+        overwrite: Whether the files may exist.
+
+    Raises:
+        PhotoWriteError: A file exists, or the folder cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PhotoWriteError(f"{folder}: cannot be made ({error.strerror}).") from error
+    pictures = {
+        name: from_image(restoration.steps[name], photo.name)
+        for name in ("denoised", "relit", "composed")
+    }
+    pictures["faces"] = marked(pictures["relit"], restoration.faces)
+    pictures["final"] = restoration.photo
+    for name, file in NAMES.items():
+        pictures[name].write(folder / file, overwrite=overwrite)
+
+
+def marked(photo: Photo, faces: tuple[FaceRecord, ...]) -> Photo:
+    """Draw every face's box, five landmarks, index and score; what was not restored in amber."""
+    drawn = _draw(photo.pixels, faces)
+    return Photo(pixels=drawn, name=photo.name)
+
+
+def _draw(
+    pixels: UInt8[np.ndarray, "h w 3"], faces: tuple[FaceRecord, ...]
+) -> UInt8[np.ndarray, "h w 3"]:
+    picture = Image.fromarray(pixels)
+    pen = ImageDraw.Draw(picture)
+    line = max(1, round(max(picture.size) / 400))
+    font = ImageFont.load_default(size=max(10, 7 * line))
+    for index, face in enumerate(faces):
+        colour = RESTORED if face.status == "restored" else KEPT
+        left, top, right, bottom = face.box
+        pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=line)
+        for x, y in face.landmarks:
+            pen.ellipse((x - line, y - line, x + line, y + line), fill=colour)
+        pen.text(
+            (left + 2 * line, top + line),
+            f"{index}  {face.score:.2f}",
+            fill=colour,
+            font=font,
+            stroke_width=line,
+            stroke_fill=(0, 0, 0),
+        )
+    return np.asarray(picture)

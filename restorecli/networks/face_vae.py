@@ -1,0 +1,305 @@
+"""The pair of VAEs that restores one aligned face (step 2), as it is used at run time.
+
+Here: the encoder and decoder of both domains, the mapping between their latents, and the fusion of
+what they decode with the evidence. Not here: finding, aligning and pasting (`restorecli.faces`),
+sampling of latents, discriminators and the encoder of the clean domain (`training.face_vae`).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LOG_VARIANCE_BOUND = 10.0
+LOGIT_BOUND = 12.0
+Image = Float[Tensor, "n 3 h w"]
+Latent = Float[Tensor, "n c h4 w4"]
+LogOdds = Float[Tensor, "n 1 h w"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceVAEPairConfig:
+    """Sizes of a `FaceVAEPair`.
+
+    Attributes:
+        size: Side of the aligned crop in pixels; a multiple of 8. At 160 the eyes of the middle
+            portrait (50 px apart) are neither stretched nor shrunk by the alignment.
+        latent: Channels of a latent; its side is a quarter of the crop's.
+        widths: Channels at half and at a quarter of the crop's side.
+        blocks: Residual blocks at a quarter of the side, in each encoder and decoder.
+        mapping_widths: Channels of the latent mapping at a quarter and at an eighth of the side.
+        mapping_blocks: Residual blocks at an eighth before, and again after, the attention.
+        heads: Attention heads of the mapping.
+        fusion_width: Channels inside the fusion.
+    """
+
+    size: int = 160
+    latent: int = 16
+    widths: tuple[int, int] = (32, 64)
+    blocks: int = 3
+    mapping_widths: tuple[int, int] = (64, 128)
+    mapping_blocks: int = 1
+    heads: int = 4
+    fusion_width: int = 32
+
+    def __post_init__(self) -> None:
+        """Refuse impossible sizes in a sentence.
+
+        Raises:
+            ValueError: A size is out of its bounds.
+        """
+        if self.size < 16 or self.size % 8:
+            raise ValueError(f"size {self.size} is not a multiple of 8 from 16 on")
+        if self.mapping_widths[1] % self.heads:
+            raise ValueError(
+                f"{self.mapping_widths[1]} channels do not divide by {self.heads} heads"
+            )
+
+
+class FaceRestoration(NamedTuple):
+    """What a `FaceVAEPair` makes of aligned crops.
+
+    Attributes:
+        face: Restored crop (n, 3, s, s), sRGB in [0, 1].
+        mask: Share of the prior in each pixel (n, 1, s, s), in [0, 1]; the rest is evidence.
+    """
+
+    face: Tensor
+    mask: Tensor
+
+
+class Prior(NamedTuple):
+    """What the pair believes before the fidelity is known.
+
+    Attributes:
+        picture: The face as the decoders draw it (n, 3, s, s), sRGB, not clamped.
+        logit: Log odds of the prior against the evidence in each pixel (n, 1, s, s).
+        degraded: Picture of decoder A alone (n, 3, s, s).
+        clean: Picture of decoder B alone (n, 3, s, s).
+    """
+
+    picture: Tensor
+    logit: Tensor
+    degraded: Tensor
+    clean: Tensor
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions around a SiLU, added to their input; no normalisation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(channels, channels, 3, padding=1)
+        self.project = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Size and channels stay."""
+        change: Tensor = self.project(F.silu(self.expand(F.silu(x))))
+        return x + change
+
+
+class LatentAttention(nn.Module):
+    """Self-attention, with a learned code for each place in the face.
+
+    Where structure is lost, the rest of the face says what it was (the partial non-local block of
+    Wan et al. 2020 has the same end); the code of the place is what the alignment makes meaningful.
+    """
+
+    def __init__(self, channels: int, heads: int, side: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.place = nn.Parameter(torch.zeros(1, channels, side, side))
+        self.norm = nn.LayerNorm(channels)
+        self.query_key_value = nn.Linear(channels, 3 * channels)
+        self.project = nn.Linear(channels, channels)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Sides other than the native one stretch the codes."""
+        n, channels, height, width = x.shape
+        place: Tensor = self.place
+        if place.shape[-2:] != (height, width):
+            place = F.interpolate(place, (height, width), mode="bilinear", align_corners=False)
+        tokens = self.norm((x + place).flatten(2).transpose(1, 2))  # (n, hw, c)
+        split = self.query_key_value(tokens).unflatten(2, (3, self.heads, -1))
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (n, heads, hw, c/heads)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        drawn: Tensor = self.project(mixed).transpose(1, 2)
+        return x + drawn.reshape(n, channels, height, width)
+
+
+class FaceEncoder(nn.Module):
+    """Crop to the mean and log-variance of its latent, at a quarter of the side."""
+
+    def __init__(self, config: FaceVAEPairConfig) -> None:
+        super().__init__()
+        half, quarter = config.widths
+        self.body = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(12, half, 3, padding=1),
+            ResidualBlock(half),
+            nn.Conv2d(half, quarter, 3, stride=2, padding=1),
+            *(ResidualBlock(quarter) for _ in range(config.blocks)),
+            nn.SiLU(),
+            nn.Conv2d(quarter, 2 * config.latent, 3, padding=1),
+        )
+
+    def forward(self, image: Image) -> tuple[Latent, Latent]:
+        """From sRGB in [0, 1], sides multiples of 4, to (mean, log-variance)."""
+        mean, log_variance = self.body(image * 2 - 1).chunk(2, dim=1)
+        return mean, log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
+
+
+class FaceDecoder(nn.Module):
+    """Latent to crop. No skip connections: all it draws comes from the latent."""
+
+    def __init__(self, config: FaceVAEPairConfig) -> None:
+        super().__init__()
+        half, quarter = config.widths
+        self.body = nn.Sequential(
+            nn.Conv2d(config.latent, quarter, 3, padding=1),
+            *(ResidualBlock(quarter) for _ in range(config.blocks)),
+            nn.SiLU(),
+            nn.Conv2d(quarter, 4 * half, 1),
+            nn.PixelShuffle(2),
+            ResidualBlock(half),
+            nn.SiLU(),
+            nn.Conv2d(half, 12, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
+
+    def forward(self, latent: Latent) -> Image:
+        """Returns sRGB around [0, 1], not clamped, at four times the latent's side."""
+        picture: Tensor = self.body(latent)
+        return picture * 0.5 + 0.5
+
+
+class LatentMapping(nn.Module):
+    """Latent of the degraded face to that of the clean one, as a change to it.
+
+    The last convolution starts at zero: both VAEs start from common weights, so their latents
+    nearly agree and leaving a latent alone is the right first guess.
+    """
+
+    def __init__(self, config: FaceVAEPairConfig) -> None:
+        super().__init__()
+        fine, coarse = config.mapping_widths
+        self.enter = nn.Conv2d(config.latent, fine, 3, padding=1)
+        self.before = ResidualBlock(fine)
+        self.coarse = nn.Sequential(
+            nn.Conv2d(fine, coarse, 3, stride=2, padding=1),
+            *(ResidualBlock(coarse) for _ in range(config.mapping_blocks)),
+            LatentAttention(coarse, config.heads, config.size // 8),
+            *(ResidualBlock(coarse) for _ in range(config.mapping_blocks)),
+            nn.SiLU(),
+            nn.Conv2d(coarse, 4 * fine, 1),
+            nn.PixelShuffle(2),
+        )
+        self.after = ResidualBlock(fine)
+        self.leave = nn.Conv2d(fine, config.latent, 3, padding=1, bias=False)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, latent: Latent) -> Latent:
+        """Both sides even."""
+        near = self.before(self.enter(latent))
+        change: Tensor = self.leave(F.silu(self.after(near + self.coarse(near))))
+        return latent + change
+
+
+class Fusion(nn.Module):
+    """Weighs, pixel by pixel, decoder B against A and the two against the evidence."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(36, width, 3, padding=1),
+            ResidualBlock(width),
+            ResidualBlock(width),
+            nn.SiLU(),
+            nn.Conv2d(width, 8, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
+
+    def forward(self, evidence: Image, degraded: Image, clean: Image) -> tuple[LogOdds, LogOdds]:
+        """Log odds (of the prior against the evidence, of decoder B against A), bounded."""
+        seen = torch.cat((evidence, degraded - evidence, clean - evidence), dim=1)
+        logits = self.body(seen).clamp(-LOGIT_BOUND, LOGIT_BOUND)
+        return logits[:, :1], logits[:, 1:]
+
+
+class FaceVAEPair(nn.Module):
+    """Two VAEs, one per domain, joined by a latent mapping and a fusion.
+
+    After Wan et al., "Bringing Old Photos Back to Life" (CVPR 2020), the two decoders' pictures
+    combined as in "multi-autoencoder progressive image restoration". Encoder A → latent →
+    decoder A draws the face as it came; latent → mapping → decoder B draws it clean; the fusion
+    predicts how much of each replaces the evidence. Latents are at a quarter of the side, as Wan et
+    al.'s are: at an eighth, few channels can no longer tell one person from another.
+
+    Encoder B is needed to train only, and lives in `training.face_vae`.
+    """
+
+    config_class: ClassVar[type[FaceVAEPairConfig]] = FaceVAEPairConfig
+
+    def __init__(self, config: FaceVAEPairConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.degraded_encoder = FaceEncoder(config)
+        self.degraded_decoder = FaceDecoder(config)
+        self.mapping = LatentMapping(config)
+        self.clean_decoder = FaceDecoder(config)
+        self.fusion = Fusion(config.fusion_width)
+
+    def prior(self, degraded: Float[Tensor, "n 3 s s"]) -> Prior:
+        """Draw the face with both decoders and weigh them, before any fidelity.
+
+        Args:
+            degraded: Aligned crops, sRGB in [0, 1]; sides multiples of 8.
+
+        Returns:
+            Everything the fusion needs, float32.
+        """
+        evidence = degraded.to(self.mapping.enter.weight.dtype)
+        mean, _ = self.degraded_encoder(evidence)
+        as_it_came = self.degraded_decoder(mean)
+        clean = self.clean_decoder(self.mapping(mean))
+        logit, choice = self.fusion(evidence, as_it_came, clean)
+        share = torch.sigmoid(choice.float())
+        picture = torch.lerp(as_it_came.float(), clean.float(), share)
+        return Prior(picture, logit.float(), as_it_came.float(), clean.float())
+
+    def forward(self, degraded: Float[Tensor, "n 3 s s"], fidelity: float) -> FaceRestoration:
+        """Restore aligned faces.
+
+        The predicted mask gives the odds of the prior against the evidence; `fidelity` f
+        multiplies them by (1 − f) / f. So the mask falls with fidelity in every pixel, is as
+        predicted at 0.5, all prior at 0 and nothing at 1.
+
+        Args:
+            degraded: Aligned crops, float32 sRGB in [0, 1]; not modified.
+            fidelity: In [0, 1]; at 1 the very crop is returned, to the bit.
+
+        Returns:
+            The faces and the shares of the prior, float32.
+
+        Raises:
+            ValueError: `fidelity` is out of [0, 1].
+        """
+        if not 0 <= fidelity <= 1:
+            raise ValueError(f"fidelity {fidelity} is not in [0, 1]")
+        if fidelity == 1:
+            return FaceRestoration(degraded, torch.zeros_like(degraded[:, :1]))
+        prior = self.prior(degraded)
+        mask = prior_share(prior.logit, fidelity)
+        return FaceRestoration(torch.lerp(degraded, prior.picture.clamp(0, 1), mask), mask)
+
+
+def prior_share(logit: LogOdds, fidelity: float) -> LogOdds:
+    """Turn log odds of the prior into its share at a fidelity in [0, 1)."""
+    if fidelity == 0:
+        return torch.ones_like(logit)
+    return torch.sigmoid(logit + math.log((1 - fidelity) / fidelity))

@@ -1,0 +1,116 @@
+"""The brightness step: when it acts, what it keeps, and that it can run in strips."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restorecli import relight as module
+from restorecli.networks.relighter import LUMINANCE, Relighter, RelighterConfig, knots
+from restorecli.relight import MAX_GAIN, Mode, brighten, estimate, gain_table, relight
+
+
+def made(*, dark: bool, lift: float = 4.0) -> Relighter:
+    """A network that calls every photo dark, or none, and answers with one steep curve."""
+    torch.manual_seed(0)
+    relighter = Relighter(RelighterConfig(width=4)).eval().requires_grad_(False)
+    last = relighter.decide[-1]
+    assert isinstance(last, torch.nn.Linear)
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.zeros_(last.bias)
+    last.bias[0] = 5.0 if dark else -5.0
+    last.bias[1:16] = lift
+    return relighter
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    return torch.rand(1, 3, 70, 41, generator=torch.Generator().manual_seed(2)) * 0.3
+
+
+@pytest.mark.parametrize(("mode", "dark", "acts"), [
+    ("auto", True, True), ("auto", False, False), ("on", False, True), ("off", True, False),
+])  # fmt: skip
+def test_modes(image: torch.Tensor, mode: Mode, dark: bool, acts: bool) -> None:
+    before = image.clone()
+    result, relit = relight(image, made(dark=dark), mode)
+    assert relit is acts
+    assert torch.equal(image, before)
+    if acts:
+        assert result.mean() > 1.5 * image.mean()
+        assert result.min() >= 0
+        assert result.max() <= 1
+    else:
+        assert result is image
+
+
+def test_in_place_writes_into_the_photo(image: torch.Tensor) -> None:
+    expected, _ = relight(image, made(dark=True), "auto")
+    result, _ = relight(image, made(dark=True), "auto", in_place=True)
+    assert result is image
+    assert torch.equal(image, expected)
+
+
+def test_strips_give_what_the_whole_gives(
+    image: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = relight(image, made(dark=True), "auto")
+    monkeypatch.setattr(module, "PIXELS_AT_ONCE", 100)
+    strips, _ = relight(image, made(dark=True), "auto")
+    assert torch.equal(whole, strips)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_any_size(height: int, width: int) -> None:
+    image = torch.full((1, 3, height, width), 0.1)
+    result, relit = relight(image, made(dark=True), "auto")
+    assert relit
+    assert result.shape == image.shape
+
+
+def test_hue_is_kept(image: torch.Tensor) -> None:
+    gains = gain_table(knots(32).sqrt())
+    result = brighten(image, gains)
+    weights = torch.tensor(LUMINANCE).view(1, 3, 1, 1)
+    before = image - (image * weights).sum(1, keepdim=True)
+    after = result - (result * weights).sum(1, keepdim=True)
+    cosine = (before * after).sum(1) / (before.norm(dim=1) * after.norm(dim=1)).clamp(min=1e-9)
+    coloured = (before.norm(dim=1) > 0.02) & (after.norm(dim=1) > 0.01)
+    assert cosine[coloured].min() > 0.999
+
+
+def test_grey_stays_grey() -> None:
+    grey = torch.rand(1, 1, 20, 20).expand(1, 3, 20, 20)
+    result = brighten(grey, gain_table(knots(32).sqrt()))
+    assert (result.amax(1) - result.amin(1)).max() < 1e-6
+
+
+def test_identity_curve_changes_nothing_to_speak_of(image: torch.Tensor) -> None:
+    torch.testing.assert_close(brighten(image, gain_table(knots(32))), image, atol=1e-5, rtol=0)
+
+
+@given(st.lists(st.floats(0, 1), min_size=8, max_size=8))
+@settings(deadline=None, max_examples=30)
+def test_brighter_stays_brighter(steps: list[float]) -> None:
+    curve = torch.nn.functional.pad(torch.tensor(steps).softmax(0).cumsum(0), (1, 0)).clamp(max=1)
+    ramp = torch.linspace(0, 1, 500).view(1, 1, 1, -1).expand(1, 3, 1, -1).contiguous()
+    raised = brighten(ramp, gain_table(curve))[0, 0, 0]
+    assert (raised.diff() > -2e-3).all()  # one entry of the table
+
+
+def test_black_is_not_multiplied_without_bound() -> None:
+    steep = torch.ones(33)
+    steep[0] = 0
+    assert gain_table(steep).max() <= MAX_GAIN
+
+
+def test_estimate_works_on_a_small_copy() -> None:
+    photo = torch.rand(1, 3, 256, 256) * 0.2
+    small = torch.nn.functional.adaptive_avg_pool2d(photo, 128)
+    torch.manual_seed(0)
+    relighter = Relighter(RelighterConfig(width=4)).requires_grad_(False)
+    whole, copy = estimate(photo, relighter, "on"), estimate(small, relighter, "on")
+    assert whole is not None
+    assert copy is not None
+    torch.testing.assert_close(whole, copy, atol=1e-4, rtol=1e-4)

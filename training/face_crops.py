@@ -1,0 +1,245 @@
+"""Aligned pairs of face crops: as step 1 leaves a face, and clean.
+
+`python -m training.face_crops --photos DIR --faces faces.json --out crops/` writes them once, in
+parts, so that a stopped run goes on and later parts can see a better denoiser; `FacePairs` reads
+them. The crops are made as at run time: photo → pattern → step 1 → alignment with landmarks that
+are a little off, as a detector's are.
+"""
+
+import argparse
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from restorecli import weights
+from restorecli.degrade import DegradeConfig, degrade
+from restorecli.degrade.rng import Draws
+from restorecli.faces import align
+from restorecli.networks.denoiser import Denoiser
+from training.photos import PhotoPool
+
+WINDOWS = (176, 208, 240, 272)  # px; a window is `EYES` eye distances wide
+EYES = 4.2
+MIN_SCORE = 0.9
+MIN_EYE_DISTANCE = 36  # px; smaller faces would be mostly invented
+LANDMARK_ERROR = 0.02  # standard deviation, in eye distances
+Crops = Float[Tensor, "n 3 s s"]
+
+
+@dataclass(frozen=True)
+class Face:
+    """A labelled face: which photo of the pool, and its five landmarks (x, y) in px."""
+
+    photo: int
+    landmarks: tuple[tuple[float, float], ...]
+
+    @property
+    def eye_distance(self) -> float:
+        """In pixels."""
+        (left_x, left_y), (right_x, right_y) = self.landmarks[:2]
+        return float(np.hypot(right_x - left_x, right_y - left_y))
+
+
+def labelled_faces(pool: PhotoPool, listing: Path, *, held_out: bool) -> list[Face]:
+    """Faces of one part of the pool that are sure and large enough.
+
+    Args:
+        pool: Photos, named as in the list.
+        listing: JSON list of `{"name", "faces": [{"landmarks", "score"}]}`.
+        held_out: Which part.
+    """
+    numbers = {pool.names[number]: number for number in pool.split(held_out=held_out)}
+    faces = [
+        Face(numbers[entry["name"]], tuple((x, y) for x, y in face["landmarks"]))
+        for entry in json.loads(listing.read_text("utf-8"))
+        if entry["name"] in numbers
+        for face in entry["faces"]
+        if face["score"] >= MIN_SCORE
+    ]
+    return [face for face in faces if face.eye_distance >= MIN_EYE_DISTANCE]
+
+
+def window(
+    pool: PhotoPool, face: Face, size: int, shift: tuple[float, float]
+) -> tuple[Float[Tensor, "1 3 s s"], Float[Tensor, "5 2"]]:
+    """Cut a square around a face, reduced so that it is `EYES` eye distances wide.
+
+    A photo that would have to be enlarged is left at its size and mirrored at its borders.
+
+    Args:
+        pool: Photos.
+        face: Whose surroundings.
+        size: Side in px.
+        shift: Of the window against the face, as a share of the side.
+    """
+    photo = pool.photo(face.photo)
+    scale = min(1.0, size / EYES / face.eye_distance)
+    if scale < 1:
+        sides = [max(1, round(side * scale)) for side in photo.shape[-2:]]
+        photo = F.interpolate(photo, sides, mode="bilinear", antialias=True, align_corners=False)
+    landmarks = torch.tensor(face.landmarks) * scale
+    centre = landmarks.mean(0) + torch.tensor(shift) * size
+    left, top = (round(float(value) - size / 2) for value in centre)
+    rows = _mirrored(torch.arange(top, top + size), photo.shape[-2])
+    columns = _mirrored(torch.arange(left, left + size), photo.shape[-1])
+    return photo[:, :, rows][..., columns], landmarks - torch.tensor([left, top])
+
+
+def make_pairs(
+    pool: PhotoPool, faces: list[Face], seeds: list[int], side: int, denoiser: Denoiser | None
+) -> tuple[Crops, Crops]:
+    """Degrade, denoise and align some faces, each by its own seed.
+
+    Args:
+        pool: Photos.
+        faces: As many as `seeds`.
+        seeds: What happens to each.
+        side: Of the crops in px.
+        denoiser: Step 1, on the pool's device; None leaves faint patterns and blur instead.
+
+    Returns:
+        The crops after step 1 and the clean crops.
+    """
+    config = DegradeConfig(plain=0.12) if denoiser else _FAINT
+    rows = []
+    for face, seed in zip(faces, seeds, strict=True):
+        own = torch.tensor([seed], device=pool.pixels.device)
+        draws = Draws(own, stream=23)
+        size = WINDOWS[int(draws.integers(0, len(WINDOWS)))]
+        shift = (float(draws.uniform(-0.06, 0.06)), float(draws.uniform(-0.06, 0.06)))
+        clean, landmarks = window(pool, face, size, shift)
+        pair = degrade(clean, own, config)
+        image = pair.image if denoiser is None else denoiser(pair.image)[0].float().clamp(0, 1)
+        error = draws.normal_field(1, 5, 2)[0, 0].cpu() * LANDMARK_ERROR
+        landmarks = landmarks + error * (landmarks[1] - landmarks[0]).norm()
+        rows.append([align(picture, landmarks, side)[0] for picture in (image, pair.target)])
+    return torch.cat([row[0] for row in rows]), torch.cat([row[1] for row in rows])
+
+
+_FAINT = DegradeConfig(clean=0.15, plain=0.2, mild=1, second=0, sigma=0.03, plain_sigma=0.06,
+                       jpeg=0.3, soften=0.6, dimmed=0, strength=0.7)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class FacePairs:
+    """Pairs of crops held in memory as bytes.
+
+    Attributes:
+        degraded: (m, 3, s, s) uint8, as step 1 left them.
+        clean: (m, 3, s, s) uint8.
+        domain: (m,) 0 or 1: the random half of the photos that each crop's photo is in.
+    """
+
+    degraded: Tensor
+    clean: Tensor
+    domain: Tensor
+
+    @classmethod
+    def open(cls, folder: Path, part: str, device: torch.device) -> "FacePairs":
+        """Read every part "train-000.npz", … or "held-out-000.npz", … of a folder.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        files = sorted(folder.glob(f"{part}-*.npz"))
+        if not files:
+            raise FileNotFoundError(
+                f"{folder}: no {part}-*.npz. Run `python -m training.face_crops`."
+            )
+        parts = [np.load(file) for file in files]
+        columns = (np.concatenate([part[key] for part in parts]) for key in _KEYS)
+        return cls(*(torch.from_numpy(column).to(device) for column in columns))
+
+    def draw(
+        self, seeds: Int[Tensor, " n"], size: int, *, domain: int | None = None
+    ) -> tuple[Crops, Crops]:
+        """Random pairs, mirrored at times, a few in grey, cut to a random square of `size` px.
+
+        Args:
+            seeds: One a pair.
+            size: At most the crops' side; multiples of 8 are cut at multiples of 8.
+            domain: Only crops of this half of the photos.
+        """
+        draws = Draws(seeds, stream=29)
+        among = torch.arange(len(self.domain), device=seeds.device)
+        if domain is not None:
+            among = torch.nonzero(self.domain == domain)[:, 0]
+        which = among[draws.integers(0, len(among))]
+        mirrored, grey = draws.chance(0.5).tolist(), draws.chance(0.06).tolist()
+        room = (self.clean.shape[-1] - size) // 8 + 1
+        tops, lefts = draws.integers(0, room) * 8, draws.integers(0, room) * 8
+        pairs = []
+        for row, (number, top, left) in enumerate(zip(which, tops, lefts, strict=True)):
+            both = torch.stack((self.degraded[number], self.clean[number]))
+            both = both[:, :, top : top + size, left : left + size].float() / 255
+            both = both.flip(3) if mirrored[row] else both
+            pairs.append(both.mean(1, keepdim=True).expand_as(both) if grey[row] else both)
+        pairs_at_once = torch.stack(pairs, 1)
+        return pairs_at_once[0], pairs_at_once[1]
+
+
+_KEYS = ("degraded", "clean", "domain")
+
+
+def _mirrored(index: Tensor, length: int) -> Tensor:
+    """Fold indices outside [0, length) back in."""
+    period = max(1, 2 * (length - 1))
+    folded = index.remainder(period)
+    return torch.where(folded >= length, period - folded, folded)
+
+
+def _write_part(pool: PhotoPool, faces: list[Face], seeds: list[int], path: Path,
+                side: int, denoiser: Denoiser | None) -> None:  # fmt: skip
+    with torch.inference_mode():
+        crops = make_pairs(pool, faces, seeds, side, denoiser)
+    degraded, clean = (crop.mul(255).round().byte().cpu().numpy() for crop in crops)
+    names = [pool.names[face.photo] for face in faces]
+    domain = [hashlib.sha256(name.encode()).digest()[1] % 2 for name in names]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".tmp.npz")
+    np.savez(unfinished, degraded=degraded, clean=clean, domain=np.array(domain))
+    unfinished.replace(path)
+
+
+def main() -> None:
+    """Parse the command line and write the parts that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=Path, required=True, help="folder tree of clean photos")
+    parser.add_argument("--faces", type=Path, required=True, help="faces.json of those photos")
+    parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the parts")
+    parser.add_argument("--weights", type=Path, help="folder of denoiser.safetensors; none: faint")
+    parser.add_argument("--side", type=int, default=160)
+    parser.add_argument("--part", choices=("train", "held-out"), default="train")
+    parser.add_argument("--parts", type=int, default=8)
+    parser.add_argument("--first", type=int, default=0, help="number of the first part")
+    parser.add_argument("--size", type=int, default=500, help="pairs a part")
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    pool = PhotoPool.open(arguments.photos, arguments.cache, device)
+    faces = labelled_faces(pool, arguments.faces, held_out=arguments.part == "held-out")
+    denoiser = None
+    if arguments.weights:
+        denoiser = weights.load(Denoiser, "denoiser", folder=arguments.weights).to(device)
+    order = np.random.default_rng(0).permutation(len(faces))
+    for number in range(arguments.first, arguments.first + arguments.parts):
+        path = arguments.out / f"{arguments.part}-{number:03}.npz"
+        if path.exists():
+            continue
+        seeds = list(range(number * arguments.size, (number + 1) * arguments.size))
+        chosen = [faces[order[seed % len(faces)]] for seed in seeds]
+        salt = 10**6 if arguments.part == "train" else 2 * 10**9
+        _write_part(pool, chosen, [seed + salt for seed in seeds], path, arguments.side, denoiser)
+        print(f"{path}: {len(chosen)} of {len(faces)} faces", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+# The words of this project. `make help` lists them; a laptop and CI use the same ones.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CODE := restorecli training tests examples
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types walls tests test-slow fix bench strip goldens train clean
+
+help: ## list these words
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	@touch $@
+
+.venv/developer: .venv/runtime
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+setup: .venv/developer ## make .venv with everything that developing needs
+
+demo: .venv/runtime ## restore the pictures of examples/ into demo/ and say what they gained
+	@$(BIN)/python examples/demo.py
+
+test: lint types walls tests ## set up, lint, check types and walls, run every test: what CI runs
+
+lint: setup
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+
+types: setup
+	$(BIN)/mypy
+
+walls: setup
+	$(BIN)/lint-imports
+
+tests: setup
+	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term --cov-fail-under=90
+
+test-slow: setup ## the tests that take minutes: memory, large photos, reproducible training
+	$(BIN)/python -m pytest -m slow
+
+fix: setup ## format, and mend what ruff can mend
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+bench: .venv/runtime ## score the shipped weights and the classical filters on examples/pairs
+	$(BIN)/restore bench
+
+strip: .venv/runtime ## draw docs/strip.png, the picture at the top of README, anew
+	$(BIN)/python examples/strip.py
+
+goldens: setup ## make the expected pictures of tests/golden anew; look at the difference
+	$(BIN)/python -m pytest tests/test_golden.py --update-golden
+
+train: setup ## the commands the shipped weights were made with (hours; see docs/training.md)
+	$(PIP) --editable '.[dev,train]'
+	BIN=$(BIN) bash training/reference.sh
+
+clean: ## remove .venv, caches and what was made
+	rm -rf .venv demo tests/out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,91 @@
+"""The shape of the package: what loads when, what is public, how long a file may be."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import restorecli
+
+ROOT = Path(restorecli.__file__).parents[1]
+HEAVY = ("torch", "numpy", "PIL", "cv2", "safetensors", "jaxtyping", "tifffile", "tqdm")
+LONGEST_FILE = 300
+
+
+def modules_after(code: str) -> set[str]:
+    """Names of all modules that a fresh interpreter has loaded after running `code`."""
+    program = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+def python_files() -> list[Path]:
+    folders = ("restorecli", "training", "tests", "examples")
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import restorecli; dir(restorecli); restorecli.__version__",
+        "from restorecli.cli import main; main(['--help']); main(['photo', '--help'])",
+        "from restorecli.cli import main; main(['batch', '-h']); main(['bench', '-h'])",
+        "from restorecli.cli import main; main(['no-such-photo', '--scale', 'three'])",
+    ],
+)
+def test_heavy_modules_stay_unloaded(code: str) -> None:
+    assert modules_after(code).isdisjoint(HEAVY)
+
+
+def test_options_and_errors_load_nothing_heavy() -> None:
+    loaded = modules_after("from restorecli.options import Options; Options(scale=4)")
+    assert loaded.isdisjoint(HEAVY)
+    assert "restorecli.pipeline" not in loaded
+
+
+def test_a_public_name_loads_its_module_when_used() -> None:
+    loaded = modules_after("import restorecli; restorecli.Photo")
+    assert {"restorecli.photo", "numpy"} <= loaded
+    assert "restorecli.pipeline" not in loaded
+
+
+def test_public_names_are_sorted_unique_and_real() -> None:
+    names = restorecli.__all__
+    assert names == sorted(set(names))
+    for name in names:
+        assert getattr(restorecli, name) is not None
+    assert set(names) <= set(dir(restorecli))
+
+
+def test_public_names_are_those_declared_to_type_checkers() -> None:
+    tree = ast.parse(Path(restorecli.__file__).read_text("utf-8"))
+    checked = next(node for node in tree.body if isinstance(node, ast.If))
+    declared = {
+        alias.asname or alias.name
+        for node in checked.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert declared | {"__version__"} == set(restorecli.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Restore'"):
+        _ = restorecli.Restore  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_short_and_say_what_they_hold(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= LONGEST_FILE
+    assert ast.get_docstring(ast.parse(text)), "no module docstring"
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    empty = {"utils", "util", "helpers", "common", "misc", "base", "manager"}
+    assert [path for path in python_files() if path.stem in empty] == []

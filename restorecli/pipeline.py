@@ -201,10 +201,12 @@ class Restorer:
         height, width = image.shape[-2] * scale, image.shape[-1] * scale
         pixels = np.empty((height, width, 3), dtype)
 
-        def sharpen(step: "_FirstStep", composed: Image, degraded: Image) -> Image:
+        def sharpen(
+            step: "_FirstStep", composed: Image, degraded: Image
+        ) -> Float[Tensor, "1 3 sh sw"]:
             features = step.features(degraded)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=step.low):
-                result: Image = self.upscaler(composed, degraded, features, scale)
+                result: Tensor = self.upscaler(composed, degraded, features, scale)
             return result
 
         if "upscale" not in options.stages:

@@ -1,0 +1,208 @@
+"""The way of a photo: size law, order of the steps, what options do, and repairs on the way."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from restorecli import pipeline, weights
+from restorecli.detection import Faces
+from restorecli.errors import DeviceError, WeightsError
+from restorecli.metrics import psnr
+from restorecli.networks.face_vae import FaceRestoration
+from restorecli.options import Options, Stage
+from restorecli.photo import Photo, from_image
+from restorecli.pipeline import Restorer
+from tests.tiny import tiny_restorer
+
+WITHOUT_FACES: tuple[Stage, ...] = ("denoise", "relight", "upscale")
+
+
+def photo(height: int, width: int, *, bits: int = 8) -> Photo:
+    """A smooth picture with a fine pattern over it."""
+    y, x = np.mgrid[0:height, 0:width]
+    grey = 0.4 + 0.2 * np.sin(x / 9 + y / 14) + 0.1 * np.cos(2.1 * x)
+    rgb = np.stack([grey, grey * 0.9, grey * 0.8 + 0.1], 2)
+    image = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
+    made = from_image(image, "photo.png")
+    if bits == 8:
+        return made
+    sixteen = (rgb * 65535).round().astype(np.uint16)
+    return Photo(pixels=sixteen, alpha=None, metadata=made.metadata, name="photo.png")
+
+
+@pytest.fixture(scope="module")
+def restorer() -> Restorer:
+    return tiny_restorer()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 4]))
+def test_size_law(height: int, width: int, scale: int) -> None:
+    restored = tiny_restorer()(photo(height, width), Options(scale=scale))
+    assert (restored.height, restored.width) == (height * scale, width * scale)
+
+
+@pytest.mark.parametrize("stages", [(), ("denoise",), ("faces",), ("upscale",), WITHOUT_FACES])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_any_steps_can_be_left_out(
+    restorer: Restorer, stages: tuple[Stage, ...], scale: int
+) -> None:
+    source = photo(24, 20)
+    restored = restorer(source, Options(scale=scale, stages=stages))
+    assert (restored.height, restored.width) == (24 * scale, 20 * scale)
+    if not stages and scale == 1:
+        assert np.array_equal(restored.pixels, source.pixels)
+
+
+def test_the_source_is_not_modified(restorer: Restorer) -> None:
+    source = photo(24, 20)
+    before = source.pixels.copy()
+    restorer(source, Options(stages=(), scale=2))
+    restorer(source, Options(relight="on"))
+    assert np.array_equal(source.pixels, before)
+
+
+def test_equal_photos_give_equal_bits(restorer: Restorer) -> None:
+    first, second = (restorer(photo(40, 33)).pixels for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_sixteen_bits_in_sixteen_bits_out(restorer: Restorer) -> None:
+    fine = restorer(photo(24, 20, bits=16), Options(scale=1, stages=WITHOUT_FACES))
+    coarse = restorer(photo(24, 20), Options(scale=1, stages=WITHOUT_FACES))
+    assert fine.pixels.dtype == np.uint16
+    difference = fine.pixels.astype(float) / 65535 - coarse.pixels.astype(float) / 255
+    assert abs(difference).mean() < 2 / 255
+    assert len(np.unique(fine.pixels)) > 256
+
+
+def test_a_grey_photo_stays_grey(restorer: Restorer) -> None:
+    source = photo(24, 20)
+    grey = Photo(pixels=source.pixels[:, :, 0], alpha=None, metadata=source.metadata, name="g.png")
+    restored = restorer(grey, Options(scale=2))
+    assert restored.pixels.shape == (48, 40)
+
+
+def test_the_record_says_what_was_done(restorer: Restorer) -> None:
+    record = restorer.restore(photo(24, 20), Options(scale=4, relight="on"))
+    assert (record.scale, record.relit, record.device) == (4, True, "cpu")
+    assert record.precision == "fp32"
+    assert record.seconds > 0
+    assert record.steps == {}
+    assert not restorer.restore(photo(24, 20), Options(relight="off")).relit
+
+
+def test_steps_are_kept_when_asked_for(restorer: Restorer) -> None:
+    kept = restorer.restore(photo(24, 20), Options(relight="on"), keep_steps=True).steps
+    assert list(kept) == ["denoised", "relit", "composed"]
+    assert all(image.shape == (1, 3, 24, 20) for image in kept.values())
+    assert not torch.equal(kept["denoised"], kept["relit"])
+
+
+def test_tiles_agree_with_the_whole_photo(restorer: Restorer) -> None:
+    """Gates and attention see the tile, so this is a bound, not an equality."""
+    source = photo(200, 180)
+    whole, tiled = (
+        restorer(source, Options(scale=1, stages=WITHOUT_FACES, tile=tile)).image()
+        for tile in (256, 128)
+    )
+    assert float((whole - tiled).abs().mean()) < 1.5 / 255
+
+
+def test_one_tile_runs_step_one_once(restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    forward = restorer.denoiser.forward
+
+    def counted(degraded: Tensor) -> tuple[Tensor, Tensor]:
+        calls.append(degraded.shape)
+        return forward(degraded)
+
+    monkeypatch.setattr(restorer.denoiser, "forward", counted)
+    restorer(photo(40, 40), Options(stages=WITHOUT_FACES))
+    assert len(calls) == 1
+    restorer(photo(150, 40), Options(stages=WITHOUT_FACES, tile=128))
+    assert len(calls) > 3
+
+
+def test_bfloat16_is_close_to_float32() -> None:
+    source, options = photo(64, 48), Options(scale=1, stages=WITHOUT_FACES)
+    full = tiny_restorer().restore(source, options)
+    half = tiny_restorer(precision=torch.bfloat16).restore(source, options)
+    assert half.precision == "bf16"
+    assert psnr(half.photo.image(), full.photo.image()) > 45
+
+
+def test_a_broken_low_precision_result_is_run_again_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    restorer = tiny_restorer(precision=torch.bfloat16)
+    source, options = photo(24, 20), Options(scale=1, stages=WITHOUT_FACES)
+    expected = tiny_restorer()(source, options)
+    for part in (restorer.denoiser, restorer.upscaler):
+        _break_under_autocast(part, monkeypatch)
+    restored = restorer(source, options)
+    assert psnr(restored.image(), expected.image()) > 45
+
+
+def _break_under_autocast(network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = network.forward
+
+    def broken(*inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        result = forward(*inputs)
+        if not torch.is_autocast_enabled("cpu"):
+            return result
+        if isinstance(result, tuple):
+            return torch.full_like(result[0], torch.nan), result[1]
+        return torch.full_like(result, torch.nan)
+
+    monkeypatch.setattr(network, "forward", broken)
+
+
+def test_a_result_that_stays_broken_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    restorer = tiny_restorer()
+    monkeypatch.setattr(
+        restorer.denoiser, "forward", lambda image: (image * torch.nan, image[:, :1])
+    )
+    with pytest.raises(DeviceError):
+        restorer(photo(24, 20))
+
+
+def test_faces_found_are_restored_and_recorded(
+    restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landmarks = torch.tensor([[[50, 52], [78, 52], [64, 66], [53, 80], [75, 80]]]).float()
+    found = Faces(torch.tensor([[36.0, 30, 92, 100]]), landmarks, torch.tensor([0.9]))
+    monkeypatch.setattr(pipeline, "detect", lambda *_, **__: found)
+
+    def white(crop: Tensor, fidelity: float) -> FaceRestoration:
+        assert fidelity == 0.25
+        return FaceRestoration(torch.ones_like(crop), torch.ones_like(crop[:, :1]))
+
+    monkeypatch.setattr(restorer.face_pair, "forward", white)
+    options = Options(stages=("faces",), scale=1, fidelity=0.25)
+    record = restorer.restore(photo(128, 128), options)
+    assert [face.status for face in record.faces] == ["restored"]
+    restored, source = record.photo.image(), photo(128, 128).image()
+    assert float(restored[..., 60:70, 60:70].mean()) > float(source[..., 60:70, 60:70].mean()) + 0.1
+    assert torch.equal(restored[..., :5, :5], source[..., :5, :5])
+
+
+def test_load_builds_what_was_saved(restorer: Restorer, tmp_path: Path) -> None:
+    names = {
+        "denoiser": restorer.denoiser, "relighter": restorer.relighter,
+        "retinaface": restorer.detector, "face_vae": restorer.face_pair,
+        "orsnet": restorer.upscaler,
+    }  # fmt: skip
+    for name, network in names.items():
+        weights.save(network, name, tmp_path / f"{name}.safetensors", {})
+    loaded = Restorer.load(device="cpu", precision="fp32", folder=tmp_path)
+    source = photo(24, 20)
+    assert np.array_equal(loaded(source).pixels, restorer(source).pixels)
+    (tmp_path / "orsnet.safetensors").unlink()
+    with pytest.raises(WeightsError, match="orsnet"):
+        Restorer.load(device="cpu", folder=tmp_path)

@@ -1,0 +1,35 @@
+"""A whole restorer of tiny random networks: every path of the pipeline in milliseconds."""
+
+import torch
+
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
+from restorecli.networks.orsnet import ORSNet, ORSNetConfig
+from restorecli.networks.relighter import Relighter, RelighterConfig
+from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
+from restorecli.pipeline import Restorer
+
+DENOISER = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
+ORSNET = ORSNetConfig(width=4, feature_width=4, blocks=(1, 1))
+FACE_PAIR = FaceVAEPairConfig(
+    size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2, fusion_width=8
+)
+
+
+def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
+    """Random networks that change a picture a little; equal at every call."""
+    torch.manual_seed(0)
+    restorer = Restorer(
+        denoiser=Denoiser(DENOISER),
+        relighter=Relighter(RelighterConfig()),
+        detector=RetinaFace(RetinaFaceConfig()),
+        face_pair=FaceVAEPair(FACE_PAIR),
+        upscaler=ORSNet(ORSNET),
+        device=torch.device("cpu"),
+        precision=precision,
+    )
+    for head in restorer.upscaler.heads.values():
+        torch.nn.init.normal_(head.weight, std=0.05)  # type: ignore[arg-type]
+    for part in ("denoiser", "relighter", "detector", "face_pair", "upscaler"):
+        getattr(restorer, part).eval().requires_grad_(False)
+    return restorer

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Backbone = Literal["mobilenet0.25", "resnet50"]
 ANCHORS_PER_CELL = 2
 BOTTLENECK_EXPANSION = 4
 RESNET50_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # width, blocks, stride
@@ -28,23 +29,19 @@ class RetinaFaceConfig:
         std: What the difference is divided by, same order.
     """
 
-    backbone: Literal["mobilenet0.25", "resnet50"] = "mobilenet0.25"
+    backbone: Backbone = "mobilenet0.25"
     channel_order: Literal["rgb", "bgr"] = "rgb"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.25, 0.25, 0.25)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built.
+        """Refuse a spread that nothing can be divided by.
 
         Raises:
-            ValueError: An unknown backbone or channel order, or a spread that is not positive.
+            ValueError: A number of `std` is not positive.
         """
-        if self.backbone not in ("mobilenet0.25", "resnet50"):
-            raise ValueError(f"backbone {self.backbone!r}: neither mobilenet0.25 nor resnet50")
-        if self.channel_order not in ("rgb", "bgr"):
-            raise ValueError(f"channel order {self.channel_order!r}: neither rgb nor bgr")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError("mean and std take three numbers each, std only positive ones")
+        if min(self.std) <= 0:
+            raise ValueError(f"std {self.std}: only positive numbers")
 
 
 class Predictions(NamedTuple):

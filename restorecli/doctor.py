@@ -22,7 +22,8 @@ from restorecli import device as devices
 from restorecli import weights
 from restorecli.assets import WEIGHTS_VARIABLE, weights_folder
 from restorecli.errors import RestoreError
-from restorecli.tile_grid import choose_tile
+from restorecli.pipeline import BYTES_PER_PIXEL
+from restorecli.tiling import choose_tile
 
 _GIB = 2**30
 
@@ -145,7 +146,7 @@ def _device(choice: devices.DeviceChoice) -> dict[str, Any]:
 
 def _memory(device: torch.device) -> dict[str, int]:
     free = devices.free_memory(device)
-    return {"free_bytes": free, "tile": choose_tile(free)}
+    return {"free_bytes": free, "tile": choose_tile(free, BYTES_PER_PIXEL)}
 
 
 def _weights(folder: Path) -> dict[str, Any]:

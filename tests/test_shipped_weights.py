@@ -1,0 +1,47 @@
+"""The weights in this repository: all there, unharmed, loadable, finite, and no larger than said."""
+
+from importlib import import_module
+
+import pytest
+import torch
+
+from restorecli import weights
+from restorecli.assets import weights_folder
+from restorecli.weights_manifest import MANIFEST, read_manifest
+
+CLASSES = {
+    "denoiser": "Denoiser",
+    "relighter": "Relighter",
+    "retinaface": "RetinaFace",
+    "face_vae": "FaceVAEPair",
+    "orsnet": "ORSNet",
+}
+LIMIT = 15.5e6  # bytes
+HISTORY = ("recipe", "commit", "data", "scores")
+
+pytestmark = pytest.mark.skipif(
+    not (weights_folder() / MANIFEST).is_file(), reason="no weights in this checkout yet"
+)
+
+
+def test_every_file_is_what_the_manifest_says() -> None:
+    found = weights.verify()
+    assert {file.name: file.status for file in found} == dict.fromkeys(weights.NETWORKS, "ok")
+    assert all(file.bytes <= LIMIT for file in found)
+
+
+@pytest.mark.parametrize("name", weights.NETWORKS)
+def test_the_manifest_tells_where_a_file_comes_from(name: str) -> None:
+    history = read_manifest(weights_folder())[name].history
+    assert [key for key in HISTORY if not history.get(key)] == []
+
+
+@pytest.mark.parametrize("name", weights.NETWORKS)
+def test_every_network_loads_strictly(name: str) -> None:
+    network_class = getattr(import_module(f"restorecli.networks.{name}"), CLASSES[name])
+    network = weights.load(network_class, name)
+    assert not network.training
+    assert all(tensor.dtype != torch.float16 for tensor in network.state_dict().values())
+    header = weights.read_header(weights_folder() / f"{name}.safetensors")
+    assert header.parameters == sum(tensor.numel() for tensor in network.state_dict().values())
+    assert header.recipe

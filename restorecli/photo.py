@@ -210,7 +210,7 @@ class Photo:
         return replace(self, pixels=pixels, alpha=alpha)
 
     def _format(self, name: str, subject: str) -> Format:
-        known = FORMATS.get(name.lower()) or format_for(Path("x" + name))
+        known = FORMATS.get(name.lower()) or format_for(Path(f"x.{name.lstrip('.')}"))
         if known is None:
             fact = f"{name or 'no suffix'}: not a format this tool writes"
             raise PhotoWriteError(f"{subject}: {fact}. Use one of {', '.join(sorted(FORMATS))}.")
@@ -267,7 +267,7 @@ def _spread(colours: np.ndarray, weights: np.ndarray) -> np.ndarray:
     height, width = weights.shape
     known = weights > 0
     lifted = np.maximum(weights, np.finfo(np.float32).tiny)
-    means = colours / (lifted if colours.ndim == 2 else lifted[..., None])
+    means: np.ndarray = colours / (lifted if colours.ndim == 2 else lifted[..., None])
     if bool(known.all()) or max(height, width) == 1:
         return means
     half = (max(1, width // 2), max(1, height // 2))

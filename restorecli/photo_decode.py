@@ -20,7 +20,7 @@ from PIL import Image, ImageCms, ImageFile
 from restorecli import photo_canvas, photo_modes, photo_tiff
 from restorecli.errors import PhotoReadError, PhotoTooLargeError
 from restorecli.photo_canvas import Canvas, UnreadableError
-from restorecli.photo_formats import SIGNATURE_LENGTH, signature
+from restorecli.photo_formats import SIGNATURE_LENGTH, announced_length, signature, title
 from restorecli.photo_metadata import Found, Metadata, colour_space, from_info
 
 # Everything that Pillow, libheif, OpenCV and littleCMS were seen to raise over mutated files.
@@ -84,12 +84,13 @@ def decode(stream: IO[bytes], name: str, max_megapixels: float) -> Decoded:
         raise PhotoReadError(f"{name}: {error}.") from error
     except (Image.DecompressionBombError, MemoryError) as error:
         raise PhotoTooLargeError(
-            f"{name}: too many pixels to decode ({kind.upper()}, {_amount(length)}). "
+            f"{name}: too many pixels to decode ({title(kind)}, {_amount(length)}). "
             "Make it smaller first."
         ) from error
     except _DAMAGE as error:
         cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
-        fact = f"truncated at {_amount(length)}" if cut else f"damaged {kind.upper()} file"
+        cut = cut or announced_length(stream, kind) > length
+        fact = f"truncated at {_amount(length)}" if cut else f"damaged {title(kind)} file"
         raise _refusal(name, fact) from error
 
 
@@ -121,15 +122,15 @@ def _decode_picture(stream: IO[bytes], kind: str, limit: _Limit) -> Decoded:
 
 
 def _decode_tiff(stream: IO[bytes], kind: str, limit: _Limit) -> Decoded:
-    header = photo_tiff.read_header(stream)
+    header = photo_tiff.read_header(stream, stream.seek(0, 2))
     limit.check(*header.size)
     try:
         info, exif = photo_tiff.info(stream, header)
         found = from_info(info, *header.size, tiff=exif)
     except (ValueError, TypeError, ArithmeticError):
         found = Found(Metadata(), 1, ("its EXIF tags are damaged and were left out",))
-    if header.deep:
-        (pixels, alpha), notices = photo_tiff.read_deep(stream, header, found.orientation)
+    if header.plain:
+        (pixels, alpha), notices = photo_tiff.read(stream, header, found.orientation)
         return _decoded(pixels, alpha, found, notices)
     stream.seek(0)
     with _opener(kind)(stream) as image:

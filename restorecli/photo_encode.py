@@ -64,8 +64,8 @@ def losses(
         if old and not new
     ]
     if left_out:
-        reason = "is too long for" if format.documents else "has no place in"
-        found.append(f"{' and '.join(left_out)} {reason} {format.title}: left out")
+        reason = "too long for" if format.documents else "no place for it in"
+        found.append(f"{', '.join(left_out)}: {reason} {format.title}, left out")
     return tuple(found)
 
 

@@ -3,8 +3,15 @@
 Content decides how a file is read, its name how one is written. Nothing here opens a file.
 """
 
+import struct
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import IO
+
+
+def title(name: str) -> str:
+    """The name of a format as it is written in sentences."""
+    return "WebP" if name == "webp" else name.upper()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +39,7 @@ class Format:
     @property
     def title(self) -> str:
         """The name as it is written in sentences."""
-        return "WebP" if self.name == "webp" else self.name.upper()
+        return title(self.name)
 
 
 _ALL = (
@@ -97,6 +104,32 @@ def signature(start: bytes) -> str | None:
         if start.startswith(mark):
             return name
     return None
+
+
+def announced_length(stream: IO[bytes], kind: str) -> int:
+    """How many bytes a file says it has, 0 if it does not say; longer than it is means cut short.
+
+    Args:
+        stream: The file; can be sought.
+        kind: As `signature` says; WebP and the two kinds made of boxes announce a length.
+    """
+    if kind == "webp":
+        stream.seek(4)
+        return int.from_bytes(stream.read(4), "little") + 8
+    if kind not in ("avif", "heic"):
+        return 0
+    end = 0
+    while True:
+        stream.seek(end)
+        head = stream.read(16)
+        if len(head) < 8:
+            return end + 8 if head else end
+        size = struct.unpack(">I", head[:4])[0]
+        if size == 1 and len(head) == 16:
+            size = struct.unpack(">Q", head[8:])[0]
+        if size < 8:  # 0: to the end of the file
+            return end
+        end += size
 
 
 def format_for(target: PurePath) -> Format | None:

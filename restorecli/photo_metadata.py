@@ -21,6 +21,8 @@ DESCRIPTIVE = frozenset(
 ) | frozenset((0x4746, 0x4749, 0x8298, 0x8769, 0x8825, *range(0x9C9B, 0x9CA0)))
 _LAYOUT = {0x0112, 0x011A, 0x011B, 0x0128}
 
+Info = Mapping[str | tuple[int, int], object]  # as Pillow types `image.info`
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
@@ -55,7 +57,7 @@ class Found:
 
 
 def from_info(
-    info: Mapping[str | tuple[int, int], object],
+    info: Info,
     height: int,
     width: int,
     *,
@@ -137,7 +139,7 @@ def colour_space(icc: bytes | None) -> str | None:
     return icc[16:20].decode("ascii", "replace").strip()
 
 
-def _exif_bytes(info: Mapping[str | tuple[int, int], object]) -> bytes:
+def _exif_bytes(info: Info) -> bytes:
     if found := _bytes(info.get("exif")):
         return found
     text = info.get("Raw profile type exif")  # ImageMagick's way before PNG had a chunk for it

@@ -8,7 +8,8 @@ where the whole window lies inside the picture.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float
@@ -108,6 +109,14 @@ def psnr_y(image: Float[Tensor, "1 3 h w"], reference: Float[Tensor, "1 3 h w"])
     lumas = ((strip * weights).sum(dim=1) for strip in _differences(image, reference))
     total = sum(float(luma.square().sum()) for luma in lumas)
     return _decibels(total / (image.shape[2] * image.shape[3]))
+
+
+METRICS: Mapping[str, Callable[[Tensor, Tensor], float]] = MappingProxyType(
+    {"ssim": ssim, "psnr": psnr, "psnr-y": psnr_y}
+)
+CONVENTIONS: Mapping[str, str] = MappingProxyType(
+    {"ssim": SSIM_CONVENTION, "psnr": PSNR_CONVENTION, "psnr-y": PSNR_Y_CONVENTION}
+)
 
 
 def _differences(

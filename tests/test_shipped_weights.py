@@ -1,4 +1,4 @@
-"""The weights in this repository: all there, unharmed, loadable, finite, and no larger than said."""
+"""The weights in this repository: all there, unharmed, loadable, and no larger than promised."""
 
 from importlib import import_module
 

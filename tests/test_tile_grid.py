@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorecli.tile_grid import LARGEST_TILE, SMALLEST_TILE, Axis, choose_tile, plan
@@ -17,6 +17,7 @@ def axis(length: int, tile: int, overlap: int, multiple: int) -> Axis:
     return plan(length, 1, tile, overlap, multiple=multiple).rows
 
 
+@settings(deadline=None)
 @given(length=lengths, tile=tiles, overlap=overlaps, multiple=multiples)
 def test_tiles_cover_the_photo(length: int, tile: int, overlap: int, multiple: int) -> None:
     rows = axis(length, tile, overlap, multiple)
@@ -30,6 +31,7 @@ def test_tiles_cover_the_photo(length: int, tile: int, overlap: int, multiple: i
     assert all(end - start >= enough for end, start in zip(ends, rows.starts[1:], strict=False))
 
 
+@settings(deadline=None)
 @given(
     length=lengths,
     tile=tiles,
@@ -75,6 +77,7 @@ def test_impossible_grids_are_refused(values: tuple[int, int, int, int]) -> None
         plan(*values)
 
 
+@settings(deadline=None)
 @given(free=st.integers(-1, 2**40), cost=st.integers(1, 2**16))
 def test_a_chosen_tile_fits_or_is_the_smallest(free: int, cost: int) -> None:
     tile = choose_tile(free, cost)

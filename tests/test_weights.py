@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -167,6 +167,7 @@ def test_header_is_read_without_the_network(file: Path) -> None:
 floats = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(deadline=None)
 @given(
     widths=st.lists(st.integers(), min_size=1).map(tuple),
     scales=st.lists(st.tuples(floats, floats)).map(tuple),

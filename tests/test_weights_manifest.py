@@ -32,7 +32,7 @@ def test_sha256_of_an_empty_file(tmp_path: Path) -> None:
     assert sha256(tmp_path / "empty") == EMPTY
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(history=histories, name=keys)
 def test_manifest_is_read_as_written(
     tmp_path_factory: pytest.TempPathFactory, history: dict[str, object], name: str

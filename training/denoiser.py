@@ -36,20 +36,21 @@ class DenoiserTask:
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """Mean SSIM on strongly degraded crops of held-out photos, before and after."""
-        device = next(network.parameters()).device
         with torch.inference_mode():
-            return score_strong(self.pool, self._held_out, device, lambda x: network(x)[0])
+            return score_strong(
+                self.pool, self._held_out, self.recipe.validation, lambda x: network(x)[0]
+            )
 
 
 def score_strong(
-    pool: PhotoPool, among: list[int], device: torch.device, function: Callable[[Tensor], Tensor]
+    pool: PhotoPool, among: list[int], count: int, restore: Callable[[Tensor], Tensor]
 ) -> dict[str, float]:
-    """Mean SSIM of a function of degraded batches, on 24 fixed, strongly degraded 192² crops."""
+    """Mean SSIM of a function of degraded batches, on fixed, strongly degraded 192² crops."""
     before, after = [], []
-    for start in range(0, 24, 8):
-        seeds = torch.arange(start + 10**9, start + 10**9 + 8, device=device)
-        clean = pool.crops(seeds, 192, among)
-        pair = degrade(clean, seeds, VALIDATION)
+    for start in range(0, count, 8):
+        first = 10**9 + start
+        seeds = torch.arange(first, min(first + 8, 10**9 + count), device=pool.pixels.device)
+        pair = degrade(pool.crops(seeds, 192, among), seeds, VALIDATION)
         before.append(ssim_per_image(pair.image, pair.target))
-        after.append(ssim_per_image(function(pair.image).float().clamp(0, 1), pair.target))
+        after.append(ssim_per_image(restore(pair.image).float().clamp(0, 1), pair.target))
     return {"ssim_in": float(torch.cat(before).mean()), "ssim": float(torch.cat(after).mean())}

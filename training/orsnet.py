@@ -65,7 +65,7 @@ class ORSNetTask:
             return result
 
         with torch.inference_mode():
-            return score_strong(self.pool, self._held_out, self.pool.pixels.device, both)
+            return score_strong(self.pool, self._held_out, self.recipe.validation, both)
 
 
 def reduce(clean: Image, scale: int, seeds: Tensor) -> Image:

@@ -43,6 +43,7 @@ class Recipe:
         degrade: Settings that differ from `DegradeConfig`'s defaults.
         start_from: A weights file to start from, or "".
         precision: "bf16" or "fp32" for the forward pass.
+        validation: Held-out crops of 192² in a validation.
         options: What the task of this network wants to know besides.
     """
 
@@ -59,6 +60,7 @@ class Recipe:
     degrade: dict[str, Any] = field(default_factory=dict)
     start_from: str = ""
     precision: str = "bf16"
+    validation: int = 24
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,7 +92,9 @@ def read_recipe(path: Path) -> Recipe:
     known = {f.name for f in fields(Recipe)}
     unknown = sorted(set(data) - known)
     if unknown:
-        raise ValueError(f"{path.name}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        raise ValueError(
+            f"{path.name}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}"
+        )
     data["phases"] = tuple(Phase(**phase) for phase in data.get("phases", []))
     data["config"] = {
         key: tuple(value) if isinstance(value, list) else value

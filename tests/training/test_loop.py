@@ -114,7 +114,8 @@ def test_step_three_trains_on_top_of_step_one(pool: PhotoPool, tmp_path: Path) -
 
 
 def test_the_command_trains(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = 'network = "denoiser"\nsteps = 1\nvalidation = 1\n[config]\nwidths = [4, 8]\nencoder_blocks = [1, 1]\n'
+    text = 'network = "denoiser"\nsteps = 1\nvalidation = 1\n'
+    text += "[config]\nwidths = [4, 8]\nencoder_blocks = [1, 1]\n"
     text += "decoder_blocks = [1]\ngates = [4, 4]\n[losses]\ncharbonnier = 1.0\n"
     text += "[[phases]]\nuntil = 1.0\nsize = 32\nbatch = 2\n"
     (tmp_path / "r.toml").write_text(text, "utf-8")

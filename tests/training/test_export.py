@@ -1,0 +1,58 @@
+"""Export: the file arrives whole, the manifest describes it, other entries stay."""
+
+from pathlib import Path
+
+import pytest
+
+from restorecli import weights
+from restorecli.networks.orsnet import ORSNet, ORSNetConfig
+from restorecli.weights_manifest import read_manifest, verify
+from training import export
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "runs" / "orsnet"
+    network = ORSNet(ORSNetConfig(width=4, blocks=(1,)))
+    weights.save(network, "orsnet", folder / "orsnet.safetensors", {"seed": 1})
+    (folder / "log.csv").write_text("step,ssim,seconds\n1,0.5,9\n2,0.75,9\n", "utf-8")
+    return folder
+
+
+def test_an_export_is_described_and_verified(run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "weights"
+    entry = export.export(run, target, name="orsnet", data="d", scores={"a": 0.1}, commit="c")
+    assert (target / "orsnet.safetensors").read_bytes() == (run / "orsnet.safetensors").read_bytes()
+    assert entry.history["scores"] == {"a": 0.1, "training_step": 2.0, "training_ssim": 0.75}
+    status = {file.name: file.status for file in verify(target)}
+    assert status["orsnet"] == "ok"
+    assert status["denoiser"] == "missing"
+
+
+def test_other_entries_stay(run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "weights"
+    export.export(run, target, name="orsnet", data="d", scores={}, commit="c")
+    weights.save(ORSNet(ORSNetConfig(width=4, blocks=(1,))), "other", run / "other.safetensors", {})
+    export.export(run, target, name="other", data="d", scores={}, commit="c")
+    assert set(read_manifest(target)) == {"orsnet", "other"}
+
+
+def test_a_run_without_a_log_has_no_validation(tmp_path: Path) -> None:
+    assert export.last_validation(tmp_path / "log.csv") == {}
+
+
+def test_the_command_exports(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", str(run), "--weights", str(tmp_path / "w"), "--score", "ssim=0.8"]
+    monkeypatch.setattr("sys.argv", arguments)
+    monkeypatch.setattr(export, "head_commit", lambda: "abc")
+    export.main()
+    entry = read_manifest(tmp_path / "w")["orsnet"]
+    assert entry.sha256 in capsys.readouterr().out
+    assert entry.history["scores"]["ssim"] == 0.8
+    assert entry.history["commit"] == "abc"
+
+
+def test_the_commit_is_a_hash() -> None:
+    assert len(export.head_commit().rstrip("+")) >= 7

@@ -1,0 +1,100 @@
+"""Ship a run's weights: `python -m training.export runs/denoiser --score ssim=0.81`.
+
+Copies the averaged weights into `weights/` and writes where they come from into the manifest: the
+recipe, the commit, the photos, torch, the last validation, and the scores that were measured.
+"""
+
+import argparse
+import csv
+import datetime
+import shutil
+import subprocess
+from pathlib import Path
+
+import torch
+
+from restorecli.weights import read_header
+from restorecli.weights_manifest import (
+    SUFFIX,
+    ManifestEntry,
+    read_manifest,
+    sha256,
+    write_manifest,
+)
+
+
+def export(
+    run: Path, folder: Path, *, name: str, data: str, scores: dict[str, float], commit: str
+) -> ManifestEntry:
+    """Copy one weights file and describe it.
+
+    Args:
+        run: Folder of the run, with `<name>.safetensors` and perhaps `log.csv`.
+        folder: Of the shipped weights; its manifest is written anew with this entry.
+        name: Of the network.
+        data: The photos it was trained on, in words.
+        scores: Measured figures by name.
+        commit: Of the code that trained it.
+
+    Returns:
+        The entry that was written.
+    """
+    source, target = run / f"{name}{SUFFIX}", folder / f"{name}{SUFFIX}"
+    header = read_header(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    history = {
+        "recipe": f"training/recipes/{name}.toml",
+        "commit": commit,
+        "data": data,
+        "parameters": header.parameters,
+        "torch": torch.__version__,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "scores": scores | last_validation(run / "log.csv"),
+    }
+    entry = ManifestEntry(sha256=sha256(target), bytes=target.stat().st_size, history=history)
+    write_manifest(folder, {**read_manifest(folder), name: entry})
+    return entry
+
+
+def last_validation(log: Path) -> dict[str, float]:
+    """The last row of a run's log, each name after `training_`; empty without a log."""
+    if not log.exists():
+        return {}
+    with log.open(encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    return {f"training_{key}": float(value) for key, value in last.items() if key != "seconds"}
+
+
+def head_commit() -> str:
+    """Commit that is checked out, with `+` behind it if files differ from it."""
+    command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def main() -> None:
+    """Parse the command line and export."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("--name", help="network; the folder's name if left out")
+    parser.add_argument("--weights", type=Path, default=Path("weights"), help="shipped weights")
+    parser.add_argument("--data", default="3,354 free photos, listed in weights/README.md")
+    parser.add_argument("--score", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument(
+        "--commit", help="of the code that trained; what is checked out if left out"
+    )
+    arguments = parser.parse_args()
+    pairs = [score.partition("=") for score in arguments.score]
+    entry = export(
+        arguments.run,
+        arguments.weights,
+        name=arguments.name or arguments.run.name,
+        data=arguments.data,
+        scores={key: float(value) for key, _, value in pairs},
+        commit=arguments.commit or head_commit(),
+    )
+    print(f"{entry.sha256}  {entry.bytes} bytes")
+
+
+if __name__ == "__main__":
+    main()

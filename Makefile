@@ -50,8 +50,8 @@ fix: setup ## format, and mend what ruff can mend
 bench: .venv/runtime ## score the shipped weights and the classical filters on examples/pairs
 	$(BIN)/restore bench
 
-strip: .venv/runtime ## draw docs/strip.png, the picture at the top of README, anew
-	$(BIN)/python examples/strip.py
+strip: .venv/runtime ## draw docs/strip.jpg, the picture at the top of README, anew
+	cd docs && ../$(BIN)/python ../examples/strip.py
 
 goldens: setup ## make the expected pictures of tests/golden anew; look at the difference
 	$(BIN)/python -m pytest tests/test_golden.py --update-golden

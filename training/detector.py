@@ -40,15 +40,20 @@ class DetectorTask:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
         self.network = RetinaFace(RetinaFaceConfig(**recipe.config))
-        self.degradation = DegradeConfig(**recipe.degrade)
-        self._train = Stock.read(pool, labels, held_out=False)
-        self._held_out = Stock.read(pool, labels, held_out=True)
+        self.degradation = self.degradation_of(recipe)
+        self.train = Stock.read(pool, labels, held_out=False)
+        self.held_out = Stock.read(pool, labels, held_out=True)
         self._painters = ThreadPoolExecutor(torch.get_num_threads())
+
+    @staticmethod
+    def degradation_of(recipe: Recipe) -> DegradeConfig:
+        """What the recipe says of patterns and noise."""
+        return DegradeConfig(**recipe.degrade)
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Weighted loss terms of one batch of fresh scenes."""
         with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
-            image, truth = self.batch(self._train, seeds, phase.size)
+            image, truth = self.batch(self.train, seeds, phase.size)
         return self._terms(network, image, truth)
 
     def score(self, network: nn.Module) -> dict[str, float]:
@@ -65,10 +70,10 @@ class DetectorTask:
             return [self.batch(stock, first + BATCH * i, size) for i in range(count)]
 
         with torch.no_grad():
-            settle(network, [image for image, _ in images(self._train, SETTLING_BATCHES)])
+            settle(network, [image for image, _ in images(self.train, SETTLING_BATCHES)])
             rows = [
                 self._terms(network, image, truth)
-                for image, truth in images(self._held_out, VALIDATION_BATCHES)
+                for image, truth in images(self.held_out, VALIDATION_BATCHES)
             ]
         return {f"held_out_{k}": float(torch.stack([r[k] for r in rows]).mean()) for k in rows[0]}
 

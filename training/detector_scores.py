@@ -1,0 +1,140 @@
+"""How well a face detector does on a labelled set: `python -m training.detector_scores SET`.
+
+SET holds `clean/`, `degraded/` and `faces.json` (labels of the clean photos, by name without
+suffix). To measure only; nothing is chosen by it.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from restorecli import anchors, weights
+from restorecli.detection import Faces, detect
+from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.retinaface import RetinaFace
+
+TRUSTED_SCORE = 0.6
+SAME_FACE = 0.5
+Finder = Callable[[Float[Tensor, "1 3 h w"]], Faces]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorScore:
+    """Sums over a set.
+
+    Attributes:
+        recall: Share of the trusted labels that were found.
+        precision: Share of the finds that are a label, untrusted labels left out of account.
+        landmark_error: Mean distance of a landmark from its label, in eye distances.
+        false_finds: Finds without a label, a photo.
+        seconds: A photo.
+    """
+
+    recall: float
+    precision: float
+    landmark_error: float
+    false_finds: float
+    seconds: float
+
+
+def score(finder: Finder, samples: Iterable[tuple[Tensor, Faces]]) -> DetectorScore:
+    """Compare what a detector finds with labels.
+
+    Args:
+        finder: Image → faces.
+        samples: Images (1, 3, h, w) in [0, 1] and their labels.
+    """
+    photos = true = hits = right = wrong = 0
+    errors: list[float] = []
+    seconds = 0.0
+    for image, labels in samples:
+        start = time.perf_counter()
+        found = finder(image)
+        seconds += time.perf_counter() - start
+        photos += 1
+        trusted = labels.scores >= TRUSTED_SCORE
+        true += int(trusted.sum())
+        shared = anchors.overlap(found.boxes, labels.boxes)
+        best = shared.max(1) if len(labels) and len(found) else None
+        if best is None:
+            wrong += len(found)
+            continue
+        same = best.values >= SAME_FACE
+        wrong += int((~same).sum())
+        right += int((same & trusted[best.indices]).sum())
+        hits += int(((shared >= SAME_FACE).any(0) & trusted).sum())
+        for row in torch.nonzero(same & trusted[best.indices])[:, 0].tolist():
+            wanted = labels.landmarks[best.indices[row]]
+            distance = (found.landmarks[row] - wanted).norm(dim=-1).mean()
+            errors.append(float(distance / (wanted[1] - wanted[0]).norm()))
+    return DetectorScore(
+        recall=hits / max(1, true),
+        precision=right / max(1, right + wrong),
+        landmark_error=float(np.mean(errors)) if errors else float("nan"),
+        false_finds=wrong / max(1, photos),
+        seconds=seconds / max(1, photos),
+    )
+
+
+def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, Faces]]:
+    """Photos of a folder with the faces that a JSON list says of their names."""
+    faces = {entry["name"]: entry["faces"] for entry in json.loads(labels.read_text("utf-8"))}
+    for path in sorted(folder.iterdir())[::every]:
+        with Image.open(path) as photo:
+            pixels = np.array(photo.convert("RGB"))
+        image = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0).float() / 255
+        entries = faces.get(path.stem, [])
+        yield (
+            image,
+            Faces(
+                torch.tensor([face["box"] for face in entries]).reshape(-1, 4),
+                torch.tensor([face["landmarks"] for face in entries]).reshape(-1, 5, 2),
+                torch.tensor([face["score"] for face in entries]).reshape(-1),
+            ),
+        )
+
+
+def main() -> None:
+    """Print the scores on clean, degraded and denoised photos."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("set", type=Path, help="folder with clean/, degraded/ and faces.json")
+    parser.add_argument("--weights", type=Path, default=None, help="folder of retinaface")
+    parser.add_argument("--denoiser", type=Path, default=None, help="folder of step 1's weights")
+    parser.add_argument("--threshold", type=float, nargs="+", default=[0.6])
+    parser.add_argument("--every", type=int, default=1, help="every so many photos")
+    arguments = parser.parse_args()
+    detector = weights.load(RetinaFace, "retinaface", folder=arguments.weights)
+    denoiser = (
+        weights.load(Denoiser, "denoiser", folder=arguments.denoiser)
+        if arguments.denoiser
+        else None
+    )
+
+    for threshold in arguments.threshold:
+        for name in ("clean", "degraded", "denoised"):
+            if name == "denoised" and denoiser is None:
+                continue
+
+            def finder(image: Tensor, name: str = name, threshold: float = threshold) -> Faces:
+                if name == "denoised":
+                    assert denoiser is not None
+                    image = denoiser(image)[0].clamp(0, 1)
+                return detect(detector, image, threshold=threshold)
+
+            folder = arguments.set / ("clean" if name == "clean" else "degraded")
+            with torch.inference_mode():
+                samples = labelled(folder, arguments.set / "faces.json", arguments.every)
+                print(threshold, name, score(finder, samples), flush=True)
+
+
+if __name__ == "__main__":
+    main()

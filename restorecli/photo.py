@@ -7,7 +7,6 @@ photo means to the networks, float32 RGB in [0, 1], begins and ends here.
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import IO
 
 import cv2
 import numpy as np
@@ -20,6 +19,7 @@ from restorecli.errors import PhotoWriteError
 from restorecli.photo_formats import FORMATS, READABLE, WRITABLE, Format, format_for
 from restorecli.photo_metadata import Metadata
 from restorecli.photo_rows import to_8_bits, to_16_bits
+from restorecli.photo_streams import Source, Target, Writable
 
 __all__ = ["READABLE", "WRITABLE", "Metadata", "Photo", "from_image"]
 
@@ -77,7 +77,7 @@ class Photo:
     @classmethod
     def read(
         cls,
-        source: Path | str | bytes | IO[bytes],
+        source: Path | str | bytes | Source,
         *,
         max_megapixels: float = 400,
         name: str | None = None,
@@ -111,7 +111,7 @@ class Photo:
 
     def write(
         self,
-        target: Path | str | IO[bytes],
+        target: Path | str | Target,
         *,
         format: str | None = None,
         quality: int = 95,
@@ -221,7 +221,7 @@ class Photo:
         self._encode(format, quality, file, subject)
         return file.getvalue()
 
-    def _encode(self, format: Format, quality: int, file: IO[bytes], subject: str) -> None:
+    def _encode(self, format: Format, quality: int, file: Writable, subject: str) -> None:
         if not 1 <= quality <= 100:
             raise PhotoWriteError(f"{subject}: quality {quality} is not in 1 to 100.")
         try:

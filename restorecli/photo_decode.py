@@ -11,7 +11,6 @@ import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import IO
 
 import cv2
 import numpy as np
@@ -22,6 +21,7 @@ from restorecli.errors import PhotoReadError, PhotoTooLargeError
 from restorecli.photo_canvas import Canvas, UnreadableError
 from restorecli.photo_formats import SIGNATURE_LENGTH, announced_length, signature, title
 from restorecli.photo_metadata import Found, Metadata, colour_space, from_info
+from restorecli.photo_streams import Readable
 
 # Everything that Pillow, libheif, OpenCV and littleCMS were seen to raise over mutated files.
 _DAMAGE = (
@@ -57,7 +57,7 @@ class Decoded:
     notices: tuple[str, ...]
 
 
-def decode(stream: IO[bytes], name: str, max_megapixels: float) -> Decoded:
+def decode(stream: Readable, name: str, max_megapixels: float) -> Decoded:
     """Decode a photo.
 
     Args:
@@ -103,7 +103,7 @@ class _Limit:
         photo_canvas.check_size(self.name, height, width, self.megapixels)
 
 
-def _decode_picture(stream: IO[bytes], kind: str, limit: _Limit) -> Decoded:
+def _decode_picture(stream: Readable, kind: str, limit: _Limit) -> Decoded:
     stream.seek(_PNG_DEPTH)
     depth, colour = (stream.read(2) + b"\0\0")[:2]
     stream.seek(0)
@@ -111,17 +111,17 @@ def _decode_picture(stream: IO[bytes], kind: str, limit: _Limit) -> Decoded:
         limit.check(image.height, image.width)
         image.load()  # PNG's metadata may stand after the pixels
         found = from_info(image.info, image.height, image.width)
-        if kind == "png" and depth == 16 and colour not in (_PNG_GREY, _PNG_PALETTE):
-            clear = image.info.get("transparency")
-        else:
+        if kind != "png" or depth != 16 or colour in (_PNG_GREY, _PNG_PALETTE):
             return _converted(image, found, found.orientation)
+        clear = image.info.get("transparency")
     # Pillow has checked the whole stream, which OpenCV would decode up to the first damage.
+    del image
     stream.seek(0)
     pixels, alpha = _deep_png(stream.read(), found.orientation, clear)
     return _decoded(pixels, alpha, found)
 
 
-def _decode_tiff(stream: IO[bytes], kind: str, limit: _Limit) -> Decoded:
+def _decode_tiff(stream: Readable, kind: str, limit: _Limit) -> Decoded:
     header = photo_tiff.read_header(stream, stream.seek(0, 2))
     limit.check(*header.size)
     try:
@@ -178,7 +178,7 @@ def _deep_png(file: bytes, turn: int, clear: object) -> tuple[np.ndarray, np.nda
     return canvas.finish()
 
 
-def _opener(kind: str) -> Callable[[IO[bytes]], ImageFile.ImageFile]:
+def _opener(kind: str) -> Callable[[Readable], ImageFile.ImageFile]:
     """Pillow's class for the format; `Image.open` would warn, guess and apply its own limit."""
     from PIL import (
         AvifImagePlugin,
@@ -193,7 +193,7 @@ def _opener(kind: str) -> Callable[[IO[bytes]], ImageFile.ImageFile]:
     if kind == "heic":
         from pillow_heif import HeifImageFile
 
-        opener: Callable[[IO[bytes]], ImageFile.ImageFile] = HeifImageFile
+        opener: Callable[[Readable], ImageFile.ImageFile] = HeifImageFile
         return opener
     return {
         "avif": AvifImagePlugin.AvifImageFile,

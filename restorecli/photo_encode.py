@@ -1,7 +1,6 @@
 """From pixels and metadata to the bytes of a file, and what each format cannot hold."""
 
 from dataclasses import replace
-from typing import IO
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -10,6 +9,7 @@ from restorecli import photo_exif, photo_png, photo_tiff_writer
 from restorecli.photo_formats import Format
 from restorecli.photo_metadata import Metadata
 from restorecli.photo_rows import Rows
+from restorecli.photo_streams import Writable
 
 # One JPEG marker segment, less the names that EXIF and XMP have in it.
 _LONGEST_EXIF, _LONGEST_XMP = 65527, 65504
@@ -24,7 +24,7 @@ class Sink:
     failure: a full disk would read "encoder error -2".
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Writable) -> None:
         self._file = file
 
     def write(self, data: bytes) -> int:
@@ -75,7 +75,7 @@ def encode(
     metadata: Metadata,
     format: Format,
     quality: int,
-    file: IO[bytes],
+    file: Writable,
 ) -> None:
     """Write a photo.
 
@@ -123,7 +123,7 @@ def _kept(metadata: Metadata, format: Format) -> Metadata:
 
 
 def _write_with_pillow(
-    rows: Rows, metadata: Metadata, format: Format, quality: int, file: IO[bytes]
+    rows: Rows, metadata: Metadata, format: Format, quality: int, file: Writable
 ) -> None:
     picture = Image.new(rows.mode, (rows.width, rows.height))
     for top, band in rows.bands():
@@ -153,7 +153,7 @@ def _write_with_pillow(
     picture.save(Sink(file), format.name, **settings)  # type: ignore[arg-type]
 
 
-def _write_heic(rows: Rows, metadata: Metadata, quality: int, file: IO[bytes]) -> None:
+def _write_heic(rows: Rows, metadata: Metadata, quality: int, file: Writable) -> None:
     import pillow_heif
 
     pixels = np.empty((rows.height, rows.width, rows.channels), np.uint8)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import IO
 
 from restorecli.errors import PhotoReadError, PhotoWriteError
+from restorecli.photo_streams import Readable, Source, Writable
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
@@ -22,7 +22,7 @@ def shown(name: str | os.PathLike[str]) -> str:
 
 
 @contextmanager
-def opened(source: Path | str | bytes | IO[bytes], name: str) -> Iterator[IO[bytes]]:
+def opened(source: Path | str | bytes | Source, name: str) -> Iterator[Readable]:
     """Open a photo's bytes as a file that can be sought.
 
     Args:
@@ -53,7 +53,7 @@ def opened(source: Path | str | bytes | IO[bytes], name: str) -> Iterator[IO[byt
         ) from error
 
 
-def replace_file(target: Path, write: Callable[[IO[bytes]], None], *, overwrite: bool) -> None:
+def replace_file(target: Path, write: Callable[[Writable], None], *, overwrite: bool) -> None:
     """Let `write` make a new file and put it in place of `target` once it is complete.
 
     The new file grows under a short name in the same folder, gets the permissions any new file

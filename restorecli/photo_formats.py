@@ -6,7 +6,8 @@ Content decides how a file is read, its name how one is written. Nothing here op
 import struct
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO
+
+from restorecli.photo_streams import Readable
 
 
 def title(name: str) -> str:
@@ -106,7 +107,7 @@ def signature(start: bytes) -> str | None:
     return None
 
 
-def announced_length(stream: IO[bytes], kind: str) -> int:
+def announced_length(stream: Readable, kind: str) -> int:
     """How many bytes a file says it has, 0 if it does not say; longer than it is means cut short.
 
     Args:

@@ -7,11 +7,11 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import IO
 
 from PIL import Image
 
 from restorecli import photo_exif
+from restorecli.photo_streams import Readable
 
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>\s*))([1-8])")
 _METRE_STEP = 0.0254  # dots per inch between neighbours in PNG's whole dots per metre
@@ -100,7 +100,7 @@ def from_info(
     return Found(metadata.for_size(height, width), turn, notices)
 
 
-def exif_of_tiff(stream: IO[bytes], offset: int, mark: str, *, big: bool) -> bytes:
+def exif_of_tiff(stream: Readable, offset: int, mark: str, *, big: bool) -> bytes:
     """Gather an EXIF block from the main directory of a TIFF file.
 
     Args:

@@ -2,19 +2,20 @@
 
 import struct
 import zlib
-from typing import IO
 
 import numpy as np
 
 from restorecli.photo_metadata import Metadata
 from restorecli.photo_rows import Rows
+from restorecli.photo_streams import Writable
 
 _COLOUR_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}
 _PAETH = 4
 _LEVEL = 6
+_BAND_PIXELS = 1 << 16  # filtering needs a dozen times as much memory
 
 
-def write_deep(rows: Rows, metadata: Metadata, sink: IO[bytes]) -> None:
+def write_deep(rows: Rows, metadata: Metadata, sink: Writable) -> None:
     """Write a whole PNG file with 16 bits a channel.
 
     Args:
@@ -36,7 +37,7 @@ def write_deep(rows: Rows, metadata: Metadata, sink: IO[bytes]) -> None:
         _chunk(sink, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
     packer = zlib.compressobj(_LEVEL)
     above = np.zeros((1, rows.width * rows.channels * 2), np.uint8)
-    for _, band in rows.bands():
+    for _, band in rows.bands(_BAND_PIXELS):
         values = band.astype(">u2").view(np.uint8).reshape(len(band), -1)
         _data(sink, packer.compress(_filtered(values, above, rows.channels * 2)))
         above = values[-1:]
@@ -66,12 +67,12 @@ def _filtered(values: np.ndarray, above: np.ndarray, step: int) -> bytes:
     return np.pad(differences, ((0, 0), (1, 0)), constant_values=_PAETH).tobytes()
 
 
-def _data(sink: IO[bytes], packed: bytes) -> None:
+def _data(sink: Writable, packed: bytes) -> None:
     if packed:
         _chunk(sink, b"IDAT", packed)
 
 
-def _chunk(sink: IO[bytes], kind: bytes, data: bytes) -> None:
+def _chunk(sink: Writable, kind: bytes, data: bytes) -> None:
     sink.write(struct.pack(">I", len(data)) + kind)
     sink.write(data)
     sink.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))

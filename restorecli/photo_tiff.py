@@ -6,13 +6,13 @@ JPEG inside TIFF.
 """
 
 from dataclasses import dataclass
-from typing import IO
 
 import numpy as np
 from PIL import TiffImagePlugin
 
 from restorecli.photo_canvas import Canvas, UnreadableError
 from restorecli.photo_metadata import Info, exif_of_tiff
+from restorecli.photo_streams import Readable
 from restorecli.photo_tiff_blocks import COMPRESSIONS, KINDS, RAW, Layout, blocks
 
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
@@ -72,7 +72,7 @@ class Header:
         return simple or max(self.numbers(258, 1)) > 8
 
 
-def read_header(stream: IO[bytes], length: int) -> Header:
+def read_header(stream: Readable, length: int) -> Header:
     """Read the main directory, that of the first page.
 
     Args:
@@ -105,7 +105,7 @@ def read_header(stream: IO[bytes], length: int) -> Header:
     return header
 
 
-def info(stream: IO[bytes], header: Header) -> tuple[Info, bytes]:
+def info(stream: Readable, header: Header) -> tuple[Info, bytes]:
     """What Pillow would have put into `image.info`, and the EXIF block, empty if there is none.
 
     Raises:
@@ -123,7 +123,7 @@ def info(stream: IO[bytes], header: Header) -> tuple[Info, bytes]:
 
 
 def read(
-    stream: IO[bytes], header: Header, turn: int
+    stream: Readable, header: Header, turn: int
 ) -> tuple[tuple[np.ndarray, np.ndarray | None], tuple[str, ...]]:
     """Read a plain picture.
 

@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import IO
 
 import numpy as np
 from PIL import TiffImagePlugin
 
 from restorecli import photo_exif
+from restorecli.photo_streams import Readable
 
 RAW = 1
 _DEFLATE = (8, 32946)
@@ -50,7 +50,7 @@ class Layout:
     counts: tuple[int, ...]
 
 
-def blocks(stream: IO[bytes], layout: Layout) -> Iterator[tuple[int, int, np.ndarray]]:
+def blocks(stream: Readable, layout: Layout) -> Iterator[tuple[int, int, np.ndarray]]:
     """Read the picture piece by piece.
 
     Args:
@@ -86,7 +86,7 @@ def blocks(stream: IO[bytes], layout: Layout) -> Iterator[tuple[int, int, np.nda
                 yield top + start, left, seen
 
 
-def _values(stream: IO[bytes], layout: Layout, segment: int, start: int, rows: int) -> np.ndarray:
+def _values(stream: Readable, layout: Layout, segment: int, start: int, rows: int) -> np.ndarray:
     """Rows of one strip or tile, (rows, columns, samples of a plane), in native byte order."""
     samples = layout.samples // layout.planes
     row_bytes = layout.block[1] * samples * layout.kind.itemsize

@@ -7,7 +7,6 @@ block's tags join the main directory with their offsets unchanged; even maker no
 import struct
 import zlib
 from collections.abc import Sequence
-from typing import IO
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from restorecli import photo_exif
 from restorecli.photo_exif import Entry
 from restorecli.photo_metadata import DESCRIPTIVE, Metadata
 from restorecli.photo_rows import Rows
+from restorecli.photo_streams import Writable
 
 _BYTE, _SHORT, _LONG, _UNDEFINED = 1, 3, 4, 7
 _DEFLATE, _DIFFERENCES, _STRAIGHT_ALPHA = 8, 2, 2
@@ -26,7 +26,7 @@ class TooLongError(ValueError):
     """The file would outgrow what the format can address."""
 
 
-def write(rows: Rows, metadata: Metadata, sink: IO[bytes]) -> None:
+def write(rows: Rows, metadata: Metadata, sink: Writable) -> None:
     """Write a whole TIFF file.
 
     Args:
@@ -78,7 +78,7 @@ def write(rows: Rows, metadata: Metadata, sink: IO[bytes]) -> None:
 
 
 def _write_strips(
-    rows: Rows, strip_rows: int, mark: str, sink: IO[bytes]
+    rows: Rows, strip_rows: int, mark: str, sink: Writable
 ) -> tuple[list[int], list[int]]:
     offsets: list[int] = []
     counts: list[int] = []
@@ -95,7 +95,7 @@ def _write_strips(
     return offsets, counts
 
 
-def _entry(sink: IO[bytes], mark: str, tag: int, kind: int, values: Sequence[int] | bytes) -> Entry:
+def _entry(sink: Writable, mark: str, tag: int, kind: int, values: Sequence[int] | bytes) -> Entry:
     """A directory entry; values that do not fit into it are written to the sink first."""
     code = {_BYTE: "B", _SHORT: "H", _LONG: "I", _UNDEFINED: "B"}[kind]
     data = (

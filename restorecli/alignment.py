@@ -104,6 +104,8 @@ def paste(
     face: Float[Tensor, "1 3 s s"],
     placement: Placement,
     prior: Float[Tensor, "1 1 s s"] | None = None,
+    *,
+    in_place: bool = False,
 ) -> Float[Tensor, "1 3 h w"]:
     """Blend a restored face back into the photo it was cut from.
 
@@ -111,13 +113,14 @@ def paste(
     the crop had no room for, except where the prior replaced it; an unchanged face changes nothing.
 
     Args:
-        image: Whole photo, in [0, 1]; not modified.
+        image: Whole photo, in [0, 1]; modified only if `in_place`.
         face: Restored crop in the aligned frame, same range.
         placement: Where `align` took the crop from.
         prior: Share of the prior in each pixel of the face; None for all of it.
+        in_place: Write into `image`, so that no second photo has to be held.
 
     Returns:
-        A new image; pixels outside the feathered mask are bit-identical to `image`.
+        A new image, or `image`; pixels outside the feathered mask are bit-identical to `image`.
 
     Raises:
         ValueError: `placement` lies wholly outside the photo.
@@ -134,7 +137,7 @@ def paste(
     mask = _mask(points / placement.size)
     changed = (change != 0).any(1, keepdim=True) & (mask > 0)
     blended = (part + mask * (change - share * detail)).clamp(0, 1)
-    result = image.clone()
+    result = image if in_place else image.clone()
     result[..., top:bottom, left:right] = torch.where(changed, blended, part)
     return result
 

@@ -71,7 +71,7 @@ def detect(detector: RetinaFace, image: Float[Tensor, "1 3 h w"], *, threshold: 
     are tried; what they find must be surer, since an empty photo gets four more chances to err.
 
     Args:
-        detector: In eval mode, on the device of the image.
+        detector: In eval mode, on any device.
         image: RGB in [0, 1].
         threshold: Score from which on a find counts.
 
@@ -104,11 +104,12 @@ def find(
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     if size != (height, width):
         image = F.interpolate(image, size, mode="bilinear", antialias=scale < 1)
-    predictions = detector(image.contiguous(memory_format=torch.channels_last))
+    device = next((p.device for p in detector.parameters()), image.device)
+    predictions = detector(image.to(device, memory_format=torch.channels_last))
     scores = predictions.logits[0].float().softmax(-1)[:, 1]
     rows = torch.nonzero(scores >= threshold)[:, 0]
     rows = rows[scores[rows].argsort(descending=True, stable=True)[:CANDIDATES]]
-    grid = anchors.priors(*size, device=image.device)[rows]
+    grid = anchors.priors(*size, device=device)[rows]
     boxes = anchors.decode_boxes(predictions.boxes[0, rows].float(), grid)
     landmarks = anchors.decode_landmarks(predictions.landmarks[0, rows].float(), grid)
     found = Faces(boxes.cpu(), landmarks.cpu(), scores[rows].cpu())

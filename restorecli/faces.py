@@ -46,15 +46,21 @@ class FaceRecord:
 
 
 def restore_faces(
-    image: Float[Tensor, "1 3 h w"], found: Faces, pair: FaceVAEPair, options: Options
+    image: Float[Tensor, "1 3 h w"],
+    found: Faces,
+    pair: FaceVAEPair,
+    options: Options,
+    *,
+    in_place: bool = False,
 ) -> tuple[Float[Tensor, "1 3 h w"], tuple[FaceRecord, ...]]:
     """Restore the chosen faces of a photo.
 
     Args:
-        image: Whole photo after the earlier steps, in [0, 1]; not modified.
+        image: Whole photo after the earlier steps, in [0, 1]; modified only if `in_place`.
         found: Its faces, largest first.
-        pair: Restores aligned crops of its own size; on the device of the image.
+        pair: Restores aligned crops of its own size; on any device.
         options: `faces`, `min_face` and `fidelity` count here.
+        in_place: Write into `image`, so that no second photo has to be held.
 
     Returns:
         The photo with the faces restored, and a record for every face found, in the same order.
@@ -65,18 +71,18 @@ def restore_faces(
     todo = [index for index, status in enumerate(statuses) if status == RESTORED]
     cuts = {index: align(image, found.landmarks[index], size) for index in todo}
     measures = dict.fromkeys(range(len(statuses)), (0.0, 0.0))
-    result = image
+    result = image if in_place or not todo else image.clone()
     for start in range(0, len(todo), CROPS_AT_ONCE):
         rows = todo[start : start + CROPS_AT_ONCE]
         crops = torch.cat([cuts[index][0] for index in rows])
-        restoration = pair(crops, options.fidelity)
+        restoration = _on_device_of(pair, crops, options.fidelity)
         for row, index in enumerate(rows):
             crop, placement = cuts[index]
             face, prior = (part[row : row + 1].float() for part in restoration)
             if not (face.isfinite().all() and prior.isfinite().all()):
                 statuses[index] = "kept: not restorable"
                 continue
-            result = paste(result, face, placement, prior)
+            result = paste(result, face, placement, prior, in_place=True)
             measures[index] = _measures(crop, FaceRestoration(face, prior))
     records = [
         _record(found, index, status, *measures[index]) for index, status in enumerate(statuses)
@@ -116,6 +122,15 @@ def _visible(placement: Placement, height: int, width: int) -> float:
     x, y = placement.to_photo(points).unbind(-1)
     inside = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
     return float((mask * inside).sum() / mask.sum())
+
+
+def _on_device_of(
+    pair: FaceVAEPair, crops: Float[Tensor, "n 3 s s"], fidelity: float
+) -> FaceRestoration:
+    """Run the pair where it is, and bring its pictures back to where the crops are."""
+    device = next((p.device for p in pair.parameters()), crops.device)
+    face, prior = pair(crops.to(device), fidelity)
+    return FaceRestoration(face.to(crops.device), prior.to(crops.device))
 
 
 def _measures(crop: Float[Tensor, "1 3 s s"], restored: FaceRestoration) -> tuple[float, float]:

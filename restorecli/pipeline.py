@@ -160,7 +160,7 @@ class Restorer:
             steps["relit"] = image.clone()
         if "faces" in options.stages:
             found = detect(self.detector, image, threshold=options.face_threshold)
-            image, faces = restore_faces(image, found, self.face_pair, options)
+            image, faces = restore_faces(image, found, self.face_pair, options, in_place=True)
         if keep_steps:
             steps["composed"] = image.clone()
         pixels = self._upscale(image, source, first, tile, options, photo.pixels.dtype)

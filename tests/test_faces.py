@@ -69,6 +69,16 @@ def test_full_fidelity_changes_nothing(image: Tensor) -> None:
     assert record.moved == 0
 
 
+def test_in_place_gives_the_same_bits(image: Tensor) -> None:
+    found = faces(landmarks(100, 0.1, 150, 100))
+    before = image.clone()
+    aside, _ = restore_faces(image, found, FakePair(), Options(fidelity=0.0))
+    assert torch.equal(image, before)
+    inside, _ = restore_faces(before, found, FakePair(), Options(fidelity=0.0), in_place=True)
+    assert inside is before
+    assert torch.equal(inside, aside)
+
+
 def test_no_faces(image: Tensor) -> None:
     nobody = Faces(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
     pair = FakePair()

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.rng import Draws
 from restorecli.networks.relighter import (
     LUMINANCE,
@@ -75,7 +76,8 @@ def scenes(
 
     Of every ten, five are dimmed by 2.6 to 9 times (in sRGB or in linear light, some with a steeper
     tone curve too), one by 1.4 to 2.6, and four must stay: as they are, with a dark surround as in
-    a low-key portrait, or as a night with lamps.
+    a low-key portrait, or as a night with lamps. Over half of all lies what step 1 may leave of a
+    pattern: a share of it.
     """
     draws = Draws(seeds, stream=11)
     clean = _windows(photos, draws, thumbnail)
@@ -87,7 +89,7 @@ def scenes(
     shown = torch.where(_wide(kind < 0.6), dimmed, kept)
     sigma = draws.uniform(-0.01, 0.03).clamp(min=0)
     noisy = shown + _wide(sigma) * draws.normal_field(3, thumbnail, thumbnail)
-    noisy = torch.round(noisy.clamp(0, 1) * 255) / 255
+    noisy = _leftover(torch.round(noisy.clamp(0, 1) * 255) / 255, seeds, draws)
     certain = (kind < 0.5) | (kind >= 0.6)
     return Scenes(noisy, target, (kind < 0.5).float(), certain.float())
 
@@ -155,6 +157,20 @@ def _dim(clean: Image, factor: Float[Tensor, " n"], draws: Draws) -> Image:
     plain = clean / _wide(factor)
     light = (clean**2.2 / _wide(factor) ** 1.7) ** (1 / 2.2)
     return torch.where(kind < 0.6, plain, torch.where(kind < 0.8, light, steeper / _wide(factor)))
+
+
+def _leftover(image: Image, seeds: Int[Tensor, " n"], draws: Draws) -> Image:
+    """Lay a pattern over half of the photos at twice their size, and take most of it off again."""
+    share = draws.uniform(-0.5, 0.5).clamp(min=0)
+    where = torch.nonzero(share)[:, 0]
+    if not len(where):
+        return image
+    large = F.interpolate(image[where], scale_factor=2.0, mode="bilinear", align_corners=False)
+    pattern = F.avg_pool2d(degrade(large, seeds[where], _PATTERN).image, 2)
+    return image.index_copy(0, where, torch.lerp(image[where], pattern, _wide(share[where])))
+
+
+_PATTERN = DegradeConfig(clean=0, plain=0, dimmed=0, soften=0, jpeg=0)
 
 
 def _kept(clean: Image, draws: Draws) -> Image:

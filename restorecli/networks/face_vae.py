@@ -61,12 +61,7 @@ class FaceVAEPairConfig:
 
 
 class FaceRestoration(NamedTuple):
-    """What a `FaceVAEPair` makes of aligned crops.
-
-    Attributes:
-        face: Restored crop (n, 3, s, s), sRGB in [0, 1].
-        mask: Share of the prior in each pixel (n, 1, s, s), in [0, 1]; the rest is evidence.
-    """
+    """Restored crops (n, 3, s, s), and the share of the prior in each pixel (n, 1, s, s)."""
 
     face: Tensor
     mask: Tensor
@@ -255,14 +250,7 @@ class FaceVAEPair(nn.Module):
         self.fusion = Fusion(config.fusion_width)
 
     def prior(self, degraded: Float[Tensor, "n 3 s s"]) -> Prior:
-        """Draw the face with both decoders and weigh them, before any fidelity.
-
-        Args:
-            degraded: Aligned crops, sRGB in [0, 1]; sides multiples of 8.
-
-        Returns:
-            Everything the fusion needs, float32.
-        """
+        """Draw faces (sRGB, sides multiples of 8) with both decoders and weigh them, in float32."""
         evidence = degraded.to(self.mapping.enter.weight.dtype)
         mean, _ = self.degraded_encoder(evidence)
         as_it_came = self.degraded_decoder(mean)

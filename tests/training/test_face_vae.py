@@ -1,0 +1,126 @@
+"""The three stages of the face pair's training, each for two tiny steps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from restorecli import weights
+from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
+from training.face_crops import FacePairs
+from training.face_vae import FaceTraining, PatchDiscriminator, judged, make_face_task
+from training.loop import Run
+from training.recipe import Phase, Recipe
+
+TINY = {
+    "size": 32, "latent": 4, "widths": (8, 8), "blocks": 1,
+    "mapping_widths": (8, 8), "heads": 2, "fusion_width": 8,
+}  # fmt: skip
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def crops(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for part in ("train-000", "train-001", "held-out-000"):
+        clean = rng.integers(0, 256, (6, 3, 32, 32), dtype=np.uint8)
+        noise = rng.integers(-9, 10, clean.shape)
+        degraded = np.clip(clean.astype(int) + noise, 0, 255).astype(np.uint8)
+        np.savez(tmp_path / part, degraded=degraded, clean=clean, domain=np.arange(6) % 2)
+    return tmp_path
+
+
+def recipe(stage: str, **options: object) -> Recipe:
+    names = {"autoencode": "face_vae_autoencode", "map": "face_vae_map", "fuse": "face_vae"}
+    order = ["", *names.values()]
+    name = names[stage]
+    return Recipe(
+        network=name,
+        config=TINY if stage == "autoencode" else {},
+        start_from=order[order.index(name) - 1],
+        steps=2,
+        warmup=1,
+        precision="fp32",
+        phases=(Phase(until=1.0, size=16 if stage == "autoencode" else 32, batch=2),),
+        losses={"charbonnier": 1.0, "gradient": 0.5, "structure": 0.1},
+        options={"stage": stage, **options},
+    )
+
+
+def test_three_stages_end_in_a_pair(crops: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    coding = recipe("autoencode", common=1, divergence=1e-4, adversary=0.01)
+    assert Run(make_face_task(coding, crops, tmp_path, CPU), coding, folders[0], CPU).go()
+    first = weights.load(FaceTraining, "face_vae_autoencode", folder=folders[0])
+
+    mapping = recipe("map", latent=0.1, adversary=0.01)
+    assert Run(make_face_task(mapping, crops, folders[0], CPU), mapping, folders[1], CPU).go()
+    second = weights.load(FaceTraining, "face_vae_map", folder=folders[1])
+    assert equal(first.pair.degraded_encoder, second.pair.degraded_encoder)
+    assert equal(first.pair.clean_decoder, second.pair.clean_decoder)
+    assert not equal(first.pair.mapping, second.pair.mapping)
+
+    fusing = recipe("fuse", tune=["fusion"], prior=0.3)
+    assert Run(make_face_task(fusing, crops, folders[1], CPU), fusing, folders[2], CPU).go()
+    pair = weights.load(FaceVAEPair, "face_vae", folder=folders[2])
+    assert equal(second.pair.mapping, pair.mapping)
+    assert not equal(second.pair.fusion, pair.fusion)
+    assert "ssim_fused" in (folders[2] / "log.csv").read_text("utf-8")
+
+
+def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_unknown_stage(crops: Path) -> None:
+    made = Recipe(network="face_vae", steps=1, phases=(Phase(until=1.0, size=8, batch=1),))
+    with pytest.raises(ValueError, match="not one of autoencode"):
+        make_face_task(made, crops, crops, CPU)
+
+
+def test_vae_b_starts_as_vae_a() -> None:
+    torch.manual_seed(0)
+    network = FaceTraining(FaceVAEPairConfig(**TINY))
+    assert not equal(network.clean_encoder, network.pair.degraded_encoder)
+    network.part()
+    assert equal(network.clean_encoder, network.pair.degraded_encoder)
+    assert equal(network.pair.clean_decoder, network.pair.degraded_decoder)
+
+
+def test_each_side_of_the_adversary_learns_from_its_own_loss() -> None:
+    judge = PatchDiscriminator(4)
+    real, drawn = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16, requires_grad=True)
+    fooled, own = judged(judge, real, drawn)
+    fooled.backward()
+    assert drawn.grad is not None
+    assert all(value.grad is None for value in judge.parameters())
+    drawn.grad = None
+    own.backward()
+    assert drawn.grad is None
+    assert all(value.grad is not None for value in judge.parameters())
+
+
+def test_a_pair_does_not_depend_on_its_batch(crops: Path) -> None:
+    pairs = FacePairs.open(crops, "train", CPU)
+    assert pairs.clean.shape == (12, 3, 32, 32)
+    degraded, clean = pairs.draw(torch.arange(5), 16)
+    assert degraded.shape == clean.shape == (5, 3, 16, 16)
+    assert (degraded - clean).abs().max() <= 9 / 255 + 1e-6
+    alone, _ = pairs.draw(torch.tensor([3]), 16)
+    assert torch.equal(alone[0], degraded[3])
+
+
+def test_domains_share_no_crop(crops: Path) -> None:
+    pairs = FacePairs.open(crops, "train", CPU)
+    sums = [
+        {round(float(crop.sum()), 3) for crop in pairs.draw(torch.arange(80), 32, domain=domain)[1]}
+        for domain in (0, 1)
+    ]
+    assert not sums[0] & sums[1]
+
+
+def test_no_crops(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="face_crops"):
+        FacePairs.open(tmp_path, "train", CPU)

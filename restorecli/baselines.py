@@ -16,10 +16,10 @@ from torch import Tensor
 Image = Float[Tensor, "1 3 h w"]
 
 BLOCK = 128  # px; side of the windows whose spectra the notch filter looks at
-PROTECTED = 6.0  # cycles a block; slower waves are left to the photo
-NEIGHBOURHOOD = 11  # bins; side of the square whose median is the background
-THRESHOLD = 1.0  # nepers above the background from which on a bin counts as a peak
-NLM_STRENGTH = 20.0  # of 255; OpenCV's h and hColor, for noise of about this deviation
+PROTECTED = 7.0  # cycles a block; slower waves are left to the photo
+NEIGHBOURHOOD = 15  # bins; side of the square whose median is the background
+THRESHOLD = 0.8  # nepers above the background from which on a bin counts as a peak
+NLM_STRENGTH = 45.0  # of 255; OpenCV's h and hColor. Its default of 3 leaves patterns as they are
 _STEP = BLOCK // 2
 _LEVELS = 255 / 20  # 8-bit steps a neper, for the median: magnitudes from e-10 to e10
 _SINE = np.sin(np.pi * (np.arange(BLOCK) + 0.5) / BLOCK)
@@ -45,7 +45,7 @@ def notch(image: Image) -> Image:
 
 
 def non_local_means(image: Image) -> Image:
-    """Non-local means (Buades, Coll and Morel 2005) as in OpenCV, on 8 bits, strength 20 of 255."""
+    """Non-local means (Buades, Coll and Morel 2005) as in OpenCV, on 8 bits, strength 45 of 255."""
     pixels = np.rint(_pixels(image.clamp(0, 1)) * 255).astype(np.uint8)
     bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     smooth = cv2.fastNlMeansDenoisingColored(

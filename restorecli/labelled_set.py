@@ -31,7 +31,6 @@ LEAST_SSIM = 0.08  # below it, the outline of a person is gone
 ATTEMPTS = 24
 _FIRM = 6  # attempts at the plain strength, before it grows
 _GROWTH = 1.15
-_FAILURES = (RestoreError, OSError, MemoryError)  # of one photo; what else escapes is a bug
 COLUMNS = ("name", "ssim_in", "family", "mode", "contrast", "sigma", "strength", "seed", "source")
 
 
@@ -117,8 +116,10 @@ def make(
         source = path.relative_to(clean_folder).as_posix()
         try:
             labels.append(_make_pair(path, names[path], source, target, seed, max_ssim, overwrite))
-        except _FAILURES as error:
-            failures.append((source, str(error) or type(error).__name__))
+        except RestoreError as error:
+            failures.append((source, str(error)))
+        except (OSError, MemoryError) as error:
+            failures.append((source, f"{source}: {str(error) or type(error).__name__}"))
     if labels:
         _write_table(target / TABLE, labels)
     return MadeSet(labels=tuple(labels), failures=tuple(failures))

@@ -102,6 +102,17 @@ def test_one_bad_photo_does_not_stop_the_rest(photos: Path, tmp_path: Path) -> N
     assert len(pairs.find(tmp_path / "set")) == 3
 
 
+def test_running_out_of_memory_is_a_failure_of_that_photo(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(labelled_set, "degrade", greedy)
+    made = make(photos, tmp_path / "set", seed=0, count=1)
+    assert made.failures == (("a.jpg", "a.jpg: MemoryError"),)
+
+
 def test_strength_grows_until_the_rule_is_met(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,7 +68,7 @@ def test_a_window_over_the_border_is_mirrored(pool: PhotoPool) -> None:
     assert clean.isfinite().all()
     photo = pool.photo(0)
     small = torch.nn.functional.interpolate(photo, (320, 320), mode="bilinear", antialias=True)
-    assert torch.isin(clean[0, 0].unique(), small[0, 0].unique()).all()
+    assert torch.isin(clean[0, 0], small[0, 0]).all()
 
 
 def test_pairs_show_the_same_face(pool: PhotoPool) -> None:

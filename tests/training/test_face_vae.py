@@ -1,6 +1,7 @@
 """The three stages of the face pair's training, each for two tiny steps."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from training.face_vae import FaceTraining, PatchDiscriminator, judged, make_fac
 from training.loop import Run
 from training.recipe import Phase, Recipe
 
-TINY = {
+TINY: dict[str, Any] = {
     "size": 32, "latent": 4, "widths": (8, 8), "blocks": 1,
     "mapping_widths": (8, 8), "heads": 2, "fusion_width": 8,
 }  # fmt: skip
@@ -93,11 +94,11 @@ def test_each_side_of_the_adversary_learns_from_its_own_loss() -> None:
     judge = PatchDiscriminator(4)
     real, drawn = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16, requires_grad=True)
     fooled, own = judged(judge, real, drawn)
-    fooled.backward()
+    fooled.backward()  # type: ignore[no-untyped-call]
     assert drawn.grad is not None
     assert all(value.grad is None for value in judge.parameters())
     drawn.grad = None
-    own.backward()
+    own.backward()  # type: ignore[no-untyped-call]
     assert drawn.grad is None
     assert all(value.grad is not None for value in judge.parameters())
 

@@ -55,16 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _refuse_mistyped_command(word: str) -> None:
     meant = get_close_matches(word, COMMANDS, n=1)
-    if meant and not Path(word).exists():
+    if meant and word == Path(word).name and not Path(word).exists():
         raise PlanError(f"{word}: no such file or command. Did you mean `restore {meant[0]}`?")
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
         typer.echo(f"restore {restorecli.__version__} (torch {version('torch')})")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -1,19 +1,12 @@
 """The commands `bench` and `degrade`. Like `cli`, without PyTorch."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from restorecli import cli_options as given
-
-
-class Metric(StrEnum):
-    """What the bench scores by; an enumeration, since Typer takes no list of literals."""
-
-    SSIM = "ssim"
-    PSNR = "psnr"
+from restorecli.options import Options
 
 
 def bench(
@@ -27,8 +20,13 @@ def bench(
     ] = None,
     *,
     metric: Annotated[
-        list[Metric] | None,
-        typer.Option("--metric", help="Score; may be repeated.", show_default="both"),
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="ssim|psnr|psnr-y",
+            help="Score; may be repeated.",
+            show_default="ssim, psnr",
+        ),
     ] = None,
     stages: Annotated[
         list[str] | None,
@@ -46,14 +44,43 @@ def bench(
         Path | None, typer.Option("--csv", metavar="FILE", help="Also write every score.")
     ] = None,
     overwrite: given.Overwrite = False,
+    fidelity: given.Fidelity = Options.fidelity,
     device: given.Device = "auto",
     precision: given.Precision = "auto",
-    tile: given.Tile = None,
+    tile: given.Tile = Options.tile,
     as_json: given.Json = False,
     quiet: given.Quiet = False,
 ) -> None:
     """Score the restoration on a labelled set, beside classical filters."""
-    raise NotImplementedError
+    rows = [given.parse_stages(text) for text in stages or [given.ALL_STAGES]]
+    from restorecli import bench as engine
+    from restorecli import bench_table, plan, progress, weights
+    from restorecli.assets import example_pairs_folder
+    from restorecli.photo_files import replace_file
+    from restorecli.pipeline import PRECISION_NAMES, Restorer
+
+    if csv is not None:
+        plan.refuse_target(csv, overwrite=overwrite)
+    restorer = Restorer.load(device=device, precision=precision)
+    found = engine.run(
+        dataset or example_pairs_folder(),
+        restorer,
+        setting=engine.Setting(
+            weights=weights.set_hash(),
+            device=str(restorer.device),
+            precision=PRECISION_NAMES[restorer.precision],
+        ),
+        metrics=metric or ["ssim", "psnr"],
+        stages=rows,
+        options=Options(fidelity=fidelity, tile=tile),
+        limit=limit,
+        progress=lambda pairs: progress.followed(pairs, len(pairs), unit="pair", quiet=quiet),
+    )
+    typer.echo(bench_table.to_json(found) if as_json else bench_table.to_text(found), nl=False)
+    if csv is not None:
+        content = bench_table.to_csv(found).encode()
+        replace_file(csv, lambda file: file.write(content), overwrite=overwrite)
+    raise typer.Exit(found.exit_code)
 
 
 def degrade(
@@ -62,20 +89,34 @@ def degrade(
     ],
     *,
     output: given.OutputFolder,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Equal seeds, equal bytes.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Equal seeds, equal bytes.")] = 0,
     max_ssim: Annotated[
         float,
         typer.Option(
             "--max-ssim",
-            min=0.0,
-            max=1.0,
-            help="Make each photo at least this unlike its clean one.",
+            metavar="0..1",
+            help="No photo is more like its clean one than this.",
         ),
     ] = 0.5,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Only so many photos.")
+        int | None, typer.Option("--limit", min=1, help="Only so many photos, spread evenly.")
     ] = None,
+    overwrite: given.Overwrite = False,
     quiet: given.Quiet = False,
 ) -> None:
     """Make a labelled set of clean and degraded photos."""
-    raise NotImplementedError
+    from restorecli import labelled_set, progress
+
+    made = labelled_set.make(
+        clean,
+        output,
+        seed=seed,
+        max_ssim=max_ssim,
+        count=limit,
+        overwrite=overwrite,
+        progress=lambda paths: progress.followed(paths, len(paths), unit="photo", quiet=quiet),
+    )
+    for _, reason in made.failures:
+        typer.echo(f"restore: {reason}", err=True)
+    typer.echo(f"{output}: {len(made.labels)} pairs, {len(made.failures)} failed")
+    raise typer.Exit(made.exit_code)

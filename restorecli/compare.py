@@ -8,7 +8,6 @@ from base64 import b64encode
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -43,7 +42,7 @@ def write(before: Photo, after: Photo, target: Path, *, quality: int, overwrite:
     """
     if is_page(target):
         content = page(before, after).encode("utf-8")
-        replace_file(target, lambda file: _fill(file, content), overwrite=overwrite)
+        replace_file(target, lambda file: file.write(content), overwrite=overwrite)
     else:
         side_by_side(before, after).write(target, quality=quality, overwrite=overwrite)
 
@@ -100,10 +99,6 @@ def _picture(photo: Photo) -> Image.Image:
         alpha = to_8_bits(photo.alpha)
         pixels = on_white(pixels, alpha if photo.grey else alpha[..., None])
     return Image.fromarray(pixels)
-
-
-def _fill(file: IO[bytes], content: bytes) -> None:
-    file.write(content)
 
 
 def _photo(picture: Image.Image, of: Photo) -> Photo:

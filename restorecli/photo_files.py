@@ -53,7 +53,7 @@ def opened(source: Path | str | bytes | Source, name: str) -> Iterator[Readable]
         ) from error
 
 
-def replace_file(target: Path, write: Callable[[Writable], None], *, overwrite: bool) -> None:
+def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite: bool) -> None:
     """Let `write` make a new file and put it in place of `target` once it is complete.
 
     The new file grows under a short name in the same folder, gets the permissions any new file

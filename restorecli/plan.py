@@ -115,6 +115,21 @@ def writable_suffix(ext: str) -> str:
     return suffix
 
 
+def refuse_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse a file that could not be written later, before there is anything to write.
+
+    Raises:
+        PlanError: It is a folder.
+        PhotoWriteError: It exists and must not be replaced, or its folder does not exist.
+    """
+    if path.is_dir():
+        raise PlanError(f"{path}: is a folder. Name a file for the result.")
+    if path.exists() and not overwrite:
+        raise PhotoWriteError(f"{path}: exists already. Use --overwrite, or another name.")
+    if not path.parent.is_dir():
+        raise PhotoWriteError(f"{path}: there is no folder {path.parent}. Make it first.")
+
+
 def _expand(source: str, out: Path) -> Iterator[_Find]:
     """Yield the files that one word on the command line stands for."""
     if source.startswith("@"):

@@ -1,4 +1,4 @@
-"""What a batch says while it runs: results to stdout, everything else to stderr.
+"""What long work says while it runs: results to stdout, everything else to stderr.
 
 A bar where stderr is a terminal, a plain line every ten seconds where it is not.
 """
@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import typer
 from tqdm import tqdm
@@ -17,6 +18,7 @@ from restorecli.plan import Plan
 from restorecli.record import Outcome
 
 SECONDS_BETWEEN_LINES = 10.0
+Item = TypeVar("Item")
 
 
 def present(
@@ -47,23 +49,23 @@ def present(
     began = clock()
     counts: Counter[str] = Counter(restored=0, failed=0, skipped=len(plan.skipped))
     if verbose and plan.ignored:
-        _tell(f"{plan.ignored} files ignored: hidden, or not of a readable kind")
+        tell(f"{plan.ignored} files ignored: hidden, or not of a readable kind")
     if as_json:
         _print_records(skipped(plan))
     try:
-        for outcome in _followed(outcomes, len(plan.tasks), quiet=quiet, clock=clock):
+        for outcome in followed(outcomes, len(plan.tasks), unit="photo", quiet=quiet, clock=clock):
             counts[outcome.status] += 1
             if as_json:
                 _print_records([outcome])
             if outcome.error is not None:
-                _tell(f"restore: {outcome.error}")
+                tell(f"restore: {outcome.error}")
             elif verbose:
-                _tell(record.sentence(outcome))
+                tell(record.sentence(outcome))
             for notice in () if quiet else outcome.notices:
-                _tell(f"{outcome.source}: {notice}")
+                tell(f"{outcome.source}: {notice}")
     except KeyboardInterrupt:
         done = counts["restored"] + counts["failed"]
-        _tell(
+        tell(
             f"restore: stopped after {done} of {len(plan.tasks)}. "
             "The same command with --skip-existing goes on."
         )
@@ -99,30 +101,43 @@ def present_plan(plan: Plan, *, as_json: bool) -> None:
     typer.echo(f"{len(plan.tasks)} to restore, {len(plan.skipped)} skipped", err=True)
 
 
-def _followed(
-    outcomes: Iterable[Outcome], total: int, *, quiet: bool, clock: Callable[[], float]
-) -> Iterator[Outcome]:
-    """Pass outcomes on, showing how far it is, how fast, and how long it takes yet."""
+def followed(
+    items: Iterable[Item],
+    total: int,
+    *,
+    unit: str,
+    quiet: bool,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Item]:
+    """Pass items on, saying on stderr how far it is, how fast, and how long it takes yet.
+
+    Args:
+        items: An item is done when the next one is asked for.
+        total: Their number.
+        unit: What one is, as in `"photo"`.
+        quiet: Say nothing.
+        clock: Seconds that only grow.
+    """
     terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     if terminal and not quiet:
-        yield from tqdm(outcomes, total=total, unit="photo", file=sys.stderr, dynamic_ncols=True)
+        yield from tqdm(items, total=total, unit=unit, file=sys.stderr, dynamic_ncols=True)
         return
     began = last = clock()
-    for done, outcome in enumerate(outcomes, start=1):
-        yield outcome
+    for done, item in enumerate(items, start=1):
+        yield item
         now = clock()
         if not quiet and done < total and now - last >= SECONDS_BETWEEN_LINES:
             rate = done / (now - began)
             left = tqdm.format_interval((total - done) / rate)
-            _tell(f"{done} of {total} done, {rate:.2f} photos a second, {left} left")
+            tell(f"{done} of {total} {unit}s, {rate:.2f} a second, {left} left")
             last = now
+
+
+def tell(line: str) -> None:
+    """Write a line to stderr, above the bar if there is one."""
+    tqdm.write(line, file=sys.stderr)
 
 
 def _print_records(outcomes: Iterable[Outcome]) -> None:
     for outcome in outcomes:
         typer.echo(record.json_line(outcome))
-
-
-def _tell(line: str) -> None:
-    """Write a line to stderr, above the bar if there is one."""
-    tqdm.write(line, file=sys.stderr)

@@ -92,11 +92,11 @@ def summary_line(outcomes: dict[str, int], seconds: float) -> str:
 
 def sentence(outcome: Outcome) -> str:
     """Say in one line what was done to a photo that was restored."""
-    assert outcome.status == "restored"
-    assert None not in (outcome.height, outcome.width, outcome.scale, outcome.seconds)
-    before = f"{outcome.width}×{outcome.height}"
-    after = f"{outcome.width * outcome.scale}×{outcome.height * outcome.scale}"
-    parts = [f"{before} → {after}"]
+    assert outcome.height is not None
+    assert outcome.width is not None
+    assert outcome.scale is not None
+    height, width, scale = outcome.height, outcome.width, outcome.scale
+    parts = [f"{width}×{height} → {width * scale}×{height * scale}"]
     if outcome.faces:
         parts.append(f"{outcome.faces_restored} of {len(outcome.faces)} faces restored")
     if outcome.relit:

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from restorecli import compare, plan, record, steps
-from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, RestoreError
+from restorecli.errors import PhotoReadError, PlanError, RestoreError
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.photo_formats import WRITABLE, format_for
@@ -177,15 +177,12 @@ def _check_files(job: Job) -> None:
     if job.source is not None and job.source.is_dir():
         raise PlanError(f"{job.source}: is a folder. Use: restore batch {job.source} -o OUT")
     files = [path for path in (job.target, job.compare) if path is not None]
-    if job.steps is not None:
-        files += steps.paths(job.steps)
-    if len({path.resolve() for path in files}) < len(files):
+    if len(files) == 2 and files[0].resolve() == files[1].resolve():
         raise PlanError(f"{job.compare}: is named as two results. Give each a file of its own.")
     for path in files:
         if job.source is not None and plan.same_file(path, job.source):
             raise PlanError(f"{path}: is the photo itself. Name another file for the result.")
-        if path.is_dir():
-            raise PlanError(f"{path}: is a folder. Name a file for the result.")
+        plan.refuse_target(path, overwrite=job.overwrite)
         if path.suffix.lower() not in WRITABLE and not (
             path == job.compare and compare.is_page(path)
         ):
@@ -193,7 +190,5 @@ def _check_files(job: Job) -> None:
                 f"{path}: cannot be written as {path.suffix or 'a file without a suffix'}. "
                 f"Use one of {', '.join(sorted(WRITABLE))}."
             )
-        if path.exists() and not job.overwrite:
-            raise PhotoWriteError(f"{path}: exists already. Use --overwrite, or another name.")
-        if path.parent != job.steps and not path.parent.is_dir():
-            raise PhotoWriteError(f"{path}: there is no folder {path.parent}. Make it first.")
+    if job.steps is not None:
+        steps.refuse(job.steps, overwrite=job.overwrite)

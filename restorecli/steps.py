@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from restorecli.errors import PhotoWriteError
+from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.faces import FaceRecord
 from restorecli.photo import Photo, from_image
 from restorecli.pipeline import Restoration
@@ -22,9 +22,20 @@ RESTORED = (64, 255, 96)  # colour of a face that was restored, RGB
 KEPT = (255, 176, 32)  # and of one that was left as it was
 
 
-def paths(folder: Path) -> list[Path]:
-    """List the files that `write` may make."""
-    return [folder / name for name in NAMES.values()]
+def refuse(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that could not be filled later.
+
+    Raises:
+        PlanError: It is a file.
+        PhotoWriteError: A picture that would go there exists and must not be replaced.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise PlanError(f"{folder}: is a file. Name a folder for the steps.")
+    for name in NAMES.values():
+        if (folder / name).exists() and not overwrite:
+            raise PhotoWriteError(
+                f"{folder / name}: exists already. Use --overwrite, or another folder."
+            )
 
 
 def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bool) -> None:

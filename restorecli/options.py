@@ -55,7 +55,9 @@ class Options:
         if not 0 < self.face_threshold < 1:
             raise PlanError(f"face threshold {self.face_threshold:g}: must lie between 0 and 1.")
         if self.tile is not None and self.tile < 64:
-            raise PlanError(f"tile {self.tile}: too small to see a pattern. Use at least 64 pixels.")
+            raise PlanError(
+                f"tile {self.tile}: too small to see a pattern. Use at least 64 pixels."
+            )
         if self.faces not in ("all", "largest"):
             parts = self.faces.split(",")
             if not all(part.strip().isdigit() for part in parts):

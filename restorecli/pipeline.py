@@ -36,6 +36,7 @@ from restorecli.relight import relight
 Image = Float[Tensor, "1 3 h w"]
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 OVERLAP = 64  # px that neighbouring tiles share
+TILE_OF_MANY = 768  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
 BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, steps 1 and 3 at x4
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -143,8 +144,8 @@ class Restorer:
 
     def _restore(self, photo: Photo, options: Options, keep_steps: bool) -> Restoration:
         steps: dict[str, Image] = {}
-        tile = options.tile or self._tile()
         source = tiling.PixelSource(photo.pixels)
+        tile = options.tile or self._tile(max(source.height, source.width))
         first = _FirstStep(self.denoiser, self.device, self.precision)
         relit, faces = False, ()
 
@@ -230,8 +231,9 @@ class Restorer:
             pixels[top : top + rounded.shape[0]] = rounded.numpy().astype(dtype)
         return pixels
 
-    def _tile(self) -> int:
-        return tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
+    def _tile(self, longest: int) -> int:
+        tile = tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
+        return tile if longest <= tile else min(tile, TILE_OF_MANY)
 
 
 class _FirstStep:

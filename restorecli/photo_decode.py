@@ -167,7 +167,7 @@ def _deep_png(file: bytes, turn: int, clear: object) -> tuple[np.ndarray, np.nda
     height, width, channels = stored.shape
     alpha = channels == 4 or clear is not None
     canvas = Canvas(height, width, channels=3, alpha=alpha, dtype=np.uint16, turn=turn)
-    rows = max(1, (1 << 20) // width)
+    rows = max(1, (1 << 18) // width)
     for top in range(0, height, rows):
         band = stored[top : top + rows]
         colours, opacity = band[..., 2::-1], band[..., 3] if channels == 4 else None

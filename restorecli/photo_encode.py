@@ -132,6 +132,8 @@ def _write_with_pillow(
     settings: dict[str, object] = {"icc_profile": metadata.icc or b""}
     if metadata.dpi and format.density:
         settings["dpi"] = metadata.dpi
+    elif format.name == "bmp":
+        settings["dpi"] = (0, 0)  # unknown; Pillow would write 96
     if metadata.exif:
         settings["exif"] = metadata.exif
     if metadata.xmp:

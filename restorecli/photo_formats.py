@@ -64,7 +64,7 @@ _ALL = (
         documents=False,
         density=True,
     ),
-    Format(name="avif", suffixes=(".avif",), longest_side=65535),
+    Format(name="avif", suffixes=(".avif",), longest_side=32768),
     Format(name="heic", suffixes=(".heic", ".heif", ".hif"), longest_side=16384),
 )
 FORMATS = {format.name: format for format in _ALL}

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 from restorecli.photo_canvas import Canvas
 from restorecli.photo_metadata import colour_space
 
-_STRIP_PIXELS = 1 << 20
+_STRIP_PIXELS = 1 << 18
 _CMYK_WITHOUT = "it is CMYK without a usable colour profile, so its colours are approximate"
 
 
@@ -107,17 +107,9 @@ def _palette_alpha(image: Image.Image) -> bool:
 
 def _managed(mode: str, icc: bytes | None) -> Conversion:
     """Through the file's profile to sRGB, with black point compensation as print programs do."""
-    source = _profile(mode, icc)
-    if source is None:
+    transform = _transform(mode, icc)
+    if transform is None:
         return Conversion("RGB", lambda strip: strip.convert("RGB"), True, (_CMYK_WITHOUT,))
-    transform = ImageCms.buildTransform(
-        source,
-        ImageCms.createProfile("sRGB"),
-        mode,
-        "RGB",
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
 
     def convert(strip: Image.Image) -> Image.Image:
         converted = ImageCms.applyTransform(strip, transform)
@@ -127,12 +119,20 @@ def _managed(mode: str, icc: bytes | None) -> Conversion:
     return Conversion("RGB", convert, managed=True)
 
 
-def _profile(mode: str, icc: bytes | None) -> ImageCms.ImageCmsProfile | None:
-    if mode == "LAB":
-        return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    if icc is None or colour_space(icc) != "CMYK":
+def _transform(mode: str, icc: bytes | None) -> ImageCms.ImageCmsTransform | None:
+    if mode == "CMYK" and (icc is None or colour_space(icc) != "CMYK"):
         return None
     try:
-        return ImageCms.ImageCmsProfile(BytesIO(icc))
-    except OSError:
-        return None
+        source = (
+            BytesIO(icc) if mode == "CMYK" and icc is not None else ImageCms.createProfile("LAB")
+        )
+        return ImageCms.buildTransform(
+            source,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except ImageCms.PyCMSError:
+        return None  # a damaged profile

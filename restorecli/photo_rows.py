@@ -7,7 +7,7 @@ import numpy as np
 from restorecli.photo_formats import Format
 from restorecli.photo_metadata import Metadata, colour_space
 
-_BAND_PIXELS = 1 << 20
+_BAND_PIXELS = 1 << 18
 _WITHOUT_GREY = ("webp",)
 _WITHOUT_GREY_ALPHA = ("webp", "avif")
 

@@ -10,15 +10,17 @@ CODE := restorecli training tests examples
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.venv/runtime: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
+
+.venv/runtime: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable .
 	@touch $@
 
-.venv/developer: .venv/runtime
+.venv/developer: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev]'
-	@touch $@
+	@touch $@ .venv/runtime
 
 setup: .venv/developer ## make .venv with everything that developing needs
 
@@ -27,17 +29,17 @@ demo: .venv/runtime ## restore the pictures of examples/ into demo/ and say what
 
 test: lint types walls tests ## set up, lint, check types and walls, run every test: what CI runs
 
-lint: setup
+lint: setup ## ruff: style and format
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 
-types: setup
+types: setup ## mypy, strict
 	$(BIN)/mypy
 
-walls: setup
+walls: setup ## import-linter: which module may import which
 	$(BIN)/lint-imports
 
-tests: setup
+tests: setup ## every test but the slow ones, with coverage of restorecli
 	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term --cov-fail-under=90
 
 test-slow: setup ## the tests that take minutes: memory, large photos, reproducible training

@@ -76,7 +76,7 @@ def test_public_names_are_those_declared_to_type_checkers() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Restore'"):
-        _ = restorecli.Restore  # type: ignore[attr-defined]
+        _ = restorecli.Restore
 
 
 @pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -30,7 +30,7 @@ def test_every_script_is_run_here() -> None:
 
 @pytest.mark.parametrize("script", sorted(WRITES))
 def test_script_runs_and_writes(script: str, tmp_path: Path) -> None:
-    command = [sys.executable, EXAMPLES / script]
+    command = [sys.executable, str(EXAMPLES / script)]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""

@@ -22,7 +22,10 @@ from training.recipe import Phase, Recipe
 class Task(Protocol):
     """What the loop asks of a task."""
 
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+        ...
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Weighted loss terms of one batch; `seeds` has one int64 for each sample."""

@@ -6,23 +6,47 @@ from pathlib import Path
 import torch
 
 from training.denoiser import DenoiserTask
+from training.detector import DetectorTask
 from training.loop import Run, Task
 from training.orsnet import ORSNetTask
 from training.photos import PhotoPool
 from training.recipe import Recipe, read_recipe
+from training.relighter import RelighterTask
 
 
-def make_task(recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> Task:
+def make_task(
+    recipe: Recipe,
+    pool: PhotoPool,
+    denoiser_folder: Path,
+    *,
+    faces: Path | None = None,
+    cache: Path = Path("runs/pool"),
+) -> Task:
     """The task that a recipe names.
 
+    Args:
+        recipe: One of denoiser, orsnet, relighter and retinaface.
+        pool: Photos.
+        denoiser_folder: Of step 1's weights, which orsnet stands on.
+        faces: `faces.json` of the photos, for retinaface.
+        cache: Beside it the relighter keeps its small photos.
+
     Raises:
-        ValueError: There is no such task.
+        ValueError: There is no such task, or it lacks its labels.
     """
     if recipe.network == "denoiser":
         return DenoiserTask(recipe, pool)
     if recipe.network == "orsnet":
         return ORSNetTask(recipe, pool, denoiser_folder)
-    raise ValueError(f"{recipe.network}: this loop trains denoiser and orsnet")
+    if recipe.network == "relighter":
+        return RelighterTask(recipe, pool, cache.with_name("small"))
+    if recipe.network == "retinaface":
+        if faces is None:
+            raise ValueError("retinaface: needs the faces of the photos, --faces faces.json")
+        return DetectorTask(recipe, pool, faces)
+    raise ValueError(
+        f"{recipe.network}: this command trains denoiser, orsnet, relighter and retinaface"
+    )
 
 
 def main() -> None:
@@ -34,6 +58,7 @@ def main() -> None:
     parser.add_argument(
         "--denoiser", type=Path, default=Path("weights"), help="folder of step 1's weights"
     )
+    parser.add_argument("--faces", type=Path, help="faces.json of the photos, for retinaface")
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the default")
@@ -45,7 +70,8 @@ def main() -> None:
     device = torch.device(arguments.device)
     recipe = read_recipe(arguments.recipe)
     pool = PhotoPool.open(arguments.photos, arguments.cache, device)
-    run = Run(make_task(recipe, pool, arguments.denoiser), recipe, arguments.out, device)
+    task = make_task(recipe, pool, arguments.denoiser, faces=arguments.faces, cache=arguments.cache)
+    run = Run(task, recipe, arguments.out, device)
     run.go(minutes=arguments.minutes, every=arguments.every)
 
 

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The commands the shipped weights were made with, in order. Every run can be stopped and called again: it goes on.
+#   PHOTOS=folder-of-photos [DEVICE=cuda] make train
+# PHOTOS holds the photos in any tree, and faces.json with the faces of each (docs/training.md says how it looks).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+: "${PHOTOS:?name the folder of clean photos, as in PHOTOS=photos make train}"
+DEVICE=${DEVICE:-cpu}
+PYTHON=${BIN:-.venv/bin}/python
+RECIPES=training/recipes
+
+train() {  # NAME [option ...]
+  local name=$1
+  shift
+  "$PYTHON" -m training.train "$RECIPES/$name.toml" --photos "$PHOTOS" --out "runs/$name" --device "$DEVICE" "$@"
+}
+
+ship() {  # NAME
+  "$PYTHON" -m training.export "runs/$1"
+}
+
+# step 1, then step 3 on top of it
+train denoiser
+ship denoiser
+train orsnet --denoiser weights
+ship orsnet
+
+# step 1½
+train relighter
+ship relighter
+
+# step 2: the detector, then the face pair on crops as step 1 leaves them
+train retinaface --faces "$PHOTOS/faces.json"
+ship retinaface
+crops() {  # FOLDER [option ...]
+  local folder=$1
+  shift
+  "$PYTHON" -m training.face_crops --photos "$PHOTOS" --faces "$PHOTOS/faces.json" --out "runs/$folder" --device "$DEVICE" "$@"
+}
+
+stage() {  # NAME CROPS
+  "$PYTHON" -m training.train_face_vae "$RECIPES/$1.toml" --crops "runs/$2" --start runs --out "runs/$1" --device "$DEVICE"
+  cp "runs/$1/$1.safetensors" runs/
+}
+
+crops faint --parts 3 --size 400 # faintly degraded: the VAEs learn faces from them, whatever step 1 can do
+crops faint --part held-out --parts 1 --size 40 --weights weights
+crops crops --parts 6 --size 400 --weights weights # as step 1 leaves them
+crops crops --part held-out --parts 1 --size 60 --weights weights
+stage face_vae_autoencode faint
+stage face_vae_map crops
+stage face_vae crops
+ship face_vae

@@ -147,7 +147,8 @@ class Restorer:
         source = tiling.PixelSource(photo.pixels)
         tile = options.tile or self._tile(max(source.height, source.width))
         first = _FirstStep(self.denoiser, self.device, self.precision)
-        relit, faces = False, ()
+        relit = False
+        faces: tuple[FaceRecord, ...] = ()
 
         if "denoise" in options.stages:
             image = self._denoise(source, first, tile)
@@ -195,8 +196,8 @@ class Restorer:
         first: "_FirstStep",
         tile: int,
         options: Options,
-        dtype: np.dtype,  # type: ignore[type-arg]
-    ) -> np.ndarray:  # type: ignore[type-arg]
+        dtype: np.dtype,
+    ) -> np.ndarray:
         """Step 3, rounded strip by strip into the pixels of the result."""
         scale = options.scale
         height, width = image.shape[-2] * scale, image.shape[-1] * scale
@@ -250,6 +251,7 @@ class _FirstStep:
 
     def image(self, degraded: Image) -> Image:
         """Denoise one tile."""
+        image: Tensor
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self.low):
             image, features = self._denoiser(degraded)
         self._last = (degraded, features)

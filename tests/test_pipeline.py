@@ -153,7 +153,7 @@ def _break_under_autocast(network: torch.nn.Module, monkeypatch: pytest.MonkeyPa
     forward = network.forward
 
     def broken(*inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        result = forward(*inputs)
+        result: Tensor | tuple[Tensor, Tensor] = forward(*inputs)
         if not torch.is_autocast_enabled("cpu"):
             return result
         if isinstance(result, tuple):

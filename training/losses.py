@@ -21,7 +21,8 @@ def structure(image: Image, target: Image) -> Tensor:
 
 def spectrum(image: Image, target: Image) -> Tensor:
     """Mean absolute difference of the Fourier coefficients, orthonormal (Cho et al. 2021)."""
-    return torch.fft.rfft2(image - target, norm="ortho").abs().mean()
+    coefficients: Tensor = torch.fft.rfft2(image - target, norm="ortho")
+    return coefficients.abs().mean()
 
 
 def gradient(image: Image, target: Image) -> Tensor:

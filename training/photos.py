@@ -85,8 +85,8 @@ class PhotoPool:
         """Random square crops, each by its own seed: photo, place, reduction (1 to 3), mirror."""
         draws = Draws(seeds, stream=7)
         which = draws.integers(0, len(among)).tolist()
-        shrink = draws.log_uniform(1, 3) * 1.0
-        shrink = torch.where(draws.chance(0.3), 1.0, shrink).tolist()
+        wanted = draws.log_uniform(1, 3)
+        shrink = torch.where(draws.chance(0.3), 1.0, wanted).tolist()
         places = torch.stack([draws.uniform(), draws.uniform()], 1).tolist()
         mirrored = draws.chance(0.5).tolist()
         rows = []

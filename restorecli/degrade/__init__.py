@@ -156,7 +156,7 @@ def _lay(
             continue
         part = own.subset(rows)
         level = torch.full((len(rows),), name == "scan", device=image.device)
-        u, v = coordinates(part, *image.shape[-2:], level)
+        u, v = coordinates(part, image.shape[-2], image.shape[-1], level)
         photo = image[rows]
         if name in SCREENS:
             share = (contrast[rows] * 1.6).clamp(max=1).view(-1, 1, 1, 1)

@@ -37,7 +37,8 @@ class ChannelAttentionBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return `x` plus a correction of the same shape."""
-        return x + self.attention(self.second(self.activation(self.first(x))))
+        correction: Tensor = self.attention(self.second(self.activation(self.first(x))))
+        return x + correction
 
 
 class SpectralGate(nn.Module):
@@ -76,7 +77,8 @@ class SpectralGate(nn.Module):
         gate = torch.sigmoid(self.gate(torch.cat((level, contrast), 1).to(entered.dtype)))
         with torch.autocast(x.device.type, enabled=False):
             filtered = torch.fft.irfft2(spectrum * gate.float(), s=x.shape[-2:], norm="ortho")
-        return x + self.leave(filtered.to(entered.dtype))
+        correction: Tensor = self.leave(filtered.to(entered.dtype))
+        return x + correction
 
 
 class SupervisedAttention(nn.Module):

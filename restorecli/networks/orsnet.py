@@ -38,7 +38,8 @@ class OriginalResolutionBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return `x` plus a correction of the same shape."""
-        return x + self.leave(self.blocks(x))
+        correction: Tensor = self.leave(self.blocks(x))
+        return x + correction
 
 
 class ORSNet(nn.Module):

@@ -33,7 +33,7 @@ def test_every_parameter_takes_part() -> None:
     image = torch.rand(1, 3, 8, 8)
     loss = sum(network(image, image, image, scale).square().mean() for scale in (1, 2, 4))
     assert isinstance(loss, torch.Tensor)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     idle = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert idle == []
 

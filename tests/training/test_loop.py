@@ -159,7 +159,7 @@ def test_phases_and_rates_follow_the_steps() -> None:
 def test_no_two_steps_share_a_sample() -> None:
     cpu = torch.device("cpu")
     seeds = torch.cat([sample_seeds(recipe(), step, 64, cpu) for step in range(50)])
-    assert len(seeds.unique()) == 50 * 64
+    assert len(torch.unique(seeds)) == 50 * 64
 
 
 def test_the_pool_holds_photos_out_and_cuts_them_by_seed(pool: PhotoPool) -> None:

@@ -131,7 +131,7 @@ def paste(
     top, left, bottom, right = placement.region(*image.shape[-2:])
     points = placement.to_crop(pixel_centres(top, left, bottom, right)).to(image)
     layers = _resampled(torch.cat([change, before, share], 1), points, 1 / placement.scale)
-    change, before, share = layers.split([3, 3, 1], dim=1)
+    change, before, share = layers[:, :3], layers[:, 3:6], layers[:, 6:]
     part = image[..., top:bottom, left:right]
     detail = part - before if placement.scale > 1 else torch.zeros_like(part)
     mask = _mask(points / placement.size)
@@ -149,7 +149,8 @@ def oval(size: int) -> Float[Tensor, "1 1 s s"]:
 
 def _cut(image: Float[Tensor, "1 3 h w"], placement: Placement) -> Float[Tensor, "1 3 s s"]:
     """Sample the crop; the part of the photo below it is reduced first where it has more pixels."""
-    top, left, bottom, right = placement.region(*image.shape[-2:], margin=4 * placement.scale)
+    height, width = image.shape[-2:]
+    top, left, bottom, right = placement.region(height, width, margin=4 * placement.scale)
     if bottom <= top or right <= left:
         raise ValueError("the face lies wholly outside the photo")
     points = placement.to_photo(pixel_centres(0, 0, placement.size, placement.size))

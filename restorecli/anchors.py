@@ -65,7 +65,7 @@ def decode_landmarks(
 ) -> Float[Tensor, "... 5 2"]:
     """Five points (x, y) in pixels from the network's offsets."""
     anchors = anchors.unsqueeze(-2)
-    shift = offsets.unflatten(-1, (5, 2)) * CENTRE_VARIANCE
+    shift = offsets.reshape(*offsets.shape[:-1], 5, 2) * CENTRE_VARIANCE
     return anchors[..., :2] + shift * anchors[..., 2:]
 
 

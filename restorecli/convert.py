@@ -19,6 +19,7 @@ from torch import Tensor
 from restorecli import weights
 from restorecli.errors import WeightsError
 from restorecli.networks.retinaface import Backbone, RetinaFace, RetinaFaceConfig
+from restorecli.weights_manifest import SUFFIX
 
 NESTS = ("state_dict", "model_state_dict", "model")
 LARGEST_BYTES = 2**30
@@ -49,7 +50,7 @@ def import_checkpoint(path: Path, target_folder: Path) -> Path:
         WeightsError: The checkpoint cannot be read, holds more than tensors, or is no RetinaFace;
             or the target is there already.
     """
-    target = target_folder / f"retinaface{weights.SUFFIX}"
+    target = target_folder / f"retinaface{SUFFIX}"
     if target.exists():
         raise WeightsError(f"{target}: is there already. Choose another folder, or move it away.")
     tensors = _unwrapped(path, _read(path))

@@ -26,7 +26,8 @@ class BrightFace(RetinaFace):
     def __init__(self, sees: Callable[[Tensor], bool] = lambda image: True) -> None:
         super().__init__(RetinaFaceConfig())
         self.eval()
-        self.sees, self.sizes = sees, []
+        self.sees = sees
+        self.sizes: list[tuple[int, ...]] = []
 
     def forward(self, image: Tensor) -> Predictions:
         self.sizes.append(tuple(image.shape[-2:]))

@@ -25,7 +25,8 @@ class FakePair(FaceVAEPair):
 
     def __init__(self, fault: float = 0.0) -> None:
         torch.nn.Module.__init__(self)
-        self.config, self.batches, self.fault = CONFIG, [], fault
+        self.config, self.fault = CONFIG, fault
+        self.batches: list[int] = []
 
     def forward(self, degraded: Tensor, fidelity: float) -> FaceRestoration:
         self.batches.append(len(degraded))

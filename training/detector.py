@@ -39,7 +39,7 @@ class DetectorTask:
     def __init__(self, recipe: Recipe, pool: PhotoPool, labels: Path) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
-        self.network = RetinaFace(RetinaFaceConfig(**recipe.config))
+        self.network: nn.Module = RetinaFace(RetinaFaceConfig(**recipe.config))
         self.degradation = self.degradation_of(recipe)
         self.train = Stock.read(pool, labels, held_out=False)
         self.held_out = Stock.read(pool, labels, held_out=True)
@@ -87,7 +87,7 @@ class DetectorTask:
 
     def _terms(self, network: nn.Module, image: Image, truth: Truth) -> dict[str, Tensor]:
         predictions = network(image.contiguous(memory_format=torch.channels_last))
-        grid = anchors.priors(*image.shape[-2:], image.device)
+        grid = anchors.priors(image.shape[-2], image.shape[-1], image.device)
         with torch.autocast(image.device.type, enabled=False):
             terms = multibox_loss(predictions, truth, grid)
         return {name: term * self.recipe.losses.get(name, 1.0) for name, term in terms.items()}

@@ -148,8 +148,7 @@ class _Easel:
                 piece = photo[top : top + side, left : left + side]
                 if self.rng.random() < 0.5:
                     piece = piece[:, ::-1]
-                method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
-                return cv2.resize(np.ascontiguousarray(piece), (size, size), interpolation=method)
+                return _resized(piece, size, size)
         return np.full((size, size, 3), self.rng.integers(0, 256, 3), dtype=np.uint8)
 
     def _paste_portrait(self, side: float, *, whole: bool) -> None:
@@ -204,9 +203,8 @@ class _Easel:
             cv2.ellipse(mask, (centre.tolist(), (axes * 2).tolist(), 0.0), 255, -1)
         shift = np.array([left, top], dtype=np.float64)
         if scale < 0.8:
-            shape = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
-            piece = cv2.resize(piece, shape, interpolation=cv2.INTER_AREA)
-            mask = cv2.resize(mask, shape, interpolation=cv2.INTER_AREA)
+            small = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
+            piece, mask = _resized(piece, *small), _resized(mask, *small)
         shrink = np.array([piece.shape[1] / (right - left), piece.shape[0] / (bottom - top)])
         inner = np.column_stack([matrix[:, :2] / shrink, matrix[:, :2] @ shift + matrix[:, 2]])
         corners = _corners(window) @ matrix[:, :2].T + matrix[:, 2]
@@ -216,14 +214,13 @@ class _Easel:
         if width < 1 or height < 1:
             return
         inner[:, 2] += inner[:, :2] @ [0.5, 0.5] - 0.5 - low
-        warped = cv2.warpAffine(
-            piece, inner, (int(width), int(height)), borderMode=cv2.BORDER_REFLECT
-        )
-        alpha = cv2.warpAffine(mask, inner, (int(width), int(height)))[..., None].astype(np.float32)
+        shape = (int(width), int(height))
+        warped = cv2.warpAffine(piece, inner, shape, borderMode=cv2.BORDER_REFLECT)
+        alpha = cv2.warpAffine(mask, inner, shape)
         if oval is not None:
-            alpha = cv2.blur(alpha, (5, 5))[..., None]
+            alpha = cv2.blur(alpha, (5, 5))
         under = self.canvas[low[1] : high[1], low[0] : high[0]]
-        blended = under + (warped.astype(np.float32) - under) * (alpha / 255)
+        blended = under + (warped.astype(np.float32) - under) * (alpha[..., None] / np.float32(255))
         self.canvas[low[1] : high[1], low[0] : high[0]] = np.round(blended)
 
     def _label(self, portrait: Portrait, window: Floats, matrix: Floats, *, mirrored: bool) -> None:
@@ -256,8 +253,13 @@ def _reduced(pool: PhotoPool, number: int) -> tuple[Pixels, float]:
     scale = min(1.0, LONGEST_SIDE / max(height, width))
     if scale == 1:
         return photo, scale
-    shape = (round(width * scale), round(height * scale))
-    return cv2.resize(photo, shape, interpolation=cv2.INTER_AREA).astype(np.uint8), scale
+    return _resized(photo, round(width * scale), round(height * scale)), scale
+
+
+def _resized(pixels: Pixels, width: int, height: int) -> Pixels:
+    method = cv2.INTER_AREA if pixels.shape[1] > width else cv2.INTER_LINEAR
+    resized = cv2.resize(np.ascontiguousarray(pixels), (width, height), interpolation=method)
+    return resized.astype(np.uint8)
 
 
 def _whole(photo: Pixels) -> Floats:
@@ -272,7 +274,9 @@ def _grown(boxes: Floats, share: float) -> Floats:
 def _covered(boxes: Floats, window: Floats) -> Floats:
     """Share of each box that lies in a window."""
     low, high = np.maximum(boxes[:, :2], window[:2]), np.minimum(boxes[:, 2:], window[2:])
-    return np.prod(np.maximum(high - low, 0), axis=1) / np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    shared: Floats = np.prod(np.maximum(high - low, 0), axis=1)
+    whole: Floats = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return shared / whole
 
 
 def _corners(window: Floats) -> Floats:

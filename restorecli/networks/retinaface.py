@@ -15,7 +15,6 @@ from torch.nn import functional as F
 Backbone = Literal["mobilenet0.25", "resnet50"]
 ANCHORS_PER_CELL = 2
 BOTTLENECK_EXPANSION = 4
-RESNET50_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # width, blocks, stride
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +134,13 @@ class Bottleneck(nn.Module):
         return F.relu(self.bn3(self.conv3(x)) + shortcut)
 
 
+def bottlenecks(inputs: int, width: int, *, blocks: int, stride: int) -> nn.Sequential:
+    """One stage of a ResNet; its first block reduces and widens."""
+    outputs = width * BOTTLENECK_EXPANSION
+    rest = (Bottleneck(outputs, width, 1) for _ in range(blocks - 1))
+    return nn.Sequential(Bottleneck(inputs, width, stride), *rest)
+
+
 class ResNet50(nn.Module):
     """ResNet-50 without its classifier, with torchvision's names."""
 
@@ -143,13 +149,10 @@ class ResNet50(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1, self.bn1 = convolution(3, 64, kernel=7, stride=2)
-        inputs = 64
-        for index, (width, blocks, stride) in enumerate(RESNET50_STAGES, start=1):
-            stage = nn.Sequential()
-            for block in range(blocks):
-                stage.append(Bottleneck(inputs, width, stride if block == 0 else 1))
-                inputs = width * BOTTLENECK_EXPANSION
-            self.add_module(f"layer{index}", stage)
+        self.layer1 = bottlenecks(64, 64, blocks=3, stride=1)
+        self.layer2 = bottlenecks(256, 128, blocks=4, stride=2)
+        self.layer3 = bottlenecks(512, 256, blocks=6, stride=2)
+        self.layer4 = bottlenecks(1024, 512, blocks=3, stride=2)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> tuple[Tensor, Tensor, Tensor]:
         """Features at 1/8, 1/16 and 1/32 of the picture's size."""
@@ -207,7 +210,8 @@ class Head(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n anchors values"]:
         """Anchors row by row, the smaller one of a cell first."""
-        return self.conv1x1(x).permute(0, 2, 3, 1).reshape(x.shape[0], -1, self.values)
+        cells: Tensor = self.conv1x1(x).permute(0, 2, 3, 1)
+        return cells.reshape(x.shape[0], -1, self.values)
 
 
 class RetinaFace(nn.Module):

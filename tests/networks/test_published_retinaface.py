@@ -24,10 +24,11 @@ HEIGHT, WIDTH = 97, 130
 @pytest.fixture(scope="module", autouse=True)
 def _torchvision() -> None:
     """Declare what torchvision registers for, without implementing it."""
-    declared = torch.library.Library("torchvision", "FRAGMENT")
+    declared = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in OPERATORS:
         if not hasattr(torch.ops.torchvision, name):
-            declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            declared.define(schema)  # type: ignore[no-untyped-call]
     globals()["_kept_alive"] = declared
 
 

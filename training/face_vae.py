@@ -1,10 +1,8 @@
-"""Training of the pair of VAEs in three stages, each a run of `training.loop`.
+"""Training of the pair of VAEs, stage 1: each VAE learns to draw the faces of its domain.
 
-1. `autoencode`: VAE A on faces as step 1 leaves them, VAE B on clean faces, from different halves
-   of the photos. For the first `common` steps there is one VAE for both, so that the two latents
-   nearly agree when they part.
-2. `map`: the latent mapping, on pairs, both VAEs frozen.
-3. `fuse`: the fusion, with the parts that the recipe names tuned along, on what the user will see.
+First one VAE learns both domains, so that the latents nearly agree when the two part; from there
+VAE A sees faces as step 1 leaves them, VAE B clean faces, of different halves of the photos. These
+are two runs: the averaged weights must part too. The later stages are in `training.face_mapping`.
 
 What run time does not need lives here: sampling, encoder B, the two discriminators. They are one
 network with the pair, so one optimiser and one checkpoint hold everything.
@@ -17,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from restorecli import weights
-from restorecli.metrics import psnr, ssim_per_image
+from restorecli.metrics import psnr
 from restorecli.networks.face_vae import (
     FaceDecoder,
     FaceEncoder,
@@ -60,7 +58,6 @@ class FaceTraining(nn.Module):
         pair: What will be shipped.
         clean_encoder: Encoder of VAE B.
         judges: Discriminators of domain A and of domain B.
-        steps: Batches seen, part of the checkpoint.
     """
 
     config_class = FaceVAEPairConfig
@@ -71,11 +68,9 @@ class FaceTraining(nn.Module):
         self.pair = FaceVAEPair(config)
         self.clean_encoder = FaceEncoder(config)
         self.judges = nn.ModuleList([PatchDiscriminator(), PatchDiscriminator()])
-        self.steps: Tensor
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def part(self) -> None:
-        """Start VAE B from VAE A's weights, and both judges from one."""
+        """Start VAE B from VAE A's weights."""
         self.clean_encoder.load_state_dict(self.pair.degraded_encoder.state_dict())
         self.pair.clean_decoder.load_state_dict(self.pair.degraded_decoder.state_dict())
 
@@ -104,8 +99,8 @@ def judged(judge: nn.Module, real: Crops, drawn: Crops) -> tuple[Tensor, Tensor]
     return ((fooled - 1) ** 2).mean(), 0.5 * own
 
 
-class AutoencodeTask:
-    """Stage 1. Options: `common` (steps of one VAE for both), `divergence`, `adversary`."""
+class CommonTask:
+    """Stage 0: VAE A draws faces of both domains. Option: `divergence`, its weight."""
 
     def __init__(self, recipe: Recipe, crops: Path, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
@@ -117,21 +112,40 @@ class AutoencodeTask:
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Half of the batch degraded, half clean, of different photos."""
         assert isinstance(network, FaceTraining)
+        image = torch.cat(both_domains(self._pairs, seeds, phase.size))
+        pair = network.pair
+        drawn, divergence = autoencode(
+            pair.degraded_encoder, pair.degraded_decoder, image, self.recipe.options["divergence"]
+        )
+        return {**picture_loss(drawn, image, self.recipe.losses), "divergence": divergence}
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """PSNR of what A draws of held-out crops of both domains, from the latents' means."""
+        assert isinstance(network, FaceTraining)
+        vae = (network.pair.degraded_encoder, network.pair.degraded_decoder)
+        return _scores(vae, vae, self._held_out)
+
+
+class AutoencodeTask:
+    """Stage 1. Options: `divergence` and `adversary`, their weights."""
+
+    def __init__(self, recipe: Recipe, crops: Path, start: Path, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        network = weights.load(FaceTraining, recipe.start_from, folder=start)
+        network.part()
+        network.requires_grad_(True)
+        network.pair.mapping.requires_grad_(False)
+        network.pair.fusion.requires_grad_(False)
+        self.network: nn.Module = network
+        self._pairs = FacePairs.open(crops, "train", device)
+        self._held_out = FacePairs.open(crops, "held-out", device)
+
+    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        """Half of the batch degraded, half clean, of different photos."""
+        assert isinstance(network, FaceTraining)
         options, pair = self.recipe.options, network.pair
-        half = len(seeds) // 2
-        degraded = _fast(self._pairs.draw(seeds[:half], phase.size, domain=0)[0])
-        clean = _fast(self._pairs.draw(seeds[half:], phase.size, domain=1)[1])
-        step = int(network.steps)
-        network.steps += 1
-        torch.manual_seed(int(seeds[0]) % 2**31)
-        if step < options["common"]:
-            both = torch.cat((degraded, clean))
-            drawn, divergence = autoencode(
-                pair.degraded_encoder, pair.degraded_decoder, both, options["divergence"]
-            )
-            return {**picture_loss(drawn, both, self.recipe.losses), "divergence": divergence}
-        if step == options["common"]:
-            network.part()
+        degraded, clean = both_domains(self._pairs, seeds, phase.size)
         drawn_a, divergence_a = autoencode(
             pair.degraded_encoder, pair.degraded_decoder, degraded, options["divergence"]
         )
@@ -151,135 +165,40 @@ class AutoencodeTask:
     def score(self, network: nn.Module) -> dict[str, float]:
         """PSNR of what A and B draw of held-out crops of their domains, from the latents' means."""
         assert isinstance(network, FaceTraining)
-        degraded, clean = (part[:HELD_OUT].float() / 255 for part in _crops(self._held_out))
-        pair = network.pair
-        common = int(network.steps) < self.recipe.options["common"]
-        encoder_b = pair.degraded_encoder if common else network.clean_encoder
-        decoder_b = pair.degraded_decoder if common else pair.clean_decoder
-        with torch.inference_mode():
-            drawn_a = pair.degraded_decoder(pair.degraded_encoder(degraded)[0])
-            drawn_b = decoder_b(encoder_b(clean)[0])
-        return {"psnr_a": _psnr(drawn_a, degraded), "psnr_b": _psnr(drawn_b, clean)}
+        vae_a = (network.pair.degraded_encoder, network.pair.degraded_decoder)
+        vae_b = (network.clean_encoder, network.pair.clean_decoder)
+        return _scores(vae_a, vae_b, self._held_out)
 
 
-class MapTask:
-    """Stage 2. Options: `latent` and `adversary`, the weights of those terms."""
+def both_domains(pairs: FacePairs, seeds: Tensor, size: int) -> tuple[Crops, Crops]:
+    """Degraded crops of one half of the photos and clean crops of the other.
 
-    def __init__(self, recipe: Recipe, crops: Path, start: Path, device: torch.device) -> None:
-        torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        loaded = weights.load(FaceTraining, recipe.start_from, folder=start)
-        loaded.pair.mapping.requires_grad_(True)
-        loaded.judges[1].requires_grad_(True)
-        self.network: nn.Module = loaded
-        self._pairs = FacePairs.open(crops, "train", device)
-        self._held_out = FacePairs.open(crops, "held-out", device)
-
-    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
-        """Mapped latents against encoder B's, and what decoder B draws of them."""
-        assert isinstance(network, FaceTraining)
-        degraded, clean = (_fast(part) for part in self._pairs.draw(seeds, phase.size))
-        with torch.no_grad():
-            mean, _ = network.pair.degraded_encoder(degraded)
-            wanted, _ = network.clean_encoder(clean)
-        mapped = network.pair.mapping(mean)
-        drawn = network.pair.clean_decoder(mapped)
-        fooled, own = judged(network.judges[1], clean, drawn)
-        return {
-            **picture_loss(drawn, clean, self.recipe.losses),
-            "latent": self.recipe.options["latent"] * (mapped - wanted).abs().mean(),
-            "adversary": self.recipe.options["adversary"] * fooled,
-            "judges": own,
-        }
-
-    def score(self, network: nn.Module) -> dict[str, float]:
-        """SSIM and PSNR of held-out crops: as they come, and as decoder B draws them."""
-        assert isinstance(network, FaceTraining)
-        return _pair_scores(network.pair, self._held_out)
-
-
-class FuseTask:
-    """Stage 3. Options: `tune` (names of the parts trained), `prior` (weight of B's own loss)."""
-
-    def __init__(self, recipe: Recipe, crops: Path, start: Path, device: torch.device) -> None:
-        torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        pair = weights.load(FaceTraining, recipe.start_from, folder=start).pair
-        for part in recipe.options["tune"]:
-            pair.get_submodule(part).requires_grad_(True)
-        self.network: nn.Module = pair
-        self._pairs = FacePairs.open(crops, "train", device)
-        self._held_out = FacePairs.open(crops, "held-out", device)
-
-    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
-        """The fused face at fidelity 0.5, and decoder B's picture alone, against the clean face."""
-        assert isinstance(network, FaceVAEPair)
-        degraded, clean = (_fast(part) for part in self._pairs.draw(seeds, phase.size))
-        prior = network.prior(degraded)
-        fused = torch.lerp(degraded, prior.picture, torch.sigmoid(prior.logit))
-        share = self.recipe.options["prior"]
-        alone = picture_loss(prior.picture, clean, self.recipe.losses)
-        return {
-            **picture_loss(fused, clean, self.recipe.losses),
-            "prior": share * torch.stack(list(alone.values())).sum(),
-        }
-
-    def score(self, network: nn.Module) -> dict[str, float]:
-        """SSIM and PSNR of held-out crops: as they come, decoder B's, and fused at 0.5."""
-        assert isinstance(network, FaceVAEPair)
-        return _pair_scores(network, self._held_out)
-
-
-def make_face_task(
-    recipe: Recipe, crops: Path, start: Path, device: torch.device
-) -> AutoencodeTask | MapTask | FuseTask:
-    """The task of the stage that a recipe names.
-
-    Args:
-        recipe: Its option `stage` is "autoencode", "map" or "fuse".
-        crops: Folder that `training.face_crops` wrote.
-        start: Folder of the earlier stage's weights file, named in `start_from`.
-        device: Of the training.
-
-    Raises:
-        ValueError: There is no such stage.
+    The first seed also seeds the sampling of latents that follows.
     """
-    stage = recipe.options.get("stage")
-    if stage == "autoencode":
-        return AutoencodeTask(recipe, crops, device)
-    if stage == "map":
-        return MapTask(recipe, crops, start, device)
-    if stage == "fuse":
-        return FuseTask(recipe, crops, start, device)
-    raise ValueError(f"stage {stage!r}: not one of autoencode, map, fuse")
+    torch.manual_seed(int(seeds[0]) % 2**31)
+    half = len(seeds) // 2
+    degraded, _ = pairs.draw(seeds[:half], size, domain=0)
+    _, clean = pairs.draw(seeds[half:], size, domain=1)
+    return fast(degraded), fast(clean)
 
 
-def _fast(crops: Crops) -> Crops:
+def _scores(
+    vae_a: tuple[FaceEncoder, FaceDecoder],
+    vae_b: tuple[FaceEncoder, FaceDecoder],
+    held_out: FacePairs,
+) -> dict[str, float]:
+    degraded, clean = (p[:HELD_OUT].float() / 255 for p in (held_out.degraded, held_out.clean))
+    with torch.inference_mode():
+        drawn_a, drawn_b = vae_a[1](vae_a[0](degraded)[0]), vae_b[1](vae_b[0](clean)[0])
+    return {"psnr_a": mean_psnr(drawn_a, degraded), "psnr_b": mean_psnr(drawn_b, clean)}
+
+
+def fast(crops: Crops) -> Crops:
+    """The same crops in the memory order that convolutions like."""
     return crops.contiguous(memory_format=torch.channels_last)
 
 
-def _crops(pairs: FacePairs) -> tuple[Tensor, Tensor]:
-    return pairs.degraded, pairs.clean
-
-
-def _psnr(drawn: Crops, wanted: Crops) -> float:
+def mean_psnr(drawn: Crops, wanted: Crops) -> float:
+    """Mean over the crops of their PSNR in dB."""
     rows = [psnr(a[None].clamp(0, 1), b[None]) for a, b in zip(drawn, wanted, strict=True)]
     return sum(rows) / len(rows)
-
-
-def _pair_scores(pair: FaceVAEPair, held_out: FacePairs) -> dict[str, float]:
-    totals: dict[str, float] = {}
-    count = min(HELD_OUT, len(held_out.clean))
-    for start in range(0, count, 10):
-        rows = slice(start, min(start + 10, count))
-        degraded, clean = (part[rows].float() / 255 for part in _crops(held_out))
-        with torch.inference_mode():
-            prior = pair.prior(degraded)
-            fused = torch.lerp(degraded, prior.picture.clamp(0, 1), torch.sigmoid(prior.logit))
-            for name, crops in (("in", degraded), ("b", prior.clean), ("fused", fused)):
-                share = len(crops) / count
-                quality = ssim_per_image(crops.clamp(0, 1), clean).mean()
-                totals[f"ssim_{name}"] = totals.get(f"ssim_{name}", 0) + share * float(quality)
-                decibels = share * _psnr(crops, clean)
-                totals[f"psnr_{name}"] = totals.get(f"psnr_{name}", 0) + decibels
-    return totals

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from training.face_vae import make_face_task
+from training.face_mapping import make_face_task
 from training.loop import Run
 from training.recipe import read_recipe
 

@@ -1,4 +1,4 @@
-"""The three stages of the face pair's training, each for two tiny steps."""
+"""The stages of the face pair's training, each for two tiny steps."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ import torch
 from restorecli import weights
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from training.face_crops import FacePairs
-from training.face_vae import FaceTraining, PatchDiscriminator, judged, make_face_task
+from training.face_mapping import latents, make_face_task
+from training.face_vae import FaceTraining, PatchDiscriminator, judged
 from training.loop import Run
 from training.recipe import Phase, Recipe
 
@@ -33,36 +34,43 @@ def crops(tmp_path: Path) -> Path:
 
 
 def recipe(stage: str, **options: object) -> Recipe:
-    names = {"autoencode": "face_vae_autoencode", "map": "face_vae_map", "fuse": "face_vae"}
+    names = {
+        "common": "face_vae_common",
+        "autoencode": "face_vae_autoencode",
+        "map": "face_vae_map",
+        "fuse": "face_vae",
+    }
     order = ["", *names.values()]
     name = names[stage]
     return Recipe(
         network=name,
-        config=TINY if stage == "autoencode" else {},
+        config=TINY if stage == "common" else {},
         start_from=order[order.index(name) - 1],
         steps=2,
         warmup=1,
         precision="fp32",
-        phases=(Phase(until=1.0, size=16 if stage == "autoencode" else 32, batch=2),),
+        phases=(Phase(until=1.0, size=32 if stage in ("map", "fuse") else 16, batch=2),),
         losses={"charbonnier": 1.0, "gradient": 0.5, "structure": 0.1},
         options={"stage": stage, **options},
     )
 
 
-def test_three_stages_end_in_a_pair(crops: Path, tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in ("one", "two", "three")]
-    coding = recipe("autoencode", common=1, divergence=1e-4, adversary=0.01)
-    assert Run(make_face_task(coding, crops, tmp_path, CPU), coding, folders[0], CPU).go()
+def test_the_stages_end_in_a_pair(crops: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two", "three", "none")]
+    common = recipe("common", divergence=1e-4)
+    assert Run(make_face_task(common, crops, tmp_path, CPU), common, folders[3], CPU).go()
+    coding = recipe("autoencode", divergence=1e-4, adversary=0.01)
+    assert Run(make_face_task(coding, crops, folders[3], CPU), coding, folders[0], CPU).go()
     first = weights.load(FaceTraining, "face_vae_autoencode", folder=folders[0])
 
-    mapping = recipe("map", latent=0.1, adversary=0.01)
+    mapping = recipe("map")
     assert Run(make_face_task(mapping, crops, folders[0], CPU), mapping, folders[1], CPU).go()
     second = weights.load(FaceTraining, "face_vae_map", folder=folders[1])
     assert equal(first.pair.degraded_encoder, second.pair.degraded_encoder)
     assert equal(first.pair.clean_decoder, second.pair.clean_decoder)
     assert not equal(first.pair.mapping, second.pair.mapping)
 
-    fusing = recipe("fuse", tune=["fusion"], prior=0.3)
+    fusing = recipe("fuse", tune=["fusion"], prior=0.3, decibels=0.02)
     assert Run(make_face_task(fusing, crops, folders[1], CPU), fusing, folders[2], CPU).go()
     pair = weights.load(FaceVAEPair, "face_vae", folder=folders[2])
     assert equal(second.pair.mapping, pair.mapping)
@@ -77,7 +85,7 @@ def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 
 def test_unknown_stage(crops: Path) -> None:
     made = Recipe(network="face_vae", steps=1, phases=(Phase(until=1.0, size=8, batch=1),))
-    with pytest.raises(ValueError, match="not one of autoencode"):
+    with pytest.raises(ValueError, match="not one of common"):
         make_face_task(made, crops, crops, CPU)
 
 
@@ -125,3 +133,12 @@ def test_domains_share_no_crop(crops: Path) -> None:
 def test_no_crops(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="face_crops"):
         FacePairs.open(tmp_path, "train", CPU)
+
+
+def test_latents_of_mirror_images_come_second(crops: Path) -> None:
+    torch.manual_seed(0)
+    encoder = FaceTraining(FaceVAEPairConfig(**TINY)).clean_encoder
+    clean = FacePairs.open(crops, "train", CPU).clean
+    both = latents(encoder, clean)
+    assert both.shape == (24, 4, 8, 8)
+    assert torch.equal(both[12:], latents(encoder, clean.flip(3))[:12])

@@ -1,0 +1,162 @@
+"""Training of the pair of VAEs, stages 2 and 3: from one latent to the other, and the fusion.
+
+2. `map`: the latent mapping, on pairs of latents, both VAEs frozen. The encoders run once over all
+   crops; an epoch then costs a third of what it would with them.
+3. `fuse`: the fusion, with the parts that the recipe names tuned along, on what the user will see.
+"""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from restorecli import weights
+from restorecli.degrade.rng import Draws
+from restorecli.metrics import ssim_per_image
+from restorecli.networks.face_vae import FaceEncoder, FaceVAEPair, Fusion
+from training.face_crops import FacePairs
+from training.face_vae import HELD_OUT, AutoencodeTask, CommonTask, FaceTraining, fast, mean_psnr
+from training.losses import picture_loss
+from training.recipe import Phase, Recipe
+
+FIRST_LOGITS = (-1.0, 2.0)  # an untrained fusion takes a quarter of the prior, most of it B's
+
+
+class MapTask:
+    """Stage 2: mapped latents against encoder B's."""
+
+    def __init__(self, recipe: Recipe, crops: Path, start: Path, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        loaded = weights.load(FaceTraining, recipe.start_from, folder=start).to(device)
+        loaded.pair.mapping.requires_grad_(True)
+        self.network: nn.Module = loaded
+        pairs = FacePairs.open(crops, "train", device)
+        self._degraded = latents(loaded.pair.degraded_encoder, pairs.degraded)
+        self._clean = latents(loaded.clean_encoder, pairs.clean)
+        self._held_out = FacePairs.open(crops, "held-out", device)
+
+    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        """One batch of latents; the phase's size has no meaning here."""
+        assert isinstance(network, FaceTraining)
+        which = Draws(seeds, stream=31).integers(0, len(self._clean))
+        mapped = network.pair.mapping(self._degraded[which].float())
+        return {"latent": log_error(mapped, self._clean[which].float())}
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """SSIM and PSNR of held-out crops: as they come, and as decoder B draws them."""
+        assert isinstance(network, FaceTraining)
+        return pair_scores(network.pair, self._held_out)
+
+
+class FuseTask:
+    """Stage 3.
+
+    Options: `tune` (names of the parts trained), `decibels` (weight of the error's logarithm) and
+    `prior` (weight of decoder B's picture alone, which starves where the fusion does not trust it).
+    """
+
+    def __init__(self, recipe: Recipe, crops: Path, start: Path, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        pair = weights.load(FaceTraining, recipe.start_from, folder=start).pair
+        for part in recipe.options["tune"]:
+            pair.get_submodule(part).requires_grad_(True)
+        start_fusion(pair.fusion)
+        self.network: nn.Module = pair
+        self._pairs = FacePairs.open(crops, "train", device)
+        self._held_out = FacePairs.open(crops, "held-out", device)
+
+    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        """The fused face at fidelity 0.5, and decoder B's picture alone, against the clean face."""
+        assert isinstance(network, FaceVAEPair)
+        degraded, clean = (fast(part) for part in self._pairs.draw(seeds, phase.size))
+        prior = network.prior(degraded)
+        fused = torch.lerp(degraded, prior.picture, torch.sigmoid(prior.logit))
+        options, terms = self.recipe.options, self.recipe.losses
+        alone = sum(picture_loss(prior.clean, clean, terms).values(), torch.zeros(()).to(clean))
+        alone = alone + options["decibels"] * log_error(prior.clean, clean)
+        return {
+            **picture_loss(fused, clean, terms),
+            "decibels": options["decibels"] * log_error(fused, clean),
+            "prior": options["prior"] * alone,
+        }
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """SSIM and PSNR of held-out crops: as they come, decoder B's, and fused at 0.5."""
+        assert isinstance(network, FaceVAEPair)
+        return pair_scores(network, self._held_out)
+
+
+def make_face_task(
+    recipe: Recipe, crops: Path, start: Path, device: torch.device
+) -> CommonTask | AutoencodeTask | MapTask | FuseTask:
+    """The task of the stage that a recipe names.
+
+    Args:
+        recipe: Its option `stage` is "common", "autoencode", "map" or "fuse".
+        crops: Folder that `training.face_crops` wrote.
+        start: Folder of the earlier stage's weights file, named in `start_from`.
+        device: Of the training.
+
+    Raises:
+        ValueError: There is no such stage.
+    """
+    stage = recipe.options.get("stage")
+    if stage == "common":
+        return CommonTask(recipe, crops, device)
+    if stage == "autoencode":
+        return AutoencodeTask(recipe, crops, start, device)
+    if stage == "map":
+        return MapTask(recipe, crops, start, device)
+    if stage == "fuse":
+        return FuseTask(recipe, crops, start, device)
+    raise ValueError(f"stage {stage!r}: not one of common, autoencode, map, fuse")
+
+
+def log_error(found: Float[Tensor, "n c h w"], wanted: Float[Tensor, "n c h w"]) -> Tensor:
+    """Mean over the batch of the logarithm of the mean square error.
+
+    What PSNR averages: a face that is nearly right counts as much as one that is beyond help.
+    """
+    return ((found - wanted) ** 2).mean((1, 2, 3)).add(1e-5).log().mean()
+
+
+def latents(encoder: FaceEncoder, crops: Tensor) -> Float[Tensor, "m c h4 w4"]:
+    """Mean latents of uint8 crops and of their mirror images, in half precision."""
+    rows = []
+    with torch.no_grad():
+        for mirrored in (False, True):
+            for start in range(0, len(crops), 16):
+                part = crops[start : start + 16].float() / 255
+                rows.append(encoder(fast(part.flip(3) if mirrored else part))[0].half())
+    return torch.cat(rows)
+
+
+def start_fusion(fusion: Fusion) -> None:
+    """Let a fusion answer `FIRST_LOGITS` everywhere, so that decoder B has a say from the start."""
+    last = fusion.body[-2]
+    assert isinstance(last, nn.Conv2d)
+    assert last.bias is not None
+    with torch.no_grad():
+        last.weight.mul_(0.1)
+        last.bias.copy_(torch.tensor(FIRST_LOGITS).repeat_interleave(4))
+
+
+def pair_scores(pair: FaceVAEPair, held_out: FacePairs) -> dict[str, float]:
+    """Mean SSIM and PSNR of held-out crops: as they come, decoder B's, and fused at 0.5."""
+    totals: dict[str, float] = {}
+    count = min(HELD_OUT, len(held_out.clean))
+    for start in range(0, count, 10):
+        rows = slice(start, min(start + 10, count))
+        degraded, clean = (p[rows].float() / 255 for p in (held_out.degraded, held_out.clean))
+        with torch.inference_mode():
+            prior = pair.prior(degraded)
+            fused = torch.lerp(degraded, prior.picture.clamp(0, 1), torch.sigmoid(prior.logit))
+            for name, crops in (("in", degraded), ("b", prior.clean), ("fused", fused)):
+                share = len(crops) / count
+                quality = share * float(ssim_per_image(crops.clamp(0, 1), clean).mean())
+                totals[f"ssim_{name}"] = totals.get(f"ssim_{name}", 0) + quality
+                decibels = share * mean_psnr(crops, clean)
+                totals[f"psnr_{name}"] = totals.get(f"psnr_{name}", 0) + decibels
+    return totals

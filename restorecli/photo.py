@@ -144,12 +144,7 @@ class Photo:
         else:
             subject = _stream_name(target)
             known = self._format(format or "", subject)
-            data = self._encoded(known, quality, subject)
-            try:
-                target.write(data)
-                target.flush()
-            except (OSError, ValueError) as error:
-                raise PhotoWriteError(f"{subject}: could not be written ({error}).") from error
+            photo_files.send(target, self._encoded(known, quality, subject), subject)
         return self.losses(known.name)
 
     def encode(self, format: str, quality: int = 95) -> bytes:

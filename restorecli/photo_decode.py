@@ -124,11 +124,7 @@ def _decode_picture(stream: Readable, kind: str, limit: _Limit) -> Decoded:
 def _decode_tiff(stream: Readable, kind: str, limit: _Limit) -> Decoded:
     header = photo_tiff.read_header(stream, stream.seek(0, 2))
     limit.check(*header.size)
-    try:
-        info, exif = photo_tiff.info(stream, header)
-        found = from_info(info, *header.size, tiff=exif)
-    except (ValueError, TypeError, ArithmeticError):
-        found = Found(Metadata(), 1, ("its EXIF tags are damaged and were left out",))
+    found = photo_tiff.metadata(stream, header)
     if header.plain:
         (pixels, alpha), notices = photo_tiff.read(stream, header, found.orientation)
         return _decoded(pixels, alpha, found, notices)

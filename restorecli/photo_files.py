@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 from restorecli.errors import PhotoReadError, PhotoWriteError
-from restorecli.photo_streams import Readable, Source, Writable
+from restorecli.photo_streams import Readable, Source, Target, Writable
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
@@ -93,6 +93,19 @@ def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite
         if "null" not in str(error):
             raise
         raise PhotoWriteError(f"{name}: not a file name. Choose another.") from error
+
+
+def send(target: Target, data: bytes, name: str) -> None:
+    """Write bytes to a stream.
+
+    Raises:
+        PhotoWriteError: The stream does not take them.
+    """
+    try:
+        target.write(data)
+        target.flush()
+    except (OSError, ValueError) as error:
+        raise PhotoWriteError(f"{name}: could not be written ({error}). Try a file.") from error
 
 
 def _check(target: Path, name: str, *, overwrite: bool) -> None:

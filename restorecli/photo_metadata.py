@@ -20,6 +20,18 @@ DESCRIPTIVE = frozenset(
     (0x010E, 0x010F, 0x0110, 0x0112, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x013C)
 ) | frozenset((0x4746, 0x4749, 0x8298, 0x8769, 0x8825, *range(0x9C9B, 0x9CA0)))
 _LAYOUT = {0x0112, 0x011A, 0x011B, 0x0128}
+# What Pillow was seen to raise over mutated tags.
+_EXIF_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+DAMAGED_EXIF = "its EXIF block is damaged and was left out"
 
 Info = Mapping[str | tuple[int, int], object]  # as Pillow types `image.info`
 
@@ -75,28 +87,26 @@ def from_info(
         Metadata of the upright picture and the orientation its pixels still have. A block too
         damaged to be kept is left out, and a notice says so.
     """
-    notices: tuple[str, ...] = ()
-    dpi = _dpi(info.get("dpi"))
-    stated = None
     block = photo_exif.bare(tiff or _exif_bytes(info))
-    if block:
-        try:
+    notices: tuple[str, ...] = ()
+    dpi, stated = _dpi(info.get("dpi")), None
+    try:
+        if block:
             stated = photo_exif.orientation(block)
             dpi = dpi or _dpi(photo_exif.resolution(block))
             block = photo_exif.neutral(block)
             photo_exif.sized(block, height, width)  # must not fail later, when it is written
-        except ValueError:
-            block, notices = b"", ("its EXIF block is damaged and was left out",)
+    except ValueError:
+        block, notices = b"", (DAMAGED_EXIF,)
     xmp = _bytes(info.get("xmp"))
     if match := _XMP_ORIENTATION.search(xmp):
         stated = stated or int(match[2])  # as in Pillow: XMP speaks only where EXIF is silent
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
     turn = stated or 1
-    if dpi and turn >= 5:
-        dpi = (dpi[1], dpi[0])
+    if turn >= 5:
+        height, width, dpi = width, height, dpi and (dpi[1], dpi[0])
     icc = _bytes(info.get("icc_profile"))
     metadata = Metadata(icc=icc or None, exif=block or None, xmp=xmp or None, dpi=dpi)
-    height, width = (width, height) if turn >= 5 else (height, width)
     return Found(metadata.for_size(height, width), turn, notices)
 
 
@@ -112,6 +122,9 @@ def exif_of_tiff(stream: Readable, offset: int, mark: str, *, big: bool) -> byte
     Returns:
         The block, empty if the directory says nothing but layout and resolution. Maker notes that
         point outside themselves do not survive: their offsets meant the old file.
+
+    Raises:
+        ValueError: The tags are damaged.
     """
     exif = Image.Exif()
     exif.bigtiff, exif.endian = big, mark
@@ -120,15 +133,13 @@ def exif_of_tiff(stream: Readable, offset: int, mark: str, *, big: bool) -> byte
         for tag in list(exif):
             if tag not in DESCRIPTIVE:
                 del exif[tag]
-        if set(exif) <= _LAYOUT:
+        if set(exif) <= _LAYOUT and exif.get(photo_exif.ORIENTATION, 1) == 1:
             return b""
         for tag in (0x8769, 0x8825):
             exif.get_ifd(tag)
         exif.bigtiff = False
         return photo_exif.bare(exif.tobytes())
-    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
-        raise ValueError("damaged EXIF tags") from error
-    except (struct.error, SyntaxError) as error:
+    except _EXIF_DAMAGE as error:
         raise ValueError("damaged EXIF tags") from error
 
 

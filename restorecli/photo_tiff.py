@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import TiffImagePlugin
 
+from restorecli import photo_exif
 from restorecli.photo_canvas import Canvas, UnreadableError
-from restorecli.photo_metadata import Info, exif_of_tiff
+from restorecli.photo_metadata import DAMAGED_EXIF, Found, exif_of_tiff, from_info
 from restorecli.photo_streams import Readable
 from restorecli.photo_tiff_blocks import COMPRESSIONS, KINDS, RAW, Layout, blocks
 
@@ -105,12 +106,8 @@ def read_header(stream: Readable, length: int) -> Header:
     return header
 
 
-def info(stream: Readable, header: Header) -> tuple[Info, bytes]:
-    """What Pillow would have put into `image.info`, and the EXIF block, empty if there is none.
-
-    Raises:
-        ValueError: The EXIF tags are damaged.
-    """
+def metadata(stream: Readable, header: Header) -> Found:
+    """Read what belongs to the picture, and its orientation."""
     found: dict[str | tuple[int, int], object] = {}
     for tag, name in ((700, "xmp"), (34675, "icc_profile")):
         value = header.tags.get(tag)
@@ -119,7 +116,13 @@ def info(stream: Readable, header: Header) -> tuple[Info, bytes]:
     if 282 in header.tags and 283 in header.tags and unit in (2, 3):
         per_inch = 2.54 if unit == 3 else 1.0
         found["dpi"] = tuple(float(header.tags[tag]) * per_inch for tag in (282, 283))
-    return found, exif_of_tiff(stream, header.offset, header.mark, big=header.big)
+    try:
+        exif = exif_of_tiff(stream, header.offset, header.mark, big=header.big)
+    except ValueError:
+        turn = header.numbers(photo_exif.ORIENTATION, 1)[0]
+        read = from_info(found, *header.size)
+        return Found(read.metadata, turn if 1 <= turn <= 8 else 1, (DAMAGED_EXIF,))
+    return from_info(found, *header.size, tiff=exif)
 
 
 def read(
@@ -161,11 +164,7 @@ def read(
         if opacity is not None and extra == _PREMULTIPLIED:
             shown = _straight(shown, opacity)
         canvas.put(top, left, shown, opacity)
-    if layout.kind.kind == "f":
-        return canvas.finish(), ("its floating-point values became 16-bit whole numbers",)
-    if layout.kind.itemsize == 4:
-        return canvas.finish(), ("its 32 bits a channel became 16",)
-    return canvas.finish(), ()
+    return canvas.finish(), _notices(layout.kind)
 
 
 def _layout(header: Header) -> Layout:
@@ -201,6 +200,12 @@ def _layout(header: Header) -> Layout:
         offsets=header.numbers(324 if tiled else 273),
         counts=header.numbers(325 if tiled else 279),
     )
+
+
+def _notices(kind: np.dtype[np.generic]) -> tuple[str, ...]:
+    if kind.kind == "f":
+        return ("its floating-point values became 16-bit whole numbers",)
+    return ("its 32 bits a channel became 16",) if kind.itemsize == 4 else ()
 
 
 def _whole(values: np.ndarray) -> np.ndarray:

@@ -47,11 +47,24 @@ def write(rows: Rows, metadata: Metadata, sink: Writable) -> None:
     sink.write(block + b"\0" * (len(block) % 2))
     strip_rows = max(1, _STRIP_BYTES // (rows.width * rows.channels * rows.bits // 8))
     offsets, counts = _write_strips(rows, strip_rows, mark, sink)
-    bits = [rows.bits] * rows.channels
+    tags = _tags(rows, metadata, strip_rows, offsets, counts)
+    kept += [_entry(sink, mark, tag, kind, values) for tag, kind, values in tags]
+    start = sink.tell()
+    if start > _MOST_BYTES:
+        raise TooLongError("more than the 4 GB that TIFF can address")
+    sink.write(photo_exif.packed(kept, mark))
+    sink.seek(4)
+    sink.write(struct.pack(mark + "I", start))
+    sink.seek(0, 2)
+
+
+def _tags(
+    rows: Rows, metadata: Metadata, strip_rows: int, offsets: list[int], counts: list[int]
+) -> list[tuple[int, int, Sequence[int] | bytes]]:
     tags: list[tuple[int, int, Sequence[int] | bytes]] = [
         (256, _LONG, [rows.width]),
         (257, _LONG, [rows.height]),
-        (258, _SHORT, bits),
+        (258, _SHORT, [rows.bits] * rows.channels),
         (259, _SHORT, [_DEFLATE]),
         (262, _SHORT, [2 if rows.channels >= 3 else 1]),
         (273, _LONG, offsets),
@@ -67,14 +80,7 @@ def write(rows: Rows, metadata: Metadata, sink: Writable) -> None:
         tags.append((700, _BYTE, metadata.xmp))
     if metadata.icc:
         tags.append((34675, _UNDEFINED, metadata.icc))
-    kept += [_entry(sink, mark, tag, kind, values) for tag, kind, values in tags]
-    start = sink.tell()
-    if start > _MOST_BYTES:
-        raise TooLongError("more than the 4 GB that TIFF can address")
-    sink.write(photo_exif.packed(kept, mark))
-    sink.seek(4)
-    sink.write(struct.pack(mark + "I", start))
-    sink.seek(0, 2)
+    return tags
 
 
 def _write_strips(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from restorecli import photo_encode, photo_files
+from restorecli import photo_encode
 from restorecli.errors import PhotoWriteError
 from restorecli.photo import Photo
 from tests.photo_samples import noise, photo
@@ -88,7 +88,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     def denied(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(photo_files.os, "open", denied)
+    monkeypatch.setattr(os, "open", denied)
     path = tmp_path / "a.png"
     assert refusal(path) == f"{path}: no permission to write there. Choose another folder."
 
@@ -121,9 +121,9 @@ def test_a_failing_disk_leaves_the_old_file(name: str, bits: int, tmp_path: Path
 
 @LINUX
 def test_devices_are_written_to_and_a_full_one_says_so(tmp_path: Path) -> None:
-    before = os.stat("/dev/null").st_mode
+    before = Path("/dev/null").stat().st_mode
     photo().write("/dev/null", format="png")
-    assert os.stat("/dev/null").st_mode == before
+    assert Path("/dev/null").stat().st_mode == before
     link = tmp_path / "full.png"
     link.symlink_to("/dev/full")
     assert "no space left on device" in refusal(link)

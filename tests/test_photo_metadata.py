@@ -151,6 +151,28 @@ def test_turning_by_a_quarter_swaps_the_resolution() -> None:
     assert Photo.read(data).metadata.dpi == (600.0, 300.0)
 
 
+@pytest.mark.parametrize("turn", range(2, 9))
+@pytest.mark.parametrize("mode", ["RGB", "P"])
+def test_tiff_is_turned_where_orientation_is_all_it_says(mode: str, turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    picture = Image.fromarray(quadrants())
+    data = saved(picture.quantize(8) if mode == "P" else picture, "TIFF", exif=exif.tobytes())
+    assert np.array_equal(Photo.read(data).pixels, TURNS[turn](quadrants()))
+
+
+def test_damaged_exif_in_tiff_costs_neither_profile_nor_orientation() -> None:
+    broken = Metadata(exif=exif_block(6), icc=ICC_RGB, dpi=(300.0, 300.0))
+    data = bytearray(Photo(pixels=quadrants(), metadata=broken).encode("tiff"))
+    pointer = b"\x69\x87\x04\x00\x01\x00\x00\x00"
+    at = data.rindex(pointer) + len(pointer)
+    data[at : at + 4] = b"\xff\xff\xff\x7f"
+    found = Photo.read(bytes(data))
+    assert found.metadata.icc == ICC_RGB
+    assert found.metadata.dpi == (300.0, 300.0)
+    assert np.array_equal(found.pixels, TURNS[6](quadrants()))
+
+
 def test_xmp_speaks_where_exif_is_silent() -> None:
     xmp = XMP.replace(b'Orientation="1"', b'Orientation="3"')
     found = from_info({"xmp": xmp, "exif": exif_block(None)}, 4, 4)

@@ -1,6 +1,7 @@
 """Every kind of pixel that a file can hold arrives as honest grey or RGB."""
 
 import struct
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -193,7 +194,7 @@ def test_one_transparent_16_bit_value(channels: int) -> None:
     clear = pixels[3, 4] if channels == 3 else pixels[3, 4].reshape(1)
     data = Photo(pixels=pixels).encode("png")
     chunk = b"tRNS" + clear.astype(">u2").tobytes()
-    crc = struct.pack(">I", __import__("zlib").crc32(chunk))
+    crc = struct.pack(">I", zlib.crc32(chunk))
     at = data.index(b"IDAT") - 4
     data = data[:at] + struct.pack(">I", len(chunk) - 4) + chunk + crc + data[at:]
     found = Photo.read(data)
@@ -209,6 +210,7 @@ def test_what_other_programs_see_in_our_16_bit_png() -> None:
     pixels, alpha = noise(12, 17, 3, 16), noise(12, 17, 1, 16)
     data = Photo(pixels=pixels, alpha=alpha, metadata=Metadata(icc=ICC_RGB)).encode("png")
     seen = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert seen is not None
     assert np.array_equal(seen[..., 2::-1], pixels)
     assert np.array_equal(seen[..., 3], alpha)
     with Image.open(BytesIO(data)) as other:

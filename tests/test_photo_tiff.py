@@ -4,6 +4,7 @@ import contextlib
 import struct
 from io import BytesIO
 from itertools import product
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from restorecli.photo_tiff_blocks import Layout
 from tests.photo_samples import ICC_RGB, XMP, exif_block, noise, photo, quadrants, saved
 
 
-def written(pixels: np.ndarray, photometric: str = "rgb", **settings: object) -> bytes:
+def written(pixels: np.ndarray, photometric: str = "rgb", **settings: Any) -> bytes:  # noqa: ANN401
     """A file as tifffile writes it."""
     file = BytesIO()
     tifffile.imwrite(file, pixels, photometric=photometric, **settings)
@@ -31,7 +32,12 @@ def written(pixels: np.ndarray, photometric: str = "rgb", **settings: object) ->
 @pytest.mark.parametrize("layout", ["one strip", "strips", "tiles"])
 def test_colour_in_any_layout(order: str, compression: str | None, bits: int, layout: str) -> None:
     pixels = noise(37, 45, 3, bits)
-    shape = {"one strip": {}, "strips": {"rowsperstrip": 5}, "tiles": {"tile": (16, 32)}}[layout]
+    shapes: dict[str, dict[str, Any]] = {
+        "one strip": {},
+        "strips": {"rowsperstrip": 5},
+        "tiles": {"tile": (16, 32)},
+    }
+    shape = shapes[layout]
     data = written(pixels, byteorder=order, compression=compression, **shape)
     found = Photo.read(data)
     assert found.bits == bits
@@ -41,7 +47,7 @@ def test_colour_in_any_layout(order: str, compression: str | None, bits: int, la
 
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("settings", [{}, {"tile": (16, 16)}, {"compression": "zlib"}])
-def test_separate_planes(bits: int, settings: dict[str, object]) -> None:
+def test_separate_planes(bits: int, settings: dict[str, Any]) -> None:
     planes = noise(3 * 20, 30, 1, bits).reshape(3, 20, 30)
     data = written(planes, planarconfig="separate", **settings)
     assert np.array_equal(Photo.read(data).pixels, planes.transpose(1, 2, 0))
@@ -227,12 +233,13 @@ def test_what_other_programs_see_in_our_files(bits: int, channels: int, alpha: b
         metadata=Metadata(xmp=XMP, exif=exif_block(), dpi=(300.0, 300.0)),
     )
     with tifffile.TiffFile(BytesIO(grey.encode("tiff"))) as file:
-        page = file.pages[0]
+        page = file.pages[0].aspage()
         assert page.tags[700].value == XMP
         assert page.tags[271].value == "Leica"
         assert page.predictor == 2
         assert len(page.dataoffsets) > 1 or channels == 1
     ready = cv2.imdecode(np.frombuffer(grey.encode("tiff"), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert ready is not None
     if channels == 3 and not (alpha and bits == 8):  # there OpenCV premultiplies
         assert np.array_equal(ready[..., 2::-1], original.pixels)
     elif channels == 1 and not alpha:
@@ -240,7 +247,9 @@ def test_what_other_programs_see_in_our_files(bits: int, channels: int, alpha: b
     if bits == 8:
         with Image.open(BytesIO(grey.encode("tiff"))) as other:
             seen = np.asarray(other)
-        expected = original.pixels if not alpha else np.dstack((original.pixels, original.alpha))
+        expected = original.pixels
+        if original.alpha is not None:
+            expected = np.dstack((original.pixels, original.alpha))
         assert np.array_equal(seen, expected)
 
 

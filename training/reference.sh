@@ -47,6 +47,7 @@ crops faint --parts 3 --size 400 # faintly degraded: the VAEs learn faces from t
 crops faint --part held-out --parts 1 --size 40 --weights weights
 crops crops --parts 6 --size 400 --weights weights # as step 1 leaves them
 crops crops --part held-out --parts 1 --size 60 --weights weights
+stage face_vae_common faint
 stage face_vae_autoencode faint
 stage face_vae_map crops
 stage face_vae crops

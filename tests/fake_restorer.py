@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from restorecli.errors import DeviceError
 from restorecli.faces import FaceRecord
 from restorecli.options import Options
 from restorecli.photo import Photo
-from restorecli.pipeline import Restoration
+from restorecli.pipeline import Restoration, Restorer
 
 FACE = FaceRecord(
     box=(2.0, 3.0, 10.0, 14.00004),
@@ -37,6 +38,11 @@ class FakeRestorer:
     interrupting: str = ""
     broken: str = ""
     seen: list[tuple[str, Options]] = field(default_factory=list)
+
+    def installed(self, monkeypatch: pytest.MonkeyPatch) -> "FakeRestorer":
+        """Be what `Restorer.load` gives from now on."""
+        monkeypatch.setattr(Restorer, "load", lambda **_: self)
+        return self
 
     def restore(
         self, photo: Photo, options: Options | None = None, *, keep_steps: bool = False

@@ -21,13 +21,11 @@ from tests.fake_restorer import FakeRestorer, picture
 @pytest.fixture
 def restorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRestorer:
     """A restorer that computes nothing, and a folder `in` with three photos."""
-    fake = FakeRestorer()
-    monkeypatch.setattr(Restorer, "load", lambda **chosen: fake)
     monkeypatch.chdir(tmp_path)
     for name in ("in/a.png", "in/deep/b.jpg", "in/deep/c d.png"):
         picture(Path(name))
     Path("in/notes.txt").touch()
-    return fake
+    return FakeRestorer().installed(monkeypatch)
 
 
 def written() -> set[str]:

@@ -64,11 +64,7 @@ def present(
             for notice in () if quiet else outcome.notices:
                 tell(f"{outcome.source}: {notice}")
     except KeyboardInterrupt:
-        done = counts["restored"] + counts["failed"]
-        tell(
-            f"restore: stopped after {done} of {len(plan.tasks)}. "
-            "The same command with --skip-existing goes on."
-        )
+        tell("restore: stopped; files that are there are whole. Go on with --skip-existing.")
         raise
     if as_json:
         typer.echo(record.summary_line(dict(counts), clock() - began))

@@ -26,6 +26,7 @@ from training.photos import PhotoPool
 from training.recipe import Phase, Recipe
 
 SIDE = 96  # px of the small photos, so that a window of at least two thirds fills a thumbnail
+SCORED = 600  # held-out scenes that scores are taken on
 THRESHOLD = RelighterConfig().threshold
 Image = Float[Tensor, "n 3 h w"]
 
@@ -222,7 +223,7 @@ class RelighterTask:
         would change, `plain` that of the photos as they are.
         """
         device = self._held_out.device
-        seeds = torch.arange(10**9, 10**9 + 600, device=device)
+        seeds = torch.arange(10**9, 10**9 + SCORED, device=device)
         with torch.inference_mode():
             seen = scenes(self._held_out, seeds)
             darkness, curve = network(seen.thumbnail)

@@ -86,6 +86,29 @@ def overlap(
     return shared / (area(boxes) + area(others) - shared).clamp(min=SMALLEST_SIDE)
 
 
+def agreed(
+    values: Float[Tensor, "n k"],
+    boxes: Float[Tensor, "n 4"],
+    scores: Float[Tensor, " n"],
+    kept: Int[Tensor, " m"],
+    threshold: float,
+) -> Float[Tensor, "m k"]:
+    """What the candidates around each survivor say on average, weighted by their scores.
+
+    Neighbouring anchors err independently, so their mean is nearer the truth than the best one
+    (box voting, Gidaris & Komodakis 2015).
+
+    Args:
+        values: Numbers of each candidate, boxes or landmarks.
+        boxes: Of each candidate.
+        scores: Of each candidate.
+        kept: Survivors of `suppress`.
+        threshold: Overlap with a survivor from which on a candidate has a say.
+    """
+    weight = (overlap(boxes[kept], boxes) >= threshold) * scores
+    return weight @ values / weight.sum(1, keepdim=True)
+
+
 def suppress(
     boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"], threshold: float
 ) -> Int[Tensor, " kept"]:

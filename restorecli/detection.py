@@ -18,6 +18,7 @@ FINE_SIDE = 1024  # px of the longer side at most, where small faces are looked 
 COARSE_SIDE = 320  # px of the longer side, where faces that fill a large photo are looked for
 TWO_LEVELS_FROM = 480
 SECOND_SIDES = (640, 160)  # longer sides of the second scale, for small photos and for large ones
+AGREEING = 0.6  # overlap from which on a find has a say in the box and landmarks of a better one
 SAME_FACE = 0.4  # overlap from which on two finds are one face
 CANDIDATES = 400
 RETRY_CAUTION = 0.5  # share of the way from the threshold to 1 that a second try must go
@@ -126,7 +127,10 @@ def merged(finds: list[Faces]) -> Faces:
     area = anchors.area(every.boxes)
     whole = torch.nonzero((area > 0) & area.isfinite())[:, 0]
     every = every.chosen(whole)
-    kept = every.chosen(anchors.suppress(every.boxes, every.scores, SAME_FACE))
+    best = anchors.suppress(every.boxes, every.scores, SAME_FACE)
+    told = torch.cat([every.boxes, every.landmarks.flatten(1)], dim=1)
+    mean = anchors.agreed(told, every.boxes, every.scores, best, AGREEING)
+    kept = Faces(mean[:, :4], mean[:, 4:].reshape(-1, 5, 2), every.scores[best])
     return kept.chosen(anchors.area(kept.boxes).argsort(descending=True, stable=True))
 
 

@@ -1,5 +1,6 @@
 """Anchors: their order, encode and decode as inverses, overlap and suppression by their laws."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,6 +50,14 @@ def test_overlap_of_known_boxes() -> None:
     others = torch.tensor([[0.0, 0, 2, 2], [1, 0, 3, 2], [2, 2, 4, 4], [5, 5, 4, 4]])
     expected = torch.tensor([[1.0, 1 / 3, 0, 0]])
     assert torch.allclose(anchors.overlap(one, others), expected, atol=1e-6)
+
+
+def test_candidates_agree_by_their_scores() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [40, 40, 50, 50], [0, 0, 2, 2]])
+    scores = torch.tensor([0.6, 0.2, 0.9, 0.9])
+    values = torch.tensor([[1.0], [5.0], [7.0], [100.0]])
+    mean = anchors.agreed(values, boxes, scores, torch.tensor([2, 0]), 0.5)
+    assert mean[:, 0].tolist() == pytest.approx([7, 2])
 
 
 @settings(deadline=None)

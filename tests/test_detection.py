@@ -141,7 +141,9 @@ def test_merged_faces_are_sound_and_sorted_by_size() -> None:
     )
     faces = Faces(boxes, torch.zeros(5, 5, 2), torch.tensor([0.9, 0.7, 0.8, 0.99, 0.99]))
     once = merged([faces])
-    assert once.boxes.tolist() == [[51, 50, 91, 90], [0, 0, 10, 10]]
+    left = (51 * 0.8 + 50 * 0.7) / 1.5
+    assert once.boxes[0].tolist() == pytest.approx([left, 50, left + 40, 90])
+    assert once.boxes[1].tolist() == [0, 0, 10, 10]
     assert once.scores.tolist() == pytest.approx([0.8, 0.9])
 
 

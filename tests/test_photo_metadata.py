@@ -1,5 +1,6 @@
 """What belongs to a photo survives every way from format to format, and orientation is undone."""
 
+import struct
 from collections.abc import Callable
 from io import BytesIO
 
@@ -171,6 +172,20 @@ def test_damaged_exif_in_tiff_costs_neither_profile_nor_orientation() -> None:
     assert found.metadata.icc == ICC_RGB
     assert found.metadata.dpi == (300.0, 300.0)
     assert np.array_equal(found.pixels, TURNS[6](quadrants()))
+
+
+def test_exif_that_pillow_chokes_on_is_left_out_of_tiff(monkeypatch: pytest.MonkeyPatch) -> None:
+    def choke(*_: object) -> bytes:
+        raise struct.error("unpack requires 4 bytes")
+
+    data = Photo(pixels=quadrants(), metadata=Metadata(exif=exif_block(8), icc=ICC_RGB)).encode(
+        "tiff"
+    )
+    monkeypatch.setattr(Image.Exif, "tobytes", choke)
+    found = Photo.read(data)
+    assert found.notices == ("its EXIF block is damaged and was left out",)
+    assert found.metadata.icc == ICC_RGB
+    assert np.array_equal(found.pixels, TURNS[8](quadrants()))
 
 
 def test_xmp_speaks_where_exif_is_silent() -> None:

@@ -33,7 +33,7 @@ def _torchvision() -> None:
 
 
 def test_the_network_agrees() -> None:
-    from retinaface.network import RetinaFace as Published  # type: ignore[import-not-found]
+    from retinaface.network import RetinaFace as Published
 
     torch.manual_seed(0)
     layers = {"layer2": 1, "layer3": 2, "layer4": 3}
@@ -57,8 +57,8 @@ def test_the_network_agrees() -> None:
 
 
 def test_anchors_and_decoding_agree() -> None:
-    from retinaface.box_utils import decode, decode_landm  # type: ignore[import-not-found]
-    from retinaface.prior_box import priorbox  # type: ignore[import-not-found]
+    from retinaface.box_utils import decode, decode_landm
+    from retinaface.prior_box import priorbox
 
     torch.manual_seed(0)
     sides, strides = [list(pair) for pair in anchors.SIDES], list(anchors.STRIDES)

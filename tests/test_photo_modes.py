@@ -207,7 +207,7 @@ def test_one_transparent_colour_where_opencv_leaves_it_to_us(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     decode = cv2.imdecode
-    monkeypatch.setattr(cv2, "imdecode", lambda *given: decode(*given)[..., :3])
+    monkeypatch.setattr(cv2, "imdecode", lambda *given: np.asarray(decode(*given))[..., :3])
     test_one_transparent_16_bit_value(3)
 
 

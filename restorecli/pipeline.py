@@ -144,7 +144,7 @@ class Restorer:
 
     def _restore(self, photo: Photo, options: Options, keep_steps: bool) -> Restoration:
         steps: dict[str, Image] = {}
-        source = tiling.PixelSource(photo.pixels)
+        source = tiling.PixelSource(photo.colours())
         tile = options.tile or self._tile(max(source.height, source.width))
         first = _FirstStep(self.denoiser, self.device, self.precision)
         relit = False

@@ -206,3 +206,15 @@ def test_load_builds_what_was_saved(restorer: Restorer, tmp_path: Path) -> None:
     (tmp_path / "orsnet.safetensors").unlink()
     with pytest.raises(WeightsError, match="orsnet"):
         Restorer.load(device="cpu", folder=tmp_path)
+
+
+def test_what_is_hidden_under_transparency_does_not_bleed(restorer: Restorer) -> None:
+    pixels = np.full((24, 24, 3), 230, np.uint8)
+    alpha = np.full((24, 24), 255, np.uint8)
+    pixels[:, 12:], alpha[:, 12:] = 0, 0
+    metadata = photo(1, 1).metadata
+    source = Photo(pixels=pixels, alpha=alpha, metadata=metadata, name="cut-out.png")
+    restored = restorer(source, Options(stages=(), scale=2))
+    assert restored.alpha is not None
+    shown = restored.pixels[restored.alpha == 255]
+    assert shown.min() >= 228

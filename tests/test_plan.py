@@ -79,6 +79,15 @@ def test_pattern_that_climbs_is_refused() -> None:
         plan.make(["in/*/../*.jpg"], Path("out"))
 
 
+def test_pattern_that_python_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("Invalid pattern")
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    with pytest.raises(PlanError, match=r"in/a\*\*b: is no pattern \(Invalid pattern\)"):
+        plan.make(["in/a**b"], Path("out"))
+
+
 def test_pattern_finds_hidden_folders_only_if_it_says_so() -> None:
     touch("in/.cache/1.jpg", "in/a/1.jpg")
     assert list(pairs(plan.make(["in/*/*.jpg"], Path("out")))) == ["in/a/1.jpg"]

@@ -4,8 +4,9 @@ Finding and reading them is here, and nothing is written; `restorecli.labelled_s
 """
 
 import csv
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TypeVar
@@ -18,6 +19,7 @@ from restorecli.photo import READABLE, Photo
 CLEAN, DEGRADED, TABLE = "clean", "degraded", "pairs.csv"
 CLEAN_NAMES = (CLEAN, "gt", "target", "hr", "hq", "groundtruth", "ground_truth")
 DEGRADED_NAMES = (DEGRADED, "lq", "input", "lr", "noisy")
+_SCALE = re.compile(r"x[24]$", re.IGNORECASE)  # as in DIV2K's names
 _SHOWN = 3  # names in a message about many
 ItemT = TypeVar("ItemT")
 
@@ -53,7 +55,8 @@ def find(folder: Path) -> tuple[Pair, ...]:
 
     Args:
         folder: Holds two folders, such as `clean` and `degraded`, `gt` and `lq`, `target` and
-            `input`, `HR` and `LR`, in any case; below them photos to any depth. An optional
+            `input`, `HR` and `LR`, in any case; below them photos to any depth. A degraded photo
+            may be called as sets for super-resolution do it, `0001x2` for `0001`. An optional
             `pairs.csv` with the columns `name` and `family` names the patterns.
 
     Returns:
@@ -65,7 +68,7 @@ def find(folder: Path) -> tuple[Pair, ...]:
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder. Give one with clean/ and degraded/ in it.")
     clean = _photos(_part(folder, CLEAN_NAMES))
-    degraded = _photos(_part(folder, DEGRADED_NAMES))
+    degraded = _without_scale(_photos(_part(folder, DEGRADED_NAMES)), clean)
     alone = sorted(clean.keys() ^ degraded.keys())
     if alone:
         raise DatasetError(
@@ -161,6 +164,21 @@ def _photos(folder: Path) -> dict[str, Path]:
             )
         photos[name] = path
     return photos
+
+
+def _without_scale(degraded: dict[str, Path], clean: Mapping[str, Path]) -> dict[str, Path]:
+    """Call small photos by the name of their large ones where only `x2` or `x4` is added."""
+    renamed: dict[str, Path] = {}
+    for name, path in degraded.items():
+        plain = _SCALE.sub("", name)
+        known = name if name in clean or plain not in clean else plain
+        if known in renamed:
+            raise DatasetError(
+                f"{path.parent}: {renamed[known].name} and {path.name} have one partner, "
+                f"{clean[known].name}. Keep one scale."
+            )
+        renamed[known] = path
+    return renamed
 
 
 def _families(table: Path) -> dict[str, str]:

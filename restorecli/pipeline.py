@@ -35,8 +35,7 @@ from restorecli.relight import relight
 
 Image = Float[Tensor, "1 3 h w"]
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
-OVERLAP = 64  # px that neighbouring tiles share
-TILE_OF_MANY = 768  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
+TILE_OF_MANY = 640  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
 BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, steps 1 and 3 at x4
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -182,8 +181,9 @@ class Restorer:
             first.image,
             [source],
             tile=tile,
-            overlap=OVERLAP,
+            overlap=self.denoiser.overlap,
             multiple=self.denoiser.multiple,
+            step=self.denoiser.step,
             device=self.device,
             retry=first.in_full_precision().image,
         )
@@ -218,9 +218,10 @@ class Restorer:
                 lambda composed, degraded: sharpen(first, composed, degraded),
                 [tiling.TensorSource(image), source],
                 tile=tile,
-                overlap=OVERLAP,
+                overlap=self.denoiser.overlap,
                 scale=scale,
                 multiple=self.denoiser.multiple,
+                step=self.denoiser.step,
                 device=self.device,
                 retry=lambda composed, degraded: sharpen(
                     first.in_full_precision(), composed, degraded

@@ -17,20 +17,25 @@ LARGEST_TILE = 1024  # px; larger ones are not faster, and memory stays bounded
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """Tiles along one direction of a photo, all of one size, each overlapping the next.
+    """Tiles along one direction of a photo, each overlapping the next.
 
     The last tile may reach past the photo, by less than the multiple that tiles are made of; there
     the photo is padded.
 
     Attributes:
         length: Pixels of the photo.
-        size: Pixels of every tile.
         starts: First pixel of each tile, ascending from 0.
+        stops: One past the last pixel of each tile, ascending.
     """
 
     length: int
-    size: int
     starts: tuple[int, ...]
+    stops: tuple[int, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Pixels of each tile."""
+        return tuple(stop - start for start, stop in zip(self.starts, self.stops, strict=True))
 
     def weights(self, scale: int) -> list[Float[Tensor, " size"]]:
         """Say how much each tile counts along this axis, at `scale` times its resolution.
@@ -43,11 +48,11 @@ class Axis:
             One vector of length `size * scale` a tile, values in [0, 1].
         """
         weights = []
-        for index, start in enumerate(self.starts):
-            centres = start + (torch.arange(self.size * scale, dtype=torch.float64) + 0.5) / scale
+        for index, (start, stop) in enumerate(zip(self.starts, self.stops, strict=True)):
+            centres = start + (torch.arange((stop - start) * scale).double() + 0.5) / scale
             weight = self._fade_in(index, centres)
             for later in range(index + 1, len(self.starts)):
-                if self.starts[later] >= start + self.size:
+                if self.starts[later] >= stop:
                     break
                 weight = weight * (1 - self._fade_in(later, centres))
             weights.append(weight.float())
@@ -57,7 +62,7 @@ class Axis:
         if index == 0:
             return torch.ones_like(centres)
         start = self.starts[index]
-        overlap = self.starts[index - 1] + self.size - start
+        overlap = self.stops[index - 1] - start
         if overlap == 0:
             return (centres >= start).to(centres.dtype)
         progress = ((centres - start) - overlap / 4) / (overlap / 2)
@@ -72,43 +77,54 @@ class Grid:
     columns: Axis
 
 
-def plan(height: int, width: int, tile: int, overlap: int, *, multiple: int = 8) -> Grid:
-    """Lay tiles of equal size over a photo.
+def plan(
+    height: int, width: int, tile: int, overlap: int, *, multiple: int = 8, step: int = 1
+) -> Grid:
+    """Lay tiles over a photo.
 
-    Equal, because channel attention and spectral gates take statistics over a tile. A photo that
-    fits into a tile is one tile. Otherwise there are as few tiles as `tile` allows, then these are
-    made as small as their number allows and spread evenly: two tiles over 520 pixels need not be
-    512 pixels each. Starts are multiples of `multiple`, so a network that halves its resolution
-    sees the same phase in every tile.
+    A photo that fits into a tile is one tile. Otherwise there are as few tiles as `tile` allows,
+    and these are made as small as their number allows: two tiles over 520 pixels need not be 512
+    pixels each. Starts are multiples of `multiple`, so a network that halves its resolution sees
+    the same phase in every tile, and of `step`, so that windows on a grid (see
+    `restorecli.networks.windows`) lie in every tile where they lie in the photo. A tile too small
+    for one step and the overlap leaves `step` out of account.
 
     Args:
         height: Pixels of the photo, at least 1.
         width: Pixels of the photo, at least 1.
         tile: Upper bound of a tile's side; rounded down to `multiple`, but not below it.
-        overlap: Pixels that two neighbours share at least; rounded up to `multiple`, and bounded by
-            half a tile.
+        overlap: Pixels that two neighbours share; rounded up to `multiple`, and bounded by half a
+            tile.
         multiple: What a tile's sides are multiples of.
+        step: What the starts are multiples of besides.
 
     Raises:
         ValueError: A size is not positive, or `overlap` is negative.
     """
-    if min(height, width, tile, multiple) < 1 or overlap < 0:
+    if min(height, width, tile, multiple, step) < 1 or overlap < 0:
         raise ValueError(f"no grid for {height} x {width} px, tile {tile}, overlap {overlap}")
-    return Grid(
-        rows=_axis(height, tile, overlap, multiple), columns=_axis(width, tile, overlap, multiple)
+    rows, columns = (_axis(side, tile, overlap, multiple, step) for side in (height, width))
+    return Grid(rows=rows, columns=columns)
+
+
+def _axis(length: int, tile: int, overlap: int, multiple: int, step: int) -> Axis:
+    """Lay tiles along one direction, counted in units of `multiple` until the end."""
+    units, largest = _ceil_divide(length, multiple), max(1, tile // multiple)
+    if units <= largest:
+        return Axis(length=length, starts=(0,), stops=(units * multiple,))
+    shared = min(_ceil_divide(overlap, multiple), largest // 2)
+    step = math.lcm(step, multiple) // multiple
+    if step > largest - shared:
+        step = 1
+    furthest = (largest - shared) // step * step
+    count = _ceil_divide(units - shared, furthest)
+    stride = _ceil_divide(_ceil_divide(units - shared, count), step) * step
+    starts = range(0, units - shared, stride)
+    return Axis(
+        length=length,
+        starts=tuple(start * multiple for start in starts),
+        stops=tuple(min(start + stride + shared, units) * multiple for start in starts),
     )
-
-
-def _axis(length: int, tile: int, overlap: int, multiple: int) -> Axis:
-    units = _ceil_divide(length, multiple)
-    size = max(1, tile // multiple)
-    if units <= size:
-        return Axis(length=length, size=units * multiple, starts=(0,))
-    shared = min(_ceil_divide(overlap, multiple), size // 2)
-    count = _ceil_divide(units - shared, size - shared)
-    size = _ceil_divide(units + (count - 1) * shared, count)
-    starts = tuple(round(index * (units - size) / (count - 1)) * multiple for index in range(count))
-    return Axis(length=length, size=size * multiple, starts=starts)
 
 
 def _ceil_divide(number: int, divisor: int) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from restorecli.device import is_out_of_memory
 from restorecli.errors import DeviceError
-from restorecli.tile_grid import LARGEST_TILE, SMALLEST_TILE, Axis, Grid, choose_tile, plan
+from restorecli.tile_grid import LARGEST_TILE, SMALLEST_TILE, Grid, choose_tile, plan
 from restorecli.tile_source import PixelSource, Source, TensorSource
 
 __all__ = [
@@ -37,6 +37,7 @@ def strips(
     overlap: int,
     scale: int = 1,
     multiple: int = 8,
+    step: int = 1,
     device: torch.device = torch.device("cpu"),  # noqa: B008  # immutable
     retry: TileFunction | None = None,
 ) -> Iterator[tuple[int, Float[Tensor, "1 c rows w"]]]:
@@ -54,6 +55,7 @@ def strips(
         scale: Size of the result over the size of the sources.
         multiple: What the sides of a tile must be multiples of. Photos that do not fit are extended
             to the right and downwards by reflection, as far as that goes.
+        step: What the starts of tiles are multiples of besides, see `tile_grid.plan`.
         device: Where tiles are put before `function` is called.
         retry: What to run, in full precision, when the result of `function` is not finite, or is
             a single colour although the tile is not. None if `function` is in full precision;
@@ -75,6 +77,7 @@ def strips(
         retry=retry,
         scale=scale,
         multiple=multiple,
+        step=step,
         overlap=overlap,
         device=device,
         limit=tile,
@@ -103,6 +106,7 @@ class _Runner:
     retry: TileFunction | None
     scale: int
     multiple: int
+    step: int
     overlap: int
     device: torch.device
     limit: int
@@ -177,12 +181,14 @@ def _single_colour(result: Tensor, tile: Tensor) -> float | None:
 
 def _strips(runner: _Runner, sources: Sequence[Source]) -> Iterator[tuple[int, Tensor]]:
     height, width = sources[0].height, sources[0].width
-    grid = plan(height, width, runner.limit, runner.overlap, multiple=runner.multiple)
+    grid = plan(
+        height, width, runner.limit, runner.overlap, multiple=runner.multiple, step=runner.step
+    )
     weights = grid.rows.weights(runner.scale)
     column_weights = grid.columns.weights(runner.scale)
     carried: Tensor | None = None  # rows of the tiles above that the next row of tiles shares
     for index, top in enumerate(grid.rows.starts):
-        band = _band(runner, sources, top, grid, column_weights)
+        band = _band(runner, sources, index, grid, column_weights)
         band *= weights[index][:, None]
         if carried is not None:
             band[:, :, : carried.shape[2]] += carried
@@ -194,29 +200,28 @@ def _strips(runner: _Runner, sources: Sequence[Source]) -> Iterator[tuple[int, T
 
 
 def _band(
-    runner: _Runner, sources: Sequence[Source], top: int, grid: Grid, weights: list[Tensor]
+    runner: _Runner, sources: Sequence[Source], row: int, grid: Grid, weights: list[Tensor]
 ) -> Float[Tensor, "1 c h w"]:
     """Run one row of tiles and blend it along the columns; the padding below is still there."""
     band: Tensor | None = None
     scale, columns = runner.scale, grid.columns
-    for left, weight in zip(columns.starts, weights, strict=True):
-        tiles = [_read_padded(source, top, left, grid.rows, columns) for source in sources]
+    top, bottom = grid.rows.starts[row], grid.rows.stops[row]
+    for left, right, weight in zip(columns.starts, columns.stops, weights, strict=True):
+        tiles = [_read_padded(source, top, left, bottom, right) for source in sources]
         result = runner(tiles)
         if band is None:
-            size = (1, result.shape[1], grid.rows.size * scale, columns.length * scale)
+            size = (1, result.shape[1], (bottom - top) * scale, columns.length * scale)
             band = result.new_zeros(size)
-        right = min(columns.length, left + columns.size)
-        inside = (right - left) * scale
-        band[..., left * scale : right * scale] += (result * weight)[..., :inside]
+        inside = (min(columns.length, right) - left) * scale
+        band[..., left * scale : left * scale + inside] += (result * weight)[..., :inside]
     assert band is not None, "a grid has at least one column"
     return band
 
 
-def _read_padded(source: Source, top: int, left: int, rows: Axis, columns: Axis) -> Tensor:
+def _read_padded(source: Source, top: int, left: int, bottom: int, right: int) -> Tensor:
     """Read a tile, and extend it where it reaches past the photo."""
-    bottom, right = min(rows.length, top + rows.size), min(columns.length, left + columns.size)
-    tile = source.read(top, left, bottom, right)
-    across, down = columns.size - tile.shape[3], rows.size - tile.shape[2]
+    tile = source.read(top, left, min(source.height, bottom), min(source.width, right))
+    across, down = right - left - tile.shape[3], bottom - top - tile.shape[2]
     if across == down == 0:
         return tile
     reflected = (min(across, tile.shape[3] - 1), min(down, tile.shape[2] - 1))

@@ -58,6 +58,18 @@ def test_by_name_not_by_position(tmp_path: Path) -> None:
         assert pair.clean.stem == pair.degraded.stem == pair.name.split("/")[-1]
 
 
+def test_small_photos_may_carry_their_scale(tmp_path: Path) -> None:
+    make(tmp_path, ["0001.png", "0002.png", "x2.png"], ["0001x2.png", "0002X4.png", "x2.png"])
+    found = {pair.name: pair.degraded.stem for pair in pairs.find(tmp_path)}
+    assert found == {"0001": "0001x2", "0002": "0002X4", "x2": "x2"}
+
+
+def test_two_scales_of_one_photo_are_refused(tmp_path: Path) -> None:
+    make(tmp_path, ["1.png"], ["1x2.png", "1x4.png"])
+    with pytest.raises(DatasetError, match=r"1x2\.png and 1x4\.png have one partner, 1\.png"):
+        pairs.find(tmp_path)
+
+
 def test_accents_may_be_composed_or_not(tmp_path: Path) -> None:
     composed = unicodedata.normalize("NFC", "한글é")
     make(tmp_path, [f"{composed}.png"], [unicodedata.normalize("NFD", composed) + ".png"])

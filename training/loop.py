@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from restorecli import weights
+from training.optimizer import Optimizer
 from training.recipe import Phase, Recipe
 
 
@@ -63,9 +64,8 @@ class Run:
         self.task, self.recipe, self.out, self.device = task, recipe, out, device
         self.network = task.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        self.optimizer = Optimizer(
+            self.network, recipe.optimizer, weight_decay=recipe.weight_decay
         )
         self.step = 0
         out.mkdir(parents=True, exist_ok=True)
@@ -126,16 +126,13 @@ class Run:
 
     def _one_step(self) -> dict[str, Tensor]:
         phase = self.recipe.phase(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step)
         seeds = sample_seeds(self.recipe, self.step, phase.batch, self.device)
         low = self.recipe.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
             losses = self.task.losses(self.network, seeds, phase)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.step(learning_rate(self.recipe, self.step))
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for mean, value in zip(

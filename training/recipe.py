@@ -37,11 +37,13 @@ class Recipe:
         phases: Patch sizes over time.
         learning_rate: Peak, after a linear warm-up; then a cosine down to a hundredth.
         warmup: Steps of the warm-up.
-        weight_decay: Of AdamW.
+        optimizer: "adamw", or "muon" for the kernels of convolutions and AdamW for the rest.
+        weight_decay: Decoupled.
         ema: Decay of the averaged weights, which are what is exported.
         losses: Weight of each term of `training.losses.picture_loss`.
         degrade: Settings that differ from `DegradeConfig`'s defaults.
-        start_from: A weights file to start from, or "".
+        start_from: Name of the weights file to start from, in the folder that `--start` names,
+            or "".
         precision: "bf16" or "fp32" for the forward pass.
         validation: Held-out crops of 192² in a validation.
         options: What the task of this network wants to know besides.
@@ -54,6 +56,7 @@ class Recipe:
     phases: tuple[Phase, ...]
     learning_rate: float = 1e-3
     warmup: int = 200
+    optimizer: str = "adamw"
     weight_decay: float = 1e-4
     ema: float = 0.999
     losses: dict[str, float] = field(default_factory=dict)

@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 
 import torch
+from torch import nn
 
+from restorecli import weights
 from training.denoiser import DenoiserTask
 from training.detector import DetectorTask
 from training.loop import Run, Task
@@ -49,6 +51,15 @@ def make_task(
     )
 
 
+def start(network: nn.Module, name: str, folder: Path) -> None:
+    """Give a network the weights of a finished run.
+
+    Raises:
+        WeightsError: The file is missing, broken or of another network.
+    """
+    network.load_state_dict(weights.load(type(network), name, folder=folder).state_dict())
+
+
 def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -57,6 +68,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
     parser.add_argument(
         "--denoiser", type=Path, default=Path("weights"), help="folder of step 1's weights"
+    )
+    parser.add_argument(
+        "--start", type=Path, default=Path("weights"), help="folder of the recipe's start_from"
     )
     parser.add_argument("--faces", type=Path, help="faces.json of the photos, for retinaface")
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
@@ -71,6 +85,8 @@ def main() -> None:
     recipe = read_recipe(arguments.recipe)
     pool = PhotoPool.open(arguments.photos, arguments.cache, device)
     task = make_task(recipe, pool, arguments.denoiser, faces=arguments.faces, cache=arguments.cache)
+    if recipe.start_from:
+        start(task.network, recipe.start_from, arguments.start)
     run = Run(task, recipe, arguments.out, device)
     run.go(minutes=arguments.minutes, every=arguments.every)
 

@@ -5,35 +5,55 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restorecli.networks.windows import Windows
+
 
 class ChannelAttention(nn.Module):
     """Scale each channel by a weight found from the means of all (squeeze and excitation).
 
-    Source: Hu et al. 2018; as used in Zamir et al. 2021 (MPRNet). The mean is taken over whatever
-    is given, so a tile sees another mean than the photo it was cut from.
+    Source: Hu et al. 2018; as used in Zamir et al. 2021 (MPRNet). There the mean is taken over the
+    whole picture; here over each window, and the weights fade from window to window.
     """
 
-    def __init__(self, width: int, reduction: int = 4) -> None:
+    def __init__(self, width: int, windows: Windows, reduction: int = 4) -> None:
         super().__init__()
+        self.windows = windows
         hidden = max(width // reduction, 4)
         self.squeeze = nn.Conv2d(width, hidden, 1)
         self.excite = nn.Conv2d(hidden, width, 1)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return the channels of `x`, each times its weight in (0, 1)."""
-        weight = F.relu(self.squeeze(x.mean((2, 3), keepdim=True)))
-        return x * torch.sigmoid(self.excite(weight))
+        height, width = x.shape[-2:]
+        if self.windows.cover(height, width):
+            return x * self._weights(x.mean((2, 3))[..., None, None])
+        side = self.windows.side
+        tops, lefts = self.windows.starts(height), self.windows.starts(width)
+        means = [
+            torch.stack(
+                [x[..., top : top + side, left : left + side].mean((2, 3)) for left in lefts], -1
+            )
+            for top in tops
+        ]
+        weights = self._weights(torch.stack(means, -2))
+        down = self.windows.shares(height, x.device).to(weights.dtype)
+        across = self.windows.shares(width, x.device).to(weights.dtype)
+        faded = torch.einsum("nctl,lw,th->nhwc", weights, across, down)
+        return x * faded.permute(0, 3, 1, 2)
+
+    def _weights(self, means: Float[Tensor, "n c t l"]) -> Float[Tensor, "n c t l"]:
+        return torch.sigmoid(self.excite(F.relu(self.squeeze(means))))
 
 
 class ChannelAttentionBlock(nn.Module):
     """Two 3×3 convolutions and channel attention, added to the input (MPRNet's CAB)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, windows: Windows) -> None:
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.activation = nn.PReLU(width)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        self.attention = ChannelAttention(width)
+        self.attention = ChannelAttention(width, windows)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return `x` plus a correction of the same shape."""
@@ -45,16 +65,18 @@ class SpectralGate(nn.Module):
     """Turn down the frequencies that a repeating pattern sits in.
 
     A periodic pattern is a handful of peaks in the Fourier plane, spread over every pixel of the
-    picture: a convolution sees it through a window, a gate on the spectrum sees all of it at once.
-    The gate is a real number in (0, 1) for each channel and frequency, found from the logarithm of
-    the magnitude and from how far it stands out of its 7×7 neighbourhood; phases are kept.
+    picture: a convolution sees it through a few pixels, a gate on the spectrum of a window sees all
+    of it at once. The gate is a real number in (0, 1) for each channel and frequency, found from
+    the logarithm of the magnitude and from how far it stands out of its 7×7 neighbourhood; phases
+    are kept. Windows fade into each other.
 
     Kin: Chi et al. 2020 (fast Fourier convolution, used by LaMa), Rao et al. 2021 (GFNet, static
     global filters), Mao et al. 2023 (DeepRFT), Kong et al. 2023 (FFTformer).
     """
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, windows: Windows) -> None:
         super().__init__()
+        self.windows = windows
         self.enter = nn.Conv2d(width, hidden, 1)
         self.gate = nn.Sequential(
             nn.Conv2d(2 * hidden, hidden, 3, padding=1),
@@ -70,15 +92,37 @@ class SpectralGate(nn.Module):
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return `x` plus what the gated spectrum says; the transform itself runs in float32."""
         entered = self.enter(x)
+        height, width = x.shape[-2:]
+        if self.windows.cover(height, width):
+            return x + self.leave(self._filtered(entered))
+        side, lefts = self.windows.side, self.windows.starts(width)
+        down = self.windows.shares(height, x.device).to(entered.dtype)
+        across = self.windows.shares(width, x.device).to(entered.dtype)
+        filtered = torch.zeros_like(entered)
+        for top, rows in zip(self.windows.starts(height), down, strict=True):
+            band = entered[..., top : top + side, :]
+            parts = self._filtered(torch.cat([band[..., at : at + side] for at in lefts]))
+            for left, columns, part in zip(lefts, across, parts.chunk(len(lefts)), strict=True):
+                share = rows[top : top + side, None] * columns[left : left + side]
+                filtered[..., top : top + side, left : left + side] += part * share
+        return x + self.leave(filtered)
+
+    def _filtered(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Gate the spectrum of whole pictures."""
         with torch.autocast(x.device.type, enabled=False):
-            spectrum = torch.fft.rfft2(entered.float(), norm="ortho")
+            spectrum = torch.fft.rfft2(x.float(), norm="ortho")
             level = torch.log1p(spectrum.abs())
-            contrast = level - F.avg_pool2d(level, 7, stride=1, padding=3, count_include_pad=False)
-        gate = torch.sigmoid(self.gate(torch.cat((level, contrast), 1).to(entered.dtype)))
+            contrast = level - _neighbourhood_mean(level)
+        gate = torch.sigmoid(self.gate(torch.cat((level, contrast), 1).to(x.dtype)))
         with torch.autocast(x.device.type, enabled=False):
             filtered = torch.fft.irfft2(spectrum * gate.float(), s=x.shape[-2:], norm="ortho")
-        correction: Tensor = self.leave(filtered.to(entered.dtype))
-        return x + correction
+        return filtered.to(x.dtype)
+
+
+def _neighbourhood_mean(level: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Mean over 7×7, along one axis after the other; at the border over what is inside."""
+    rows = F.avg_pool2d(level, (7, 1), stride=1, padding=(3, 0), count_include_pad=False)
+    return F.avg_pool2d(rows, (1, 7), stride=1, padding=(0, 3), count_include_pad=False)
 
 
 class SupervisedAttention(nn.Module):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli.networks.blocks import ChannelAttentionBlock, SpectralGate, SupervisedAttention
+from restorecli.networks.windows import Windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +21,17 @@ class DenoiserConfig:
         encoder_blocks: Channel-attention blocks of each level on the way down.
         decoder_blocks: The same on the way up; the deepest level has none.
         gates: Channels that each level's spectral gate works on; 0 leaves the gate out.
+        window: Pixels of the photo along a side of the windows that gates and channel attention
+            take their statistics over; a multiple of the deepest level's pixel.
+        window_overlap: Pixels that neighbouring windows share, likewise.
     """
 
     widths: tuple[int, ...] = (24, 48, 96)
     encoder_blocks: tuple[int, ...] = (1, 2, 3)
     decoder_blocks: tuple[int, ...] = (2, 2)
     gates: tuple[int, ...] = (12, 24, 48)
+    window: int = 256
+    window_overlap: int = 64
 
     def __post_init__(self) -> None:
         """Refuse levels that do not fit together.
@@ -60,21 +66,27 @@ class Denoiser(nn.Module):
         super().__init__()
         self.config = config
         widths = config.widths
+        finest = Windows(side=config.window, overlap=config.window_overlap)
+        windows = [finest.coarser(2**level) for level in range(len(widths))]
         self.enter = nn.Conv2d(3, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(
             nn.Sequential(
-                *([SpectralGate(width, gate)] if gate else []),
-                *[ChannelAttentionBlock(width) for _ in range(blocks)],
+                *([SpectralGate(width, gate, level)] if gate else []),
+                *[ChannelAttentionBlock(width, level) for _ in range(blocks)],
             )
-            for width, gate, blocks in zip(widths, config.gates, config.encoder_blocks, strict=True)
+            for width, gate, blocks, level in zip(
+                widths, config.gates, config.encoder_blocks, windows, strict=True
+            )
         )
         self.down = nn.ModuleList(
             nn.Conv2d(4 * fine, coarse, 1) for fine, coarse in pairwise(widths)
         )
         self.up = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.decoder = nn.ModuleList(
-            nn.Sequential(*[ChannelAttentionBlock(width) for _ in range(blocks)])
-            for width, blocks in zip(widths[:-1], config.decoder_blocks, strict=True)
+            nn.Sequential(*[ChannelAttentionBlock(width, level) for _ in range(blocks)])
+            for width, blocks, level in zip(
+                widths[:-1], config.decoder_blocks, windows[:-1], strict=True
+            )
         )
         self.attention = SupervisedAttention(widths[0])
 
@@ -82,6 +94,16 @@ class Denoiser(nn.Module):
     def multiple(self) -> int:
         """Height and width must be multiples of this many pixels."""
         return int(2 ** (len(self.config.widths) - 1))
+
+    @property
+    def step(self) -> int:
+        """Tiles must start at multiples of this many pixels to see the windows of the photo."""
+        return self.config.window - self.config.window_overlap
+
+    @property
+    def overlap(self) -> int:
+        """Pixels that tiles must share to fade into each other as their windows do."""
+        return self.config.window_overlap
 
     def forward(
         self, degraded: Float[Tensor, "n 3 h w"]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli.networks.blocks import ChannelAttentionBlock
+from restorecli.networks.windows import Windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,20 +21,24 @@ class ORSNetConfig:
         feature_width: Channels of step 1's features, `DenoiserConfig.widths[0]`.
         blocks: Channel-attention blocks of each original-resolution block.
         scales: Sizes of the result over the size of the source, one sub-pixel head each.
+        window: Pixels along a side of the windows that channel attention takes its means over.
+        window_overlap: Pixels that neighbouring windows share.
     """
 
     width: int = 16
     feature_width: int = 16
     blocks: tuple[int, ...] = (8, 8, 8)
     scales: tuple[int, ...] = (1, 2, 4)
+    window: int = 256
+    window_overlap: int = 64
 
 
 class OriginalResolutionBlock(nn.Module):
     """Channel-attention blocks and a convolution, added to the input (MPRNet's ORB)."""
 
-    def __init__(self, width: int, blocks: int) -> None:
+    def __init__(self, width: int, blocks: int, windows: Windows) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*[ChannelAttentionBlock(width) for _ in range(blocks)])
+        self.blocks = nn.Sequential(*[ChannelAttentionBlock(width, windows) for _ in range(blocks)])
         self.leave = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -61,8 +66,9 @@ class ORSNet(nn.Module):
         self.fusion = nn.ModuleList(
             nn.Conv2d(config.feature_width, config.width, 1) for _ in config.blocks
         )
+        windows = Windows(side=config.window, overlap=config.window_overlap)
         self.blocks = nn.ModuleList(
-            OriginalResolutionBlock(config.width, count) for count in config.blocks
+            OriginalResolutionBlock(config.width, count, windows) for count in config.blocks
         )
         self.heads = nn.ModuleDict(
             {

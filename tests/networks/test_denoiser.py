@@ -4,11 +4,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from restorecli.networks.blocks import ChannelAttention, ChannelAttentionBlock, SpectralGate
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from restorecli.networks.windows import Windows
 from tests.networks.conftest import wake
 
+SMALL = Windows(side=32, overlap=8)
+TILES = slice(0, 256), slice(192, 448), slice(216, 448)
 TINY = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
 
 
@@ -34,13 +38,13 @@ def test_every_parameter_takes_part() -> None:
 
 def test_a_gate_starts_as_nothing() -> None:
     x = torch.rand(1, 6, 16, 16)
-    assert torch.equal(SpectralGate(6, 4)(x), x)
+    assert torch.equal(SpectralGate(6, 4, SMALL)(x), x)
 
 
 def test_a_gate_can_take_a_pattern_away_wherever_it_is() -> None:
     """A gate closed on the peaks returns the same picture for any phase of the pattern."""
     torch.manual_seed(0)
-    gate = SpectralGate(1, 4)
+    gate = SpectralGate(1, 4, SMALL)
     for parameter in gate.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     x = torch.arange(32).float()
@@ -64,6 +68,42 @@ def test_levels_that_do_not_fit_are_refused() -> None:
 
 def test_channel_attention_scales_whole_channels() -> None:
     x = torch.rand(2, 8, 5, 5)
-    ratio = ChannelAttention(8)(x) / x
+    ratio = ChannelAttention(8, SMALL)(x) / x
     assert torch.allclose(ratio, ratio[..., :1, :1].expand_as(ratio))
-    assert ChannelAttentionBlock(8)(x).shape == x.shape
+    assert ChannelAttentionBlock(8, SMALL)(x).shape == x.shape
+
+
+def test_statistics_belong_to_windows_not_to_the_picture() -> None:
+    """A tile that starts on the grid gives what the whole photo gives there."""
+    config = DenoiserConfig(
+        widths=(4, 8),
+        encoder_blocks=(1, 1),
+        decoder_blocks=(1,),
+        gates=(4, 4),
+        window=64,
+        window_overlap=16,
+    )
+    network = Denoiser(config)
+    wake(network)
+    for module in network.modules():  # so that much depends on what a window holds
+        if isinstance(module, SpectralGate):
+            for parameter in module.parameters():
+                nn.init.normal_(parameter, std=0.5)
+    photo = torch.rand(1, 3, 96, 448) * torch.linspace(0, 4, 448).cos()
+    assert (network.step, network.overlap) == (48, 16)
+    with torch.inference_mode():
+        whole = network(photo)[0]
+        left, on, off = (network(photo[..., part])[0] for part in TILES)
+    inner = (left - whole[..., :256])[..., :160].abs().mean()
+    on_grid = (on - whole[..., 192:])[..., 96:].abs().mean()
+    off_grid = (off - whole[..., 216:])[..., 96:].abs().mean()
+    assert max(inner, on_grid) < 0.1 * off_grid
+
+
+def test_channel_attention_over_windows_agrees_with_one_window() -> None:
+    """Where all windows have the same mean, the weights are those of a single one."""
+    attention = ChannelAttention(8, SMALL)
+    x = torch.rand(1, 8, 8, 8).repeat(1, 1, 11, 10)
+    one = ChannelAttention(8, Windows(side=128, overlap=8))
+    one.load_state_dict(attention.state_dict())
+    torch.testing.assert_close(attention(x), one(x), atol=1e-5, rtol=1e-4)

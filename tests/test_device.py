@@ -142,14 +142,19 @@ def test_a_card_that_emulates_bf16_gets_float32(monkeypatch: pytest.MonkeyPatch)
     assert devices.explain().precision_reason == "this GPU only emulates bf16"
 
 
-@pytest.mark.parametrize("feature", ["avx512_bf16", "amx_bf16"])
-def test_a_processor_with_native_bf16_uses_it(
-    feature: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pretend_features(monkeypatch, avx2=True, **{feature: True})
+def test_a_processor_with_matrix_units_for_bf16_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_features(monkeypatch, avx2=True, avx512_bf16=True, amx_bf16=True)
     assert devices.choose_precision("auto", CPU) == torch.bfloat16
+    assert devices.explain("cpu").precision_reason == "fast on this processor (amx_bf16)"
+
+
+def test_vector_instructions_for_bf16_alone_are_not_worth_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretend_features(monkeypatch, avx512_bf16=True)
+    assert devices.choose_precision("auto", CPU) == torch.float32
     reason = devices.explain("cpu").precision_reason
-    assert reason == f"native to this processor ({feature})"
+    assert reason == "bf16 is slower on a processor with avx512_bf16 alone"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +170,7 @@ def test_a_processor_without_native_bf16_uses_float32(
 
 
 def test_a_torch_without_onednn_uses_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend_features(monkeypatch, avx512_bf16=True)
+    pretend_features(monkeypatch, amx_bf16=True)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert devices.choose_precision("auto", CPU) == torch.float32
 

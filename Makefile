@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 CODE := restorecli training tests examples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types walls tests test-slow fix bench strip goldens train clean
+.PHONY: help setup demo test lint types walls tests test-slow fix bench strip sheet goldens train clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench: .venv/runtime ## score the shipped weights and the classical filters on e
 
 strip: .venv/runtime ## draw docs/strip.jpg, the picture at the top of README, anew
 	cd docs && ../$(BIN)/python ../examples/strip.py
+
+sheet: .venv/runtime ## draw docs/patterns.jpg, every family of patterns
+	cd docs && ../$(BIN)/python ../examples/patterns.py
 
 goldens: setup ## make the expected pictures of tests/golden anew; look at the difference
 	$(BIN)/python -m pytest tests/test_golden.py --update-golden

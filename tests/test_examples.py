@@ -21,6 +21,7 @@ WRITES = {
     "swap_a_stage.py": "swap_a_stage.png",
     "demo.py": "demo/portrait-1.compare.html",
     "strip.py": "strip.jpg",
+    "patterns.py": "patterns.jpg",
 }
 
 

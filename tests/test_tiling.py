@@ -69,7 +69,9 @@ def test_any_size_obeys_the_size_law_and_identity_stays_identity(
 
 @settings(max_examples=30, deadline=None)
 @given(height=st.integers(1, 60), width=st.integers(1, 60), multiple=st.sampled_from([1, 8, 16]))
-def test_tiles_are_multiples_and_no_larger_than_asked(height: int, width: int, multiple: int) -> None:
+def test_tiles_are_multiples_and_no_larger_than_asked(
+    height: int, width: int, multiple: int
+) -> None:
     function = Remembered()
     run(function, noise(height, width), multiple=multiple)
     sides = [side for tile in function.tiles for side in tile.shape[-2:]]

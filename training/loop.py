@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from restorecli import weights
+from training import plot
 from training.optimizer import Optimizer
 from training.recipe import Phase, Recipe
 
@@ -52,7 +53,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 class Run:
-    """A training run in a folder: `checkpoint.pt` (restart), `log.csv`, exported weights.
+    """A training run in a folder: `checkpoint.pt` (restart), `log.csv`, `log.svg`, weights.
 
     Attributes:
         network: Being trained, on the device.
@@ -64,9 +65,7 @@ class Run:
         self.task, self.recipe, self.out, self.device = task, recipe, out, device
         self.network = task.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimizer = Optimizer(
-            self.network, recipe.optimizer, weight_decay=recipe.weight_decay
-        )
+        self.optimizer = Optimizer(self.network, recipe.optimizer, weight_decay=recipe.weight_decay)
         self.step = 0
         out.mkdir(parents=True, exist_ok=True)
         self._resume()
@@ -149,4 +148,5 @@ class Run:
             if fresh:
                 writer.writerow(["step", *row])
             writer.writerow([self.step, *(f"{value:.6g}" for value in row.values())])
+        plot.draw([path], self.out / "log.svg")
         print(self.step, " ".join(f"{k} {v:.4f}" for k, v in row.items()), flush=True)

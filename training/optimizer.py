@@ -24,12 +24,14 @@ class Optimizer:
         weight_decay: Decoupled, for every parameter.
 
     Raises:
-        ValueError: There is no such optimiser.
+        ValueError: There is no such optimiser, or not in this release of torch.
     """
 
     def __init__(self, network: nn.Module, name: str, *, weight_decay: float) -> None:
         if name not in NAMES:
             raise ValueError(f"{name}: no such optimiser; there are {', '.join(NAMES)}")
+        if name == "muon" and not hasattr(torch.optim, "Muon"):
+            raise ValueError(f"muon: needs torch 2.9 or newer, this is {torch.__version__}")
         trained = [p for p in network.parameters() if p.requires_grad]
         kernels = [p for p in trained if name == "muon" and _is_matrix(p)]
         chosen = {id(kernel) for kernel in kernels}

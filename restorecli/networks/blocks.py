@@ -92,12 +92,17 @@ class SpectralGate(nn.Module):
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return `x` plus what the gated spectrum says; the transform itself runs in float32."""
         entered = self.enter(x)
-        height, width = x.shape[-2:]
+        correction: Tensor = self.leave(self._over_windows(entered))
+        return x + correction
+
+    def _over_windows(self, entered: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Gate the spectrum of each window, and fade them into each other."""
+        height, width = entered.shape[-2:]
         if self.windows.cover(height, width):
-            return x + self.leave(self._filtered(entered))
+            return self._filtered(entered)
         side, lefts = self.windows.side, self.windows.starts(width)
-        down = self.windows.shares(height, x.device).to(entered.dtype)
-        across = self.windows.shares(width, x.device).to(entered.dtype)
+        down = self.windows.shares(height, entered.device).to(entered.dtype)
+        across = self.windows.shares(width, entered.device).to(entered.dtype)
         filtered = torch.zeros_like(entered)
         for top, rows in zip(self.windows.starts(height), down, strict=True):
             band = entered[..., top : top + side, :]
@@ -105,7 +110,7 @@ class SpectralGate(nn.Module):
             for left, columns, part in zip(lefts, across, parts.chunk(len(lefts)), strict=True):
                 share = rows[top : top + side, None] * columns[left : left + side]
                 filtered[..., top : top + side, left : left + side] += part * share
-        return x + self.leave(filtered)
+        return filtered
 
     def _filtered(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Gate the spectrum of whole pictures."""
@@ -115,8 +120,9 @@ class SpectralGate(nn.Module):
             contrast = level - _neighbourhood_mean(level)
         gate = torch.sigmoid(self.gate(torch.cat((level, contrast), 1).to(x.dtype)))
         with torch.autocast(x.device.type, enabled=False):
-            filtered = torch.fft.irfft2(spectrum * gate.float(), s=x.shape[-2:], norm="ortho")
-        return filtered.to(x.dtype)
+            back = torch.fft.irfft2(spectrum * gate.float(), s=x.shape[-2:], norm="ortho")
+        filtered: Tensor = back.to(x.dtype)
+        return filtered
 
 
 def _neighbourhood_mean(level: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

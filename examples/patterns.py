@@ -1,0 +1,47 @@
+"""What `make sheet` runs: one portrait under every family of patterns, twice, with its SSIM."""
+
+import torch
+from PIL import Image, ImageDraw
+
+from restorecli import Photo, metrics, pairs
+from restorecli.assets import example_pairs_folder
+from restorecli.degrade import FAMILIES, DegradeConfig, degrade
+
+SIDE, LABEL, COLUMNS = 144, 14, 9  # px, px, samples a row
+PORTRAITS = {"portrait-1": 20, "portrait-5": 70}  # first row of the crop
+
+
+def samples() -> list[tuple[str, torch.Tensor]]:
+    """Degraded crops (1, 3, SIDE, SIDE) with what they are called."""
+    chosen = [pair for pair in pairs.find(example_pairs_folder()) if pair.name in PORTRAITS]
+    photos = []
+    for pair in chosen:
+        top = PORTRAITS[pair.name]
+        photos.append(Photo.read(pair.clean).image()[..., top : top + SIDE, 40 : 40 + SIDE])
+    found = []
+    for number, family in enumerate(FAMILIES):
+        only = DegradeConfig(families=(family,), clean=0, plain=0, dimmed=0, mild=0.2, second=0.1)
+        for photo in photos:
+            seed = torch.tensor([100 + number])
+            image = degrade(photo, seed + 1000 * len(found), only).image
+            found.append((f"{family} {metrics.ssim(image, photo):.2f}", image))
+    return found
+
+
+def main() -> None:
+    """Draw them into patterns.jpg."""
+    drawn = samples()
+    rows = -(-len(drawn) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * SIDE, rows * (SIDE + LABEL)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, (name, image) in enumerate(drawn):
+        left, top = number % COLUMNS * SIDE, number // COLUMNS * (SIDE + LABEL)
+        pixels = (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
+        sheet.paste(Image.fromarray(pixels), (left, top + LABEL))
+        pen.text((left + 3, top + 1), name, fill="black")
+    sheet.save("patterns.jpg", quality=85)
+    print(f"patterns.jpg: {len(drawn)} samples of {len(FAMILIES)} families, with their SSIM")
+
+
+if __name__ == "__main__":
+    main()

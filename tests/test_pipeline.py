@@ -105,13 +105,13 @@ def test_steps_are_kept_when_asked_for(restorer: Restorer) -> None:
 
 
 def test_tiles_agree_with_the_whole_photo(restorer: Restorer) -> None:
-    """Gates and attention see the tile, so this is a bound, not an equality."""
-    source = photo(200, 180)
+    """Each sees a cut edge where the other sees the photo, so this is a bound, not an equality."""
+    source = photo(200, 640)
     whole, tiled = (
         restorer(source, Options(scale=1, stages=WITHOUT_FACES, tile=tile)).image()
-        for tile in (256, 128)
+        for tile in (1024, 448)
     )
-    assert float((whole - tiled).abs().mean()) < 1.5 / 255
+    assert float((whole - tiled).abs().mean()) < 0.2 / 255
 
 
 def test_one_tile_runs_step_one_once(restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:

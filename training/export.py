@@ -1,4 +1,6 @@
-"""Ship a run's weights: `python -m training.export runs/denoiser --score ssim=0.81`.
+"""Ship a run's weights: `python -m training.export runs/denoiser_longer --score ssim=0.81`.
+
+The run's folder is called as its recipe, and a recipe as its network and what sets it apart.
 
 Copies the averaged weights into `weights/` and writes where they come from into the manifest: the
 recipe, the commit, the photos, torch, the last validation, and the scores that were measured.
@@ -29,7 +31,8 @@ def export(
     """Copy one weights file and describe it.
 
     Args:
-        run: Folder of the run, with `<name>.safetensors` and perhaps `log.csv`.
+        run: Folder of the run, called as its recipe, with `<name>.safetensors` and perhaps
+            `log.csv`.
         folder: Of the shipped weights; its manifest is written anew with this entry.
         name: Of the network.
         data: The photos it was trained on, in words.
@@ -44,7 +47,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     history = {
-        "recipe": f"training/recipes/{name}.toml",
+        "recipe": f"training/recipes/{run.name}.toml",
         "commit": commit,
         "data": data,
         "parameters": header.parameters,
@@ -76,7 +79,7 @@ def main() -> None:
     """Parse the command line and export."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--name", help="network; the folder's name if left out")
+    parser.add_argument("--name", help="network; the folder's name up to _longer")
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="shipped weights")
     parser.add_argument("--data", default="3,354 free photos, listed in weights/README.md")
     parser.add_argument("--score", action="append", default=[], metavar="NAME=VALUE")
@@ -88,7 +91,7 @@ def main() -> None:
     entry = export(
         arguments.run,
         arguments.weights,
-        name=arguments.name or arguments.run.name,
+        name=arguments.name or arguments.run.name.removesuffix("_longer"),
         data=arguments.data,
         scores={key: float(value) for key, _, value in pairs},
         commit=arguments.commit or head_commit(),

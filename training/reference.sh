@@ -21,9 +21,11 @@ ship() {  # NAME
 
 # step 1, then step 3 on top of it
 train denoiser
-ship denoiser
-train orsnet --denoiser weights
-ship orsnet
+train denoiser_longer --start runs/denoiser
+ship denoiser_longer
+train orsnet --denoiser runs/denoiser
+train orsnet_longer --denoiser weights --start runs/orsnet
+ship orsnet_longer
 
 # step 1½
 train relighter

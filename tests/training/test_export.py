@@ -51,7 +51,19 @@ def test_the_command_exports(
     entry = read_manifest(tmp_path / "w")["orsnet"]
     assert entry.sha256 in capsys.readouterr().out
     assert entry.history["scores"]["ssim"] == 0.8
+    assert entry.history["recipe"] == "training/recipes/orsnet.toml"
     assert entry.history["commit"] == "abc"
+
+
+def test_a_second_run_ships_the_network_it_is_called_after(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longer = run.rename(run.with_name("orsnet_longer"))
+    arguments = ["export", str(longer), "--weights", str(tmp_path / "w"), "--commit", "abc"]
+    monkeypatch.setattr("sys.argv", arguments)
+    export.main()
+    entry = read_manifest(tmp_path / "w")["orsnet"]
+    assert entry.history["recipe"] == "training/recipes/orsnet_longer.toml"
 
 
 def test_the_commit_is_a_hash() -> None:

@@ -187,7 +187,7 @@ def test_an_unknown_network_is_refused(pool: PhotoPool, tmp_path: Path) -> None:
         train.make_task(other, pool, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["denoiser", "denoiser_longer", "orsnet"])
+@pytest.mark.parametrize("name", ["denoiser", "denoiser_longer", "orsnet", "orsnet_longer"])
 def test_the_shipped_recipes_can_be_read(name: str) -> None:
     assert read_recipe(RECIPES / f"{name}.toml").network == name.split("_")[0]
 

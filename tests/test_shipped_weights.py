@@ -51,7 +51,7 @@ def test_every_network_loads_strictly(name: str) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, None])
 def test_tiles_and_the_whole_photo_agree(seed: int | None) -> None:
-    """The promise is 1/255 on average, on degraded photos and on a clean one; no seam in between."""
+    """The promise is 1/255 on average, degraded photos and a clean one; no seam in between."""
     paths = sorted((example_pairs_folder() / "clean").iterdir())
     faces = [Photo.read(path).image()[..., :288, :224] for path in paths]
     image = torch.cat([torch.cat(faces[:3], 3), torch.cat(faces[3:], 3)], 2)

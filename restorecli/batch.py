@@ -10,12 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from restorecli import record
+from restorecli import photo_unfinished, record
 from restorecli.errors import RestoreError
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.pipeline import Restoration
-from restorecli.plan import Task
+from restorecli.plan import Plan, Task
 from restorecli.record import Outcome
 
 FAILURES = (RestoreError, OSError, MemoryError)  # of one photo; what else escapes is a bug
@@ -66,6 +66,12 @@ def run(
     finally:
         readers.shutdown(cancel_futures=True)
         writers.shutdown(cancel_futures=True)
+
+
+def clear(work: Plan) -> None:
+    """Delete what a killed run left unfinished in the folders of the targets."""
+    for folder in {task.target.parent for task in (*work.tasks, *work.skipped)}:
+        photo_unfinished.clear(folder)
 
 
 def _read_ahead(

@@ -14,7 +14,7 @@ import typer
 
 import restorecli
 from restorecli import cli_options as given
-from restorecli import cli_tools, cli_weights
+from restorecli import cli_tools, cli_weights, interruption
 from restorecli.errors import PlanError, RestoreError
 from restorecli.options import Options
 
@@ -44,12 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if words and words[0] not in (*COMMANDS, *PROGRAM_OPTIONS):
             _refuse_mistyped_command(words[0])
             words.insert(0, "photo")
-        app(args=words, prog_name="restore")
+        with interruption.signals_stop_work():
+            app(args=words, prog_name="restore")
     except RestoreError as error:
         typer.echo(f"restore: {error}", err=True)
         return error.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:  # before or after a command's own work
+        return 130
     return 0
 
 
@@ -250,6 +253,7 @@ def batch(
     from restorecli.pipeline import Restorer
 
     restorer = Restorer.load(device=device, precision=precision)
+    engine.clear(work)
     outcomes = engine.run(
         work.tasks, restorer, options, quality=quality, overwrite=overwrite, jobs=jobs
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from restorecli import photo_unfinished
 from restorecli.degrade import DegradeConfig, degrade
 from restorecli.errors import DatasetError, PlanError, RestoreError
 from restorecli.metrics import WINDOW, ssim
@@ -109,6 +110,8 @@ def make(
         raise PlanError(f"max ssim {max_ssim:g}: must lie above {LEAST_SSIM:g} and not above 1.")
     sources = _sources(clean_folder, count)
     _check_target(clean_folder, target, set(sources), overwrite)
+    for folder in {(target / part / name).parent for part in (CLEAN, DEGRADED) for name in sources}:
+        photo_unfinished.clear(folder)
     labels: list[Label] = []
     failures: list[tuple[str, str]] = []
     names = {path: name for name, path in sources.items()}

@@ -1,8 +1,6 @@
 """Opening what a photo comes from and replacing what it goes to, all or nothing."""
 
-import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -10,8 +8,7 @@ from pathlib import Path
 
 from restorecli.errors import PhotoReadError, PhotoWriteError
 from restorecli.photo_streams import Readable, Source, Target, Writable
-
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+from restorecli.photo_unfinished import claimed
 
 
 def shown(name: str | os.PathLike[str]) -> str:
@@ -57,8 +54,8 @@ def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite
     """Let `write` make a new file and put it in place of `target` once it is complete.
 
     The new file grows under a short name in the same folder, gets the permissions any new file
-    gets, and is deleted if anything goes wrong. A link is followed; a device or pipe is written to
-    directly.
+    gets, and is deleted if anything goes wrong; see `photo_unfinished` for what `kill -9` leaves.
+    A link is followed; a device or pipe is written to directly.
 
     Args:
         target: Where the file goes.
@@ -78,15 +75,11 @@ def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite
                 device.write(whole.getbuffer())
             return
         place = Path(os.path.realpath(target))
-        fresh = place.with_name(f".restore-{secrets.token_hex(4)}")
-        try:
-            with os.fdopen(os.open(fresh, _NEW_FILE, 0o666), "wb") as file:
+        with claimed(place.parent) as fresh:
+            with fresh.open("wb") as file:
                 write(file)
             _check(target, name, overwrite=overwrite)
-            fresh.replace(place)
-        finally:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
+            _put(fresh, place, overwrite=overwrite)
     except OSError as error:
         raise PhotoWriteError(_sentence(error, target, name)) from error
     except ValueError as error:
@@ -108,14 +101,34 @@ def send(target: Target, data: bytes, name: str) -> None:
         raise PhotoWriteError(f"{name}: could not be written ({error}). Try a file.") from error
 
 
+def _put(fresh: Path, place: Path, *, overwrite: bool) -> None:
+    """Give a complete file its name, unless another process was first and must not be replaced."""
+    if not overwrite:
+        try:
+            os.link(fresh, place)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links; then the last check must do
+            pass
+        else:
+            return
+    fresh.replace(place)
+
+
 def _check(target: Path, name: str, *, overwrite: bool) -> None:
     if target.is_dir():
         raise PhotoWriteError(f"{name}: a folder. Name a file in it.")
     if target.is_file() and not overwrite:
-        raise PhotoWriteError(f"{name}: exists. Allow it with --overwrite, or choose another name.")
+        raise PhotoWriteError(_exists(name))
+
+
+def _exists(name: str) -> str:
+    return f"{name}: exists. Allow it with --overwrite, or choose another name."
 
 
 def _sentence(error: OSError, target: Path, name: str) -> str:
+    if isinstance(error, FileExistsError):
+        return _exists(name)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return f"{name}: there is no folder {shown(target.parent)}. Make it first."
     if isinstance(error, PermissionError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from restorecli import compare, plan, record, steps
+from restorecli import compare, photo_unfinished, plan, record, steps
 from restorecli.errors import PhotoReadError, PlanError, RestoreError
 from restorecli.options import Options
 from restorecli.photo import Photo
@@ -104,6 +104,8 @@ def run(job: Job, options: Options, *, device: str, precision: str) -> Outcome:
     photo = Photo.read(sys.stdin.buffer if job.source is None else job.source)
     restorer = Restorer.load(device=device, precision=precision)
     restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
+    if job.target is not None:
+        photo_unfinished.clear(job.target.parent)
     losses = _write(job, photo, restoration)
     outcome = record.restored(job.source_name, job.target_name, photo, restoration)
     return replace(outcome, notices=outcome.notices + losses)

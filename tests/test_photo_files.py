@@ -59,6 +59,32 @@ def test_a_file_that_appears_meanwhile_is_kept(
     assert names(tmp_path) == ["a.png"]
 
 
+def test_a_file_that_appears_at_the_last_moment_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    link = os.link
+
+    def later(source: Path, target: Path) -> None:
+        path.write_bytes(b"another's")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", later)
+    assert refusal(path) == f"{path}: exists. Allow it with --overwrite, or choose another name."
+    assert path.read_bytes() == b"another's"
+    assert names(tmp_path) == ["a.png"]
+
+
+def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    photo().write(tmp_path / "a.png")
+    assert Photo.read(tmp_path / "a.png").width == 21
+    assert names(tmp_path) == ["a.png"]
+
+
 def test_unknown_formats_name_the_known(tmp_path: Path) -> None:
     known = "Use one of avif, bmp, heic, jpeg, png, tiff, webp."
     for name in ("a.gif", "a.xyz", "a", ".png"):

@@ -4,6 +4,7 @@
 `./batch` is always a file. PyTorch is imported inside the commands that need it, never here.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -36,9 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Words after the program's name; None takes those of the process.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a name no terminal can show
+    _ready_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         if words and words[0] not in (*COMMANDS, *PROGRAM_OPTIONS):
@@ -54,6 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # before or after a command's own work
         return 130
     return 0
+
+
+def _ready_streams() -> None:
+    """Let output take names that no terminal can show; open what a service may have closed.
+
+    A stream that is closed is opened on nothing, else the first file would get its number, and
+    whatever a library says to standard error would end in a picture.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # for good
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _refuse_mistyped_command(word: str) -> None:

@@ -1,0 +1,170 @@
+"""Disks that are full or read-only, and folders that go away: whole photos or none, and a line."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from restorecli.cli import main
+from restorecli.options import Options
+from restorecli.photo import Photo
+from restorecli.pipeline import Restoration
+from tests.fake_restorer import FakeRestorer
+from tests.reliability.commands import SMALL, photos, tree
+from tests.test_photo_files import files_of_at_most
+
+BATCH = ("batch", "in", "-o", "out", *SMALL)
+
+
+@pytest.fixture
+def restorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRestorer:
+    """A restorer that computes nothing, and a folder `in` with nine photos of 10 KB."""
+    monkeypatch.chdir(tmp_path)
+    photos(Path("in"), 9, side=56)
+    return FakeRestorer().installed(monkeypatch)
+
+
+def mount(folder: Path, options: str) -> None:
+    """Mount a small disk of memory, or skip the test."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("mounting a tmpfs is Linux's")
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"only root mounts a tmpfs: {done.stderr.strip()}")
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[None]:
+    """Have a small disk of memory in the place of a folder."""
+    folder.mkdir()
+    mount(folder, options)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def done(folder: Path) -> list[str]:
+    """Names of what is there, all of it whole."""
+    names = sorted(tree(folder))
+    for name in names:
+        with Image.open(folder / name) as image:
+            image.load()
+    return names
+
+
+def test_a_full_disk(restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]) -> None:
+    with mounted(Path("out"), "size=56k"):
+        assert main([*BATCH, "--jobs", "1"]) == 1
+        output, messages = capsys.readouterr()
+        there = done(Path("out"))
+        assert 2 < len(there) < 9
+        assert output == f"{len(there)} restored, {9 - len(there)} failed, 0 skipped\n"
+        for line in messages.splitlines():
+            assert line.startswith("restore: out/")
+            assert "no space left on device). Nothing was left behind." in line
+        subprocess.run(["mount", "-o", "remount,size=1m", "out"], check=True)
+        assert main([*BATCH, "--skip-existing"]) == 0
+        assert len(done(Path("out"))) == 9
+
+
+def test_a_disk_without_room_for_a_folder(
+    restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with mounted(Path("out"), "size=1m,nr_inodes=4"):
+        assert main([*BATCH, "--jobs", "1"]) == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert lines
+        assert all("no space left on device" in line.lower() for line in lines)
+        assert all(name.endswith(".png") for name in done(Path("out")))
+
+
+def test_a_disk_that_takes_small_files_only(
+    restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second way to a disk that fails, which needs no rights."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("limits of processes are Unix's")
+    with files_of_at_most(5_000):
+        assert main(BATCH) == 1
+    assert done(Path("out")) == []
+    assert capsys.readouterr().err.count("Nothing was left behind.") == 9
+    assert main([*BATCH, "--skip-existing"]) == 0
+    assert len(done(Path("out"))) == 9
+
+
+def test_a_target_that_is_read_only(
+    restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with mounted(Path("out"), "ro"):
+        assert main(BATCH) == 1
+        captured = capsys.readouterr()
+        assert captured.out == "0 restored, 9 failed, 0 skipped\n"
+        assert all("read-only file system" in line.lower() for line in captured.err.splitlines())
+        assert main(["in/0/0000.png", "-o", "out/a.png"]) == 1
+        line = "restore: out/a.png: could not be written (read-only file system)."
+        assert capsys.readouterr().err.startswith(line)
+    assert tree(Path("out")) == {}
+
+
+def test_a_target_without_permission(
+    restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Forced, since permissions do not bind root."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "out")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert main(BATCH) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 9
+    assert all(line.startswith("restore: ") and "ermission" in line for line in lines)
+
+
+class Vanishing(FakeRestorer):
+    """Deletes a folder while the third photo is restored."""
+
+    folder = Path()
+
+    def restore(
+        self, photo: Photo, options: Options | None = None, *, keep_steps: bool = False
+    ) -> Restoration:
+        """Restore as ever, but for the third photo."""
+        if len(self.seen) == 2:
+            shutil.rmtree(self.folder)
+        return super().restore(photo, options, keep_steps=keep_steps)
+
+
+def test_sources_that_vanish(
+    restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vanishing = Vanishing()
+    vanishing.folder = Path("in")
+    vanishing.installed(monkeypatch)
+    assert main([*BATCH, "--jobs", "1"]) == 1
+    output, messages = capsys.readouterr()
+    there = done(Path("out"))
+    assert 3 <= len(there) < 9
+    assert output == f"{len(there)} restored, {9 - len(there)} failed, 0 skipped\n"
+    assert all("no such file. Check the path." in line for line in messages.splitlines())
+
+
+def test_a_target_that_vanishes_is_made_again(
+    restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vanishing = Vanishing()
+    vanishing.folder = Path("out")
+    vanishing.installed(monkeypatch)
+    code = main([*BATCH, "--jobs", "1"])
+    capsys.readouterr()
+    assert all(name.endswith(".png") for name in done(Path("out")))
+    assert main([*BATCH, "--skip-existing"]) == 0
+    assert code in (0, 1)
+    assert len(done(Path("out"))) == 9

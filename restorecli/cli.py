@@ -18,6 +18,7 @@ from restorecli import cli_options as given
 from restorecli import cli_tools, cli_weights, interruption
 from restorecli.errors import PlanError, RestoreError
 from restorecli.options import Options
+from restorecli.photo_formats import shown
 
 COMMANDS = ("photo", "batch", "bench", "degrade", "weights", "doctor")
 PROGRAM_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
@@ -48,6 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RestoreError as error:
         typer.echo(f"restore: {error}", err=True)
         return error.exit_code
+    except OSError as error:  # a fact about somebody's files; without a file's name it is a bug
+        if error.filename is None:
+            raise
+        fact = (error.strerror or type(error).__name__).lower()
+        typer.echo(f"restore: {shown(error.filename)}: {fact}. Check the path.", err=True)
+        return 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:  # before or after a command's own work

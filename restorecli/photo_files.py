@@ -7,15 +7,9 @@ from io import BytesIO
 from pathlib import Path
 
 from restorecli.errors import PhotoReadError, PhotoWriteError
+from restorecli.photo_formats import shown
 from restorecli.photo_streams import Readable, Source, Target, Writable
 from restorecli.photo_unfinished import claimed
-
-
-def shown(name: str | os.PathLike[str]) -> str:
-    """A file's name as it can stand in a message of one line."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(name)
-    )
 
 
 @contextmanager

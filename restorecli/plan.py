@@ -76,7 +76,7 @@ def make(
     """
     if skip_existing and overwrite:
         raise PlanError("--skip-existing and --overwrite contradict each other. Use one of them.")
-    if out.exists() and not out.is_dir():
+    if there(out) and not out.is_dir():
         raise PlanError(f"{out}: is a file. Name a folder for the results.")
     suffix = None if ext is None else writable_suffix(ext)
     finds = [find for source in sources for find in _expand(source, out)]
@@ -89,7 +89,7 @@ def make(
         Task(source=find.source, target=_target(find, out, suffix)) for find in photos.values()
     ]
     _refuse_collisions(tasks)
-    existing = [task for task in tasks if task.target.exists()]
+    existing = [task for task in tasks if there(task.target)]
     if existing and not (skip_existing or overwrite):
         raise PhotoWriteError(
             f"{existing[0].target}: exists already, as do {len(existing)} of {len(tasks)} results. "
@@ -120,8 +120,16 @@ def refuse_target(path: Path, *, overwrite: bool) -> None:
 
     Raises:
         PlanError: It is a folder.
-        PhotoWriteError: It exists and must not be replaced, or its folder does not exist.
+        PhotoWriteError: It exists and must not be replaced, its folder does not exist, or it has a
+            name that no file can have.
     """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a name that is too long, a link to itself, a folder that is locked
+        fact = (error.strerror or str(error)).lower()
+        raise PhotoWriteError(f"{path}: {fact}. Choose another name.") from error
     if path.is_dir():
         raise PlanError(f"{path}: is a folder. Name a file for the result.")
     if path.exists() and not overwrite:
@@ -150,11 +158,11 @@ def _lines(path: Path) -> list[str]:
 
 def _expand_path(source: str, out: Path) -> Iterator[_Find]:
     path = Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser raises for "~x.jpg"
-    if path.is_dir():
+    if there(path) and path.is_dir():
         if same_file(path, out):
             raise PlanError(f"{path}: is both source and output. Name another folder with -o.")
         yield from _walk(path, path, out)
-    elif path.exists() or (path.suffix.lower() in READABLE and not WILDCARDS & set(source)):
+    elif there(path) or (path.suffix.lower() in READABLE and not WILDCARDS & set(source)):
         yield _Find(source=path, relative=Path(path.name))  # a missing photo fails when it is read
     elif WILDCARDS & set(source):
         yield from _match(str(path), out)
@@ -242,19 +250,32 @@ def _refuse_collisions(tasks: Sequence[Task]) -> None:
 
 def _key(path: Path) -> str:
     """One spelling for each file: links in folders followed, letter case folded where it is."""
-    real = str(path.parent.resolve() / path.name)
+    real = str(_real(path.parent) / path.name)
     if sys.platform in ("win32", "darwin"):
         real = unicodedata.normalize("NFC", real).casefold()
     return real
 
 
+def there(path: Path) -> bool:
+    """Whether a file or folder is there and can be looked at; a name that is too long is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def same_file(path: Path, other: Path) -> bool:
     """Whether both exist and are one file or folder, by whatever names."""
-    return path.exists() and other.exists() and path.samefile(other)
+    return there(path) and there(other) and path.samefile(other)
 
 
 def _inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    return _real(path).is_relative_to(_real(folder))
+
+
+def _real(path: Path) -> Path:
+    """Follow links; unlike `Path.resolve`, take a link to itself for a name like any other."""
+    return Path(os.path.realpath(path))
 
 
 def _nothing(sources: Sequence[str], finds: Sequence[_Find]) -> str:

@@ -176,7 +176,7 @@ def _check_streams(job: Job, *, as_json: bool) -> None:
 
 def _check_files(job: Job) -> None:
     """Refuse targets that cannot or must not be written, before any work."""
-    if job.source is not None and job.source.is_dir():
+    if job.source is not None and plan.there(job.source) and job.source.is_dir():
         raise PlanError(f"{job.source}: is a folder. Use: restore batch {job.source} -o OUT")
     files = [path for path in (job.target, job.compare) if path is not None]
     if len(files) == 2 and files[0].resolve() == files[1].resolve():

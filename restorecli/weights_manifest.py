@@ -68,13 +68,18 @@ def read_manifest(folder: Path) -> dict[str, ManifestEntry]:
     """Read `manifest.toml`; a folder without one has no entries.
 
     Raises:
-        WeightsError: The manifest is not TOML, or an entry has no usable `sha256` and `bytes`.
+        WeightsError: The manifest cannot be opened, is not TOML, or an entry has no usable
+            `sha256` and `bytes`.
     """
     path = folder / MANIFEST
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: cannot be read ({error.strerror}). Check its permissions."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WeightsError(
             f"{path}: not readable as TOML ({error}). Reinstall the package."

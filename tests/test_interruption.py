@@ -11,11 +11,17 @@ from restorecli.interruption import signals_stop_work
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 
 
-def test_a_signal_becomes_ctrl_c_and_an_exit_code() -> None:
-    with pytest.raises(SystemExit) as end, signals_stop_work():
+def stopped_by_sigterm() -> None:
+    """Do as a command does: end with its own code once it was interrupted."""
+    with signals_stop_work():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
         raise SystemExit(130)
+
+
+def test_a_signal_becomes_ctrl_c_and_an_exit_code() -> None:
+    with pytest.raises(SystemExit) as end:
+        stopped_by_sigterm()
     assert end.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 

@@ -1,4 +1,4 @@
-"""SIGTERM, a closed terminal, a closed pipe: an end without a trace, from which the work goes on."""
+"""SIGTERM, a closed terminal, a closed pipe: an end from which the work goes on."""
 
 import signal
 import subprocess

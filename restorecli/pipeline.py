@@ -32,6 +32,7 @@ from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.relight import relight
+from restorecli.repeats import Repeats
 
 Image = Float[Tensor, "1 3 h w"]
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
@@ -53,6 +54,7 @@ class Restoration:
         device: As in `"cpu"` or `"cuda:0"`.
         precision: `"fp32"` or `"bf16"`.
         steps: The picture after "denoised", "relit" and "composed", if they were asked for.
+        notices: What did not go as planned and was mended, one sentence each.
     """
 
     photo: Photo
@@ -63,6 +65,7 @@ class Restoration:
     device: str
     precision: str
     steps: dict[str, Image] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -174,6 +177,7 @@ class Restorer:
             device=str(self.device),
             precision=PRECISION_NAMES[self.precision],
             steps=steps,
+            notices=first.repeats.notices(),
         )
 
     def _denoise(self, source: tiling.Source, first: "_FirstStep", tile: int) -> Image:
@@ -185,7 +189,7 @@ class Restorer:
             multiple=self.denoiser.multiple,
             step=self.denoiser.step,
             device=self.device,
-            retry=first.in_full_precision().image,
+            retry=first.repeats.counted(first.in_full_precision().image),
         )
         return tiling.assemble(strips, source.height).clamp_(0, 1)
 
@@ -223,8 +227,10 @@ class Restorer:
                 multiple=self.denoiser.multiple,
                 step=self.denoiser.step,
                 device=self.device,
-                retry=lambda composed, degraded: sharpen(
-                    first.in_full_precision(), composed, degraded
+                retry=first.repeats.counted(
+                    lambda composed, degraded: sharpen(
+                        first.in_full_precision(), composed, degraded
+                    )
                 ),
             )
         top_value = np.iinfo(dtype).max
@@ -247,6 +253,7 @@ class _FirstStep:
 
     def __init__(self, denoiser: Denoiser, device: torch.device, precision: torch.dtype) -> None:
         self.low = precision == torch.bfloat16
+        self.repeats = Repeats(PRECISION_NAMES[precision])
         self._denoiser, self._device, self._precision = denoiser, device, precision
         self._last: tuple[Image, Tensor] | None = None
 

@@ -33,7 +33,8 @@ class Outcome:
         precision: What it was computed in, as in `"fp32"`.
         relit: Whether the photo was brightened.
         faces: What was found and done, largest face first.
-        notices: What could not be kept when the photo was read or written, a sentence each.
+        notices: What could not be kept when the photo was read or written, and tiles that had to
+            be computed again, a sentence each.
     """
 
     source: str
@@ -70,7 +71,7 @@ def restored(source: str, target: str, photo: Photo, restoration: Restoration) -
         precision=restoration.precision,
         relit=restoration.relit,
         faces=restoration.faces,
-        notices=photo.notices,
+        notices=photo.notices + restoration.notices,
     )
 
 

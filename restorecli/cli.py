@@ -4,7 +4,6 @@
 `./batch` is always a file. PyTorch is imported inside the commands that need it, never here.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ import typer
 
 import restorecli
 from restorecli import cli_options as given
-from restorecli import cli_tools, cli_weights, interruption
+from restorecli import cli_tools, cli_weights, interruption, standard_streams
 from restorecli.errors import PlanError, RestoreError
 from restorecli.options import Options
 from restorecli.photo_formats import shown
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Words after the program's name; None takes those of the process.
     """
-    _ready_streams()
+    standard_streams.make_ready()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         if words and words[0] not in (*COMMANDS, *PROGRAM_OPTIONS):
@@ -62,20 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _ready_streams() -> None:
-    """Let output take names that no terminal can show; open what a service may have closed.
-
-    A stream that is closed is opened on nothing, else the first file would get its number, and
-    whatever a library says to standard error would end in a picture.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # for good
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
 def _refuse_mistyped_command(word: str) -> None:
     meant = get_close_matches(word, COMMANDS, n=1)
     if meant and word == Path(word).name and not Path(word).exists():
@@ -86,7 +71,14 @@ def _print_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"restore {restorecli.__version__} (torch {version('torch')})")
+        from restorecli.weights_manifest import set_hash
+
+        try:
+            weights = set_hash()
+        except RestoreError:  # RESTORE_WEIGHTS names no folder
+            weights = "not found"
+        said = f"torch {version('torch')}, weights {weights}"
+        typer.echo(f"restore {restorecli.__version__} ({said})")
         raise typer.Exit
     return wanted
 

@@ -1,4 +1,4 @@
-"""Counting the tiles of a photo that came out broken and were computed again, so that it is said."""
+"""Counting the tiles that came out broken and were computed again, so that it is said."""
 
 from torch import Tensor
 

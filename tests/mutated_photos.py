@@ -7,6 +7,7 @@ import random
 import struct
 import zlib
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -43,7 +44,10 @@ def seeds() -> list[bytes]:
 def _pillows(picture: Image.Image, indexed: Image.Image) -> list[bytes]:
     metadata = full_metadata()
     exif = b"Exif\0\0" + exif_block(6, mark=">", thumbnail=b"\xff\xd8\xff\xd9")
-    frames = {"save_all": True, "append_images": [picture.rotate(90), picture.rotate(180)]}
+    frames: dict[str, Any] = {
+        "save_all": True,
+        "append_images": [picture.rotate(90), picture.rotate(180)],
+    }
     icc = metadata.icc
     return [
         saved(indexed, "GIF"),
@@ -67,7 +71,7 @@ def _tiffs(picture: Image.Image) -> list[bytes]:
         saved(picture, "TIFF", compression=compression)
         for compression in ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "jpeg")
     ]
-    settings: tuple[dict[str, object], ...] = (
+    settings: tuple[dict[str, Any], ...] = (
         {"bigtiff": True},
         {"byteorder": ">"},
         {"tile": (16, 16), "compression": "zlib", "predictor": True},
@@ -77,7 +81,8 @@ def _tiffs(picture: Image.Image) -> list[bytes]:
         file = BytesIO()
         deep = noise(32, 32, bits=16)
         pixels = deep.transpose(2, 0, 1) if "planarconfig" in wanted else deep
-        tifffile.imwrite(file, pixels, **({"photometric": "rgb"} | wanted))
+        chosen: dict[str, Any] = {"photometric": "rgb"} | wanted
+        tifffile.imwrite(file, pixels, **chosen)
         files.append(file.getvalue())
     return files
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+import restorecli
 from restorecli import cli, errors
 from restorecli import cli_options as given
 from restorecli.cli import main
 from restorecli.errors import PlanError, RestoreError
 from restorecli.options import STAGES, Options
+from restorecli.weights_manifest import set_hash
 
 
 def test_commands_are_frozen(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,7 +55,22 @@ def test_no_words_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("restore ")
+    torch = metadata.version("torch")
+    expected = f"restore {restorecli.__version__} (torch {torch}, weights {set_hash()})\n"
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize(("folder", "shown"), [("", "none"), ("missing", "not found")])
+def test_version_without_weights(
+    folder: str,
+    shown: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RESTORE_WEIGHTS", str(tmp_path / folder))
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.endswith(f", weights {shown})\n")
 
 
 def test_version_without_an_installation(
@@ -66,7 +83,7 @@ def test_version_without_an_installation(
 
     monkeypatch.setattr(metadata, "version", version)
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == "restore unknown (torch 1.2)\n"
+    assert capsys.readouterr().out == f"restore unknown (torch 1.2, weights {set_hash()})\n"
 
 
 @pytest.mark.parametrize(
@@ -155,6 +172,35 @@ def test_a_bug_is_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "app", fail)
     with pytest.raises(ZeroDivisionError):
         main(["a.jpg"])
+
+
+def test_a_file_that_the_system_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise PermissionError(13, "Permission denied", "locked\n.jpg")
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert main(["a.jpg"]) == 1
+    expected = "restore: locked\N{REPLACEMENT CHARACTER}.jpg: permission denied. Check the path.\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+def test_an_error_of_the_system_about_no_file_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        main(["a.jpg"])
+
+
+def test_ctrl_c_outside_of_a_command_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert main(["a.jpg"]) == 130
 
 
 @pytest.mark.parametrize(

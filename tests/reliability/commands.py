@@ -21,7 +21,8 @@ SMALL = ("--scale", "1", "--no-faces")
 
 def environment(changes: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """The environment of a child: this checkout's modules, one thread, and changes to it."""
-    changed = dict(os.environ) | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | (changes or {})
+    changed: dict[str, str | None] = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    changed.update(changes or {})
     return {key: value for key, value in changed.items() if value is not None}
 
 
@@ -78,7 +79,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def use_tiny_networks() -> None:
     """Let every `Restorer` of this process be one of tiny random networks, the same each time."""
     restorer = tiny_restorer()
-    Restorer.load = lambda **_: restorer  # type: ignore[method-assign,assignment]
+    Restorer.load = lambda **_: restorer  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import restorecli
-from restorecli import cli, errors
+from restorecli import cli
 from restorecli import cli_options as given
 from restorecli.cli import main
-from restorecli.errors import PlanError, RestoreError
+from restorecli.errors import PlanError
 from restorecli.options import STAGES, Options
 from restorecli.weights_manifest import set_hash
 
@@ -146,61 +146,6 @@ def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["batch", "in", "-o", "out", "--jobs", "0"]) == 2
     assert main(["batch", "in"]) == 2
     assert "--output" in capsys.readouterr().err
-
-
-def every_error() -> list[type[RestoreError]]:
-    return [RestoreError, *RestoreError.__subclasses__()]
-
-
-@pytest.mark.parametrize("error", every_error())
-def test_every_error_is_one_line_and_its_exit_code(
-    error: type[RestoreError], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(**_: object) -> None:
-        raise error("a.jpg: is bad. Do better.")
-
-    monkeypatch.setattr(cli, "app", fail)
-    assert main(["a.jpg"]) == error.exit_code
-    assert capsys.readouterr() == ("", "restore: a.jpg: is bad. Do better.\n")
-    assert f"{error.__name__}  " in (errors.__doc__ or "")
-
-
-def test_a_bug_is_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**_: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(cli, "app", fail)
-    with pytest.raises(ZeroDivisionError):
-        main(["a.jpg"])
-
-
-def test_a_file_that_the_system_refuses_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(**_: object) -> None:
-        raise PermissionError(13, "Permission denied", "locked\n.jpg")
-
-    monkeypatch.setattr(cli, "app", fail)
-    assert main(["a.jpg"]) == 1
-    expected = "restore: locked\N{REPLACEMENT CHARACTER}.jpg: permission denied. Check the path.\n"
-    assert capsys.readouterr() == ("", expected)
-
-
-def test_an_error_of_the_system_about_no_file_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**_: object) -> None:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(cli, "app", fail)
-    with pytest.raises(OSError, match="Input/output"):
-        main(["a.jpg"])
-
-
-def test_ctrl_c_outside_of_a_command_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "app", fail)
-    assert main(["a.jpg"]) == 130
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@
 
 Each file ends in a whole photo or in a `RestoreError` of one line, and leaves nothing else behind.
 A file that takes more than ten seconds of computing, or two minutes by the clock, ends the process
-with a traceback of every thread; so does anything else that escapes. The file in question is FOLDER/in.bin then. A line of JSON at the end
-says how many were read and refused, the longest time of computing and the peak of memory.
+with a traceback of every thread; so does anything else that escapes. It is FOLDER/in.bin then.
+
+A line of JSON at the end says how many were read and refused, the longest time of computing and
+the peak of memory.
 """
 
 import json

@@ -5,10 +5,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 CODE := restorecli training tests examples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types walls tests test-slow fix bench strip sheet goldens train clean
+.PHONY: help setup demo test lint types walls tests test-slow release-check fix bench strip sheet goldens \
+	train clean
 
 help: ## list these words
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -45,6 +46,9 @@ tests: setup ## every test but the slow ones, with coverage of restorecli
 
 test-slow: setup ## the tests that take minutes: memory, large photos, reproducible training
 	$(BIN)/python -m pytest -m slow
+
+release-check: setup ## build, install the wheel alone with its dependencies, use it as a stranger
+	$(BIN)/python -m pytest tests/test_wheel.py tests/test_distribution.py --install-dependencies -v -rs
 
 fix: setup ## format, and mend what ruff can mend
 	$(BIN)/ruff check --fix $(CODE)

@@ -1,10 +1,14 @@
 """How much memory this process may still take, as Linux and its control groups see it.
 
 A container's limit is not in `/proc/meminfo`, and a process that goes past it is killed without a
-word; so both are asked and the smaller one counts.
+word; so both are asked and the smaller one counts. What is free is given back after each photo.
 """
 
+import ctypes
 import os
+import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -71,3 +75,24 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return []
+
+
+def give_back() -> None:
+    """Return to the system what the allocator keeps of memory that is free.
+
+    Photos of many sizes leave holes of many sizes in glibc's heap: after two thousand small ones
+    a process held twice of what it used. This costs one or two milliseconds. Other systems'
+    allocators are left to themselves.
+    """
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Callable[[int], object] | None:
+    """Find glibc's function; None elsewhere."""
+    if not sys.platform.startswith("linux"):
+        return None
+    found: Callable[[int], object] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return found

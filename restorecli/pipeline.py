@@ -24,6 +24,7 @@ from restorecli import tiling, weights
 from restorecli.detection import detect
 from restorecli.device import choose_device, choose_precision, free_memory
 from restorecli.faces import FaceRecord, restore_faces
+from restorecli.host_memory import give_back
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.orsnet import ORSNet
@@ -142,6 +143,7 @@ class Restorer:
         start = time.perf_counter()
         with torch.inference_mode():
             restoration = self._restore(photo, options, keep_steps)
+        give_back()
         return replace(restoration, seconds=time.perf_counter() - start)
 
     def _restore(self, photo: Photo, options: Options, keep_steps: bool) -> Restoration:

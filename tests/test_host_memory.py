@@ -88,3 +88,30 @@ def test_where_nothing_can_be_asked_a_modest_guess(
     (machine / "proc/meminfo").unlink()
     monkeypatch.delattr(os, "sysconf")
     assert host_memory.free_host_memory() == 4 * GIB
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_giving_back_does_no_harm_anywhere(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_memory.sys, "platform", system)
+    host_memory._malloc_trim.cache_clear()
+    host_memory.give_back()
+    assert (host_memory._malloc_trim() is None) or system == "linux"
+    host_memory._malloc_trim.cache_clear()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux's account of a process")
+def test_memory_that_is_free_is_given_back() -> None:
+    if host_memory._malloc_trim() is None:
+        pytest.skip("another allocator than glibc's")
+    pieces = [bytes(100_000) for _ in range(1000)]
+    last = bytes(100_000)  # keeps the heap from shrinking by itself
+    full = resident()
+    del pieces
+    host_memory.give_back()
+    assert resident() < full - 50_000_000
+    assert len(last) == 100_000
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -20,4 +20,4 @@ def test_what_hangs_is_ended_with_a_traceback() -> None:
     command = [sys.executable, "-c", HANG]
     run = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, check=False)
     assert run.returncode == -signal.SIGPROF
-    assert b'File "<string>", line 6 in <module>' in run.stderr
+    assert b'File "<string>", line' in run.stderr

@@ -111,11 +111,12 @@ def install(wheel: Path, environment: Path, request: pytest.FixtureRequest) -> N
     """Install the wheel, with pip's dependencies or with those of the tests."""
     complete = request.config.getoption("--install-dependencies")
     call([sys.executable, "-m", "venv", "--without-pip", environment])
-    pip = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install"]
+    python = str(environment / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install"]
     if complete:
-        call([*pip, "--quiet", "--constraint", ROOT / "constraints.txt", wheel])
+        call([*pip, "--quiet", "--constraint", str(ROOT / "constraints.txt"), str(wheel)])
         return
-    call([*pip, "--quiet", "--no-index", "--no-deps", wheel])
+    call([*pip, "--quiet", "--no-index", "--no-deps", str(wheel)])
     (packages,) = environment.glob("lib/python*/site-packages")
     borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (packages / "borrowed.pth").write_text("\n".join(sorted(borrowed)) + "\n")

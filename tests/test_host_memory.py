@@ -1,6 +1,7 @@
 """Free memory: the machine's, cut down to what control groups leave."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_where_nothing_can_be_asked_a_modest_guess(
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
 def test_giving_back_does_no_harm_anywhere(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_memory.sys, "platform", system)
+    monkeypatch.setattr(sys, "platform", system)
     host_memory._malloc_trim.cache_clear()
     host_memory.give_back()
     assert (host_memory._malloc_trim() is None) or system == "linux"

@@ -9,6 +9,7 @@ Between the steps a picture is float32 RGB in [0, 1] on the CPU; tiles and crops
 device. Nothing of a photo is kept after it: a `Restorer` holds networks and nothing else.
 """
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -127,7 +128,12 @@ class Restorer:
         return self.restore(photo, options).photo
 
     def restore(
-        self, photo: Photo, options: Options | None = None, *, keep_steps: bool = False
+        self,
+        photo: Photo,
+        options: Options | None = None,
+        *,
+        keep_steps: bool = False,
+        step_side: int | None = None,
     ) -> Restoration:
         """Restore a photo and say what was done.
 
@@ -135,6 +141,7 @@ class Restorer:
             photo: Of any size; not modified.
             options: See `Options`.
             keep_steps: Keep the pictures between the steps, 12 bytes a pixel each.
+            step_side: Keep them no higher and wider than so many pixels; None keeps them whole.
 
         Raises:
             DeviceError: Out of memory at the smallest tile, or a result that stays broken.
@@ -142,12 +149,11 @@ class Restorer:
         options = options or Options()
         start = time.perf_counter()
         with torch.inference_mode():
-            restoration = self._restore(photo, options, keep_steps)
+            restoration = self._restore(photo, options, _Steps(keep_steps, step_side))
         give_back()
         return replace(restoration, seconds=time.perf_counter() - start)
 
-    def _restore(self, photo: Photo, options: Options, keep_steps: bool) -> Restoration:
-        steps: dict[str, Image] = {}
+    def _restore(self, photo: Photo, options: Options, steps: "_Steps") -> Restoration:
         source = tiling.PixelSource(photo.colours())
         tile = options.tile or self._tile(max(source.height, source.width))
         first = _FirstStep(self.denoiser, self.device, self.precision)
@@ -158,17 +164,14 @@ class Restorer:
             image = self._denoise(source, first, tile)
         else:
             image = source.read(0, 0, source.height, source.width).contiguous()
-        if keep_steps:
-            steps["denoised"] = image.clone()
+        steps.keep("denoised", image)
         if "relight" in options.stages:
             image, relit = relight(image, self.relighter, options.relight, in_place=True)
-        if keep_steps:
-            steps["relit"] = image.clone()
+        steps.keep("relit", image)
         if "faces" in options.stages:
             found = detect(self.detector, image, threshold=options.face_threshold)
             image, faces = restore_faces(image, found, self.face_pair, options, in_place=True)
-        if keep_steps:
-            steps["composed"] = image.clone()
+        steps.keep("composed", image)
         pixels = self._upscale(image, source, first, tile, options, photo.pixels.dtype)
         return Restoration(
             photo=photo.replaced(pixels),
@@ -178,7 +181,7 @@ class Restorer:
             seconds=0.0,
             device=str(self.device),
             precision=PRECISION_NAMES[self.precision],
-            steps=steps,
+            steps=steps.kept,
             notices=first.repeats.notices(),
         )
 
@@ -244,6 +247,25 @@ class Restorer:
     def _tile(self, longest: int) -> int:
         tile = tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
         return tile if longest <= tile else min(tile, TILE_OF_MANY)
+
+
+class _Steps:
+    """The pictures between the steps, as far as they are asked for."""
+
+    def __init__(self, wanted: bool, side: int | None) -> None:
+        self._wanted, self._side = wanted, side
+        self.kept: dict[str, Image] = {}
+
+    def keep(self, name: str, image: Image) -> None:
+        """Copy a picture, which later steps may write into, reduced if that is enough."""
+        if not self._wanted:
+            return
+        factor = (self._side or math.inf) / max(image.shape[-2:])
+        if factor >= 1:
+            self.kept[name] = image.clone()
+            return
+        size = [max(1, round(side * factor)) for side in image.shape[-2:]]
+        self.kept[name] = F.interpolate(image, size, mode="bilinear", antialias=True)
 
 
 class _FirstStep:

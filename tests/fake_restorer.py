@@ -45,7 +45,12 @@ class FakeRestorer:
         return self
 
     def restore(
-        self, photo: Photo, options: Options | None = None, *, keep_steps: bool = False
+        self,
+        photo: Photo,
+        options: Options | None = None,
+        *,
+        keep_steps: bool = False,
+        step_side: int | None = None,
     ) -> Restoration:
         """Enlarge a photo by repeating its pixels."""
         options = options or Options()

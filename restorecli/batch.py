@@ -5,12 +5,12 @@ Yields what became of each photo and prints nothing. At most `jobs` photos wait 
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from restorecli import photo_unfinished, record
+from restorecli import photo_unfinished, record, thumbnails
 from restorecli.errors import RestoreError
 from restorecli.options import Options
 from restorecli.photo import Photo
@@ -25,8 +25,19 @@ FAILURES = (RestoreError, OSError, MemoryError)  # of one photo; what else escap
 class Restores(Protocol):
     """What the batch needs of a restorer."""
 
-    def restore(self, photo: Photo, options: Options) -> Restoration:
-        """Restore one photo."""
+    def restore(
+        self, photo: Photo, options: Options, *, keep_steps: bool, step_side: int
+    ) -> Restoration:
+        """Restore one photo; keep its steps, no higher and wider than so many pixels."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Done:
+    """A photo on its way to be written; it failed if there is no result."""
+
+    outcome: Outcome
+    result: Photo | None = None
+    small: Mapping[str, Photo] | None = None
 
 
 def run(
@@ -37,6 +48,7 @@ def run(
     quality: int,
     overwrite: bool,
     jobs: int,
+    with_thumbnails: bool = False,
 ) -> Iterator[Outcome]:
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
 
@@ -50,15 +62,16 @@ def run(
         quality: Of lossy formats, 1 to 100.
         overwrite: Whether targets may exist.
         jobs: Threads that read, and as many that write.
+        with_thumbnails: Let every outcome carry small pictures of the steps.
     """
     readers = ThreadPoolExecutor(jobs, "read")
     writers = ThreadPoolExecutor(jobs, "write")
     writing: deque[Future[Outcome]] = deque()
     try:
         for task, reading in _read_ahead(tasks, readers, jobs):
-            outcome, result = _compute(task, reading, restorer, options)
-            writing.append(writers.submit(_write, task, outcome, result, quality, overwrite))
-            del result  # held by its writer alone
+            done = _compute(task, reading, restorer, options, with_thumbnails)
+            writing.append(writers.submit(_write, task, done, quality, overwrite))
+            del done  # held by its writer alone
             while writing and (len(writing) > jobs or writing[0].done()):
                 yield writing.popleft().result()
         while writing:
@@ -88,27 +101,35 @@ def _read_ahead(
 
 
 def _compute(
-    task: Task, reading: Future[Photo], restorer: Restores, options: Options
-) -> tuple[Outcome, Photo | None]:
-    """Restore one photo; the result is None if it failed."""
+    task: Task,
+    reading: Future[Photo],
+    restorer: Restores,
+    options: Options,
+    with_thumbnails: bool,
+) -> _Done:
+    """Restore one photo."""
+    small = None
     try:
         photo = reading.result()
-        restoration = restorer.restore(photo, options)
+        restoration = restorer.restore(
+            photo, options, keep_steps=with_thumbnails, step_side=thumbnails.LONGEST_SIDE
+        )
+        if with_thumbnails:
+            small = thumbnails.small_photos(photo, restoration, options.stages)
     except FAILURES as error:
-        return record.failed(str(task.source), str(task.target), error), None
+        return _Done(outcome=record.failed(str(task.source), str(task.target), error))
     outcome = record.restored(str(task.source), str(task.target), photo, restoration)
-    return outcome, restoration.photo
+    return _Done(outcome=outcome, result=restoration.photo, small=small)
 
 
-def _write(
-    task: Task, outcome: Outcome, result: Photo | None, quality: int, overwrite: bool
-) -> Outcome:
+def _write(task: Task, done: _Done, quality: int, overwrite: bool) -> Outcome:
     """Write one result, if there is one, in a thread that writes; say what became of it."""
-    if result is None:
-        return outcome
+    if done.result is None:
+        return done.outcome
     try:
+        shown = thumbnails.encoded(done.small) if done.small else None
         task.target.parent.mkdir(parents=True, exist_ok=True)
-        losses = result.write(task.target, quality=quality, overwrite=overwrite)
+        losses = done.result.write(task.target, quality=quality, overwrite=overwrite)
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
-    return replace(outcome, notices=outcome.notices + losses)
+    return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)

@@ -227,6 +227,7 @@ def batch(
             "--dry-run", help="Only say what would be done.", rich_help_panel=given.OUTPUT
         ),
     ] = False,
+    report: given.Report = None,
     scale: given.Scale = Options.scale,
     stages: given.Stages = given.ALL_STAGES,
     relight: given.Relight = Options.relight,
@@ -256,9 +257,10 @@ def batch(
         tile=tile,
     )
     from restorecli import batch as engine
-    from restorecli import plan, progress
+    from restorecli import batch_report, plan, progress
 
     work = plan.make(sources, output, ext=ext, skip_existing=skip_existing, overwrite=overwrite)
+    page = batch_report.prepare(report, work, options, overwrite=overwrite)
     if dry_run:
         progress.present_plan(work, as_json=as_json)
         return
@@ -267,9 +269,16 @@ def batch(
     restorer = Restorer.load(device=device, precision=precision)
     engine.clear(work)
     outcomes = engine.run(
-        work.tasks, restorer, options, quality=quality, overwrite=overwrite, jobs=jobs
+        work.tasks,
+        restorer,
+        options,
+        quality=quality,
+        overwrite=overwrite,
+        jobs=jobs,
+        with_thumbnails=page is not None,
     )
-    code = progress.present(outcomes, work, as_json=as_json, quiet=quiet, verbose=verbose)
+    with batch_report.following(outcomes, page) as followed:
+        code = progress.present(followed, work, as_json=as_json, quiet=quiet, verbose=verbose)
     raise typer.Exit(code)
 
 

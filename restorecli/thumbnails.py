@@ -5,12 +5,15 @@ needs neither the photo nor the place where it was.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
-from restorecli.marks import marked, reduced
+from restorecli.faces import FaceRecord
+from restorecli.marks import marked, scaled
 from restorecli.options import Stage
 from restorecli.photo import Metadata, Photo, from_image
 from restorecli.photo_rows import on_white, to_8_bits
@@ -48,32 +51,34 @@ def small_photos(
     Returns:
         By the names of `Thumbnails.pictures`, at most `LONGEST_SIDE` high and wide.
     """
-    size = shown_size(photo, LONGEST_SIDE)
-
-    def small(whole: Photo) -> Photo:
-        return _photo(_sized(whole, size), photo)
-
+    steps = restoration.steps
     found = {INPUT: small(photo)}
     if "denoise" in stages:
-        found["denoised"] = small(from_image(restoration.steps["denoised"]))
+        found["denoised"] = _step(steps["denoised"], photo)
     if restoration.relit:
-        found["relit"] = small(from_image(restoration.steps["relit"]))
+        found["relit"] = _step(steps["relit"], photo)
     if restoration.faces:
-        faces = (reduced(face, size[0] / photo.height) for face in restoration.faces)
-        found["faces"] = marked(small(from_image(restoration.steps["relit"])), tuple(faces))
+        found["faces"] = _with_marks(_step(steps["relit"], photo), photo, restoration.faces)
     return found | {FINAL: small(restoration.photo)}
 
 
-def encoded(small: Mapping[str, Photo]) -> Thumbnails:
-    """Make files of small photos, the first one of which is as it was and the last one restored."""
-    first, last = (_values(small[name]) for name in (INPUT, FINAL))
+def small(photo: Photo) -> Photo:
+    """A photo as it is shown, at most `LONGEST_SIDE` high and wide."""
+    return _resized(photo, shown_size(photo, LONGEST_SIDE))
+
+
+def encoded(found: Mapping[str, Photo]) -> Thumbnails:
+    """Make files of small photos, among them one as it was and one restored."""
+    first = found[INPUT]
+    last = _resized(found[FINAL], (first.height, first.width))
+    difference = first.image() - last.image()
     return Thumbnails(
-        pictures={name: photo.encode("webp", QUALITY) for name, photo in small.items()},
-        changed=float(np.sqrt(np.square(first - last).mean())),
+        pictures={name: photo.encode("webp", QUALITY) for name, photo in found.items()},
+        changed=float(difference.square().mean().sqrt()),
     )
 
 
-def webp(photo: Photo, longest_side: int, quality: int = QUALITY) -> bytes:
+def webp(photo: Photo, longest_side: int, quality: int) -> bytes:
     """A photo as it is shown in a browser, in its own colours.
 
     Args:
@@ -81,7 +86,7 @@ def webp(photo: Photo, longest_side: int, quality: int = QUALITY) -> bytes:
         longest_side: In pixels; larger photos are reduced to it.
         quality: 1 to 100.
     """
-    return _photo(_sized(photo, shown_size(photo, longest_side)), photo).encode("webp", quality)
+    return _resized(photo, shown_size(photo, longest_side)).encode("webp", quality)
 
 
 def shown_size(photo: Photo, longest_side: int) -> tuple[int, int]:
@@ -99,19 +104,23 @@ def picture(photo: Photo) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _sized(photo: Photo, size: tuple[int, int]) -> Image.Image:
+def _step(image: Float[Tensor, "1 3 h w"], of: Photo) -> Photo:
+    return small(replace(from_image(image, of.name), metadata=of.metadata))
+
+
+def _with_marks(shown: Photo, of: Photo, faces: Sequence[FaceRecord]) -> Photo:
+    """Draw faces on a picture that is large enough for thin lines and small letters."""
+    factor = LONGEST_SIDE / max(of.height, of.width)
+    size = (max(1, round(of.height * factor)), max(1, round(of.width * factor)))
+    return marked(_resized(shown, size), tuple(scaled(face, factor) for face in faces))
+
+
+def _resized(photo: Photo, size: tuple[int, int]) -> Photo:
+    """A photo of 8 bits in a given height and width, of its own colours."""
     height, width = size
     shown = picture(photo)
-    if shown.size == (width, height):
-        return shown
-    return shown.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
-
-
-def _photo(shown: Image.Image, of: Photo) -> Photo:
-    """Make a photo of a picture in the colours of another photo."""
-    return Photo(pixels=np.asarray(shown), metadata=Metadata(icc=of.metadata.icc), name=of.name)
-
-
-def _values(photo: Photo) -> np.ndarray:
-    pixels = photo.pixels.astype(np.float32) / 255
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    if shown.size != (width, height):
+        shown = shown.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
+    return Photo(
+        pixels=np.asarray(shown), metadata=Metadata(icc=photo.metadata.icc), name=photo.name
+    )

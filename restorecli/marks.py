@@ -36,8 +36,8 @@ def _drawn(
 ) -> UInt8[np.ndarray, "h w 3"]:
     picture = Image.fromarray(pixels)
     pen = ImageDraw.Draw(picture)
-    line = max(1, round(max(picture.size) / 400))
-    font = ImageFont.load_default(size=max(10, 7 * line))
+    line = max(1, round(max(picture.size) / 250))
+    font = ImageFont.load_default(size=max(10, 8 * line))
     for index, face in enumerate(faces):
         colour = RESTORED if face.status == step.RESTORED else KEPT
         left, top, right, bottom = face.box
@@ -49,7 +49,7 @@ def _drawn(
             f"{index}  {face.score:.2f}",
             fill=colour,
             font=font,
-            stroke_width=line,
+            stroke_width=max(1, line // 2),
             stroke_fill=(0, 0, 0),
         )
     return np.asarray(picture)

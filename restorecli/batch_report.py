@@ -19,10 +19,10 @@ from restorecli.photo_files import replace_file
 from restorecli.plan import Plan
 from restorecli.record import Outcome
 from restorecli.report_words import done_and_why, request
-from restorecli.thumbnails import Thumbnails
+from restorecli.thumbnails import KIND, Thumbnails
 
 INSIDE_BELOW = 50  # photos
-PICTURE = "thumbnail-{}.webp"  # named by content: equal runs give equal files
+PICTURE = "thumbnail-{}.jpg"  # named by content: equal runs give equal files
 TITLES = {
     "input": "Input",
     "denoised": "Denoised",
@@ -134,7 +134,7 @@ class Report:
             return Card(outcome=outcome)
         pictures = {}
         try:
-            pictures = {name: self._address(webp) for name, webp in shown.pictures.items()}
+            pictures = {name: self._address(content) for name, content in shown.pictures.items()}
         except PhotoWriteError as error:
             self._failure = self._failure or error
         return Card(
@@ -145,16 +145,16 @@ class Report:
             said=tuple(done_and_why(outcome, self._options)),
         )
 
-    def _address(self, webp: bytes) -> str:
+    def _address(self, content: bytes) -> str:
         """Put a picture where the page will find it."""
         if self._inside:
-            return pages.data_uri(webp)
-        name = PICTURE.format(hashlib.sha256(webp).hexdigest()[:20])
+            return pages.data_uri(content, KIND)
+        name = PICTURE.format(hashlib.sha256(content).hexdigest()[:20])
         path = self.folder / name
         if not path.exists():
             with contextlib.suppress(OSError):
                 self.folder.mkdir(exist_ok=True)
-            replace_file(path, lambda file: file.write(webp), overwrite=True)
+            replace_file(path, lambda file: file.write(content), overwrite=True)
         return f"./{quote(os.fsencode(self.folder.name))}/{name}"
 
     def _links(self, outcome: Outcome) -> dict[str, str]:

@@ -21,7 +21,7 @@ class Seen:
 
     Attributes:
         row: Its scores.
-        pictures: WebP files by the names in `TITLES`.
+        pictures: JPEG files by the names in `TITLES`.
         height: Of the degraded photo, in pixels.
         width: Of the degraded photo, in pixels.
     """
@@ -60,7 +60,7 @@ class Report:
             return
         shown = {"input": photos.degraded, "final": result, "clean": photos.clean}
         pictures = {
-            name: thumbnails.webp(photo, thumbnails.LONGEST_SIDE, thumbnails.QUALITY)
+            name: thumbnails.small(photo).encode(thumbnails.KIND, thumbnails.QUALITY)
             for name, photo in shown.items()
         }
         degraded = photos.degraded
@@ -105,7 +105,10 @@ def _card(seen: Seen, came: float, metric: str) -> dict[str, object]:
         "family": seen.row.family,
         "input": bench_table.shown(came, metric),
         "output": bench_table.shown(seen.row.scores[metric], metric),
-        "pictures": {name: pages.data_uri(webp) for name, webp in seen.pictures.items()},
+        "pictures": {
+            name: pages.data_uri(content, thumbnails.KIND)
+            for name, content in seen.pictures.items()
+        },
         "height": seen.height,
         "width": seen.width,
     }

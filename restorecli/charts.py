@@ -6,6 +6,9 @@ Matplotlib draws them; it comes with the extra `[report]` and is imported when i
 import io
 import math
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -58,7 +61,7 @@ def by_family(bench: Bench, metric: str) -> str:
         An `svg` element. Means that are not finite are left out.
     """
     families = (ALL, *bench.families)
-    with require().rc_context(_STYLE):
+    with _drawing():
         figure, axes = _axes(height=0.9 + 0.3 * len(families) + 0.12 * len(bench.methods))
         places = range(len(families))
         for number, method in reversed(list(enumerate(bench.methods))):
@@ -103,7 +106,7 @@ def input_against_output(bench: Bench, metric: str) -> str:
         for before, after in zip(came, left, strict=True)
         if math.isfinite(before.scores[metric]) and math.isfinite(after.scores[metric])
     ]
-    with require().rc_context(_STYLE):
+    with _drawing():
         figure, axes = _axes(height=0.9 * WIDTH)
         values = [value for point in points for value in point] or [0.0, 1.0]
         ends = (min(values), max(values))
@@ -121,6 +124,14 @@ def input_against_output(bench: Bench, metric: str) -> str:
         axes.set_xlabel(f"{metric.upper()} of the input")
         axes.set_ylabel(f"{metric.upper()} of the output")
         return _svg(figure, f"{metric.upper()} of the output against that of the input")
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """Draw in our style. Letters that Matplotlib's font lacks are the browser's to find."""
+    with require().rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 def _axes(height: float) -> tuple["Figure", "Axes"]:

@@ -66,6 +66,11 @@ def _values(before: Photo, after: Photo) -> dict[str, object]:
         "sizes": f"{before.width} × {before.height} → {after.width} × {after.height} pixels",
         "width": width,
         "height": height,
-        "before": pages.data_uri(thumbnails.webp(before, LONGEST_SIDE, PAGE_QUALITY)),
-        "after": pages.data_uri(thumbnails.webp(after, LONGEST_SIDE, PAGE_QUALITY)),
+        "before": _address(before),
+        "after": _address(after),
     }
+
+
+def _address(photo: Photo) -> str:
+    shown = thumbnails.reduced(photo, LONGEST_SIDE)
+    return pages.data_uri(shown.encode("webp", PAGE_QUALITY), "webp")

@@ -12,6 +12,7 @@ from restorecli.photo import Photo
 
 RESTORED = (64, 255, 96)  # colour of a face that was restored, RGB
 KEPT = (255, 176, 32)  # and of one that was left as it was
+PLATE = (16, 16, 16)  # behind letters
 
 
 def marked(photo: Photo, faces: tuple[FaceRecord, ...]) -> Photo:
@@ -44,12 +45,7 @@ def _drawn(
         pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=line)
         for x, y in face.landmarks:
             pen.ellipse((x - line, y - line, x + line, y + line), fill=colour)
-        pen.text(
-            (left + 2 * line, top + line),
-            f"{index}  {face.score:.2f}",
-            fill=colour,
-            font=font,
-            stroke_width=max(1, line // 2),
-            stroke_fill=(0, 0, 0),
-        )
+        place, words = (left + 2 * line, top + 2 * line), f"{index}  {face.score:.2f}"
+        pen.rectangle(pen.textbbox(place, words, font=font), fill=PLATE)
+        pen.text(place, words, fill=colour, font=font)
     return np.asarray(picture)

@@ -57,9 +57,9 @@ def write(template: str, values: Mapping[str, object], target: Path, *, overwrit
     replace_file(target, lambda file: _write(pieces, file), overwrite=overwrite)
 
 
-def data_uri(webp: bytes) -> str:
-    """A picture as an address that holds it."""
-    return "data:image/webp;base64," + b64encode(webp).decode("ascii")
+def data_uri(picture: bytes, kind: str) -> str:
+    """A picture, `"jpeg"` or `"webp"`, as an address that holds it."""
+    return f"data:image/{kind};base64," + b64encode(picture).decode("ascii")
 
 
 def _filled(template: str, values: Mapping[str, object]) -> Iterable[str]:

@@ -20,7 +20,8 @@ from restorecli.photo_rows import on_white, to_8_bits
 from restorecli.pipeline import Restoration
 
 LONGEST_SIDE = 640  # px
-QUALITY = 80  # of WebP
+KIND = "jpeg"  # at this size a fourteenth of the time of WebP for 1.6 times the bytes
+QUALITY = 80
 INPUT, FINAL = "input", "final"
 
 
@@ -29,7 +30,7 @@ class Thumbnails:
     """What is shown of one photo.
 
     Attributes:
-        pictures: WebP files by name, in the order of the steps: `"input"`, then of `"denoised"`,
+        pictures: JPEG files by name, in the order of the steps: `"input"`, then of `"denoised"`,
             `"relit"` and `"faces"` those that have something to show, and `"final"`.
         changed: Root mean square difference of the first and the last of them, in [0, 1].
     """
@@ -63,8 +64,8 @@ def small_photos(
 
 
 def small(photo: Photo) -> Photo:
-    """A photo as it is shown, at most `LONGEST_SIDE` high and wide."""
-    return _resized(photo, shown_size(photo, LONGEST_SIDE))
+    """A photo as a report shows it."""
+    return reduced(photo, LONGEST_SIDE)
 
 
 def encoded(found: Mapping[str, Photo]) -> Thumbnails:
@@ -73,20 +74,19 @@ def encoded(found: Mapping[str, Photo]) -> Thumbnails:
     last = _resized(found[FINAL], (first.height, first.width))
     difference = first.image() - last.image()
     return Thumbnails(
-        pictures={name: photo.encode("webp", QUALITY) for name, photo in found.items()},
+        pictures={name: photo.encode(KIND, QUALITY) for name, photo in found.items()},
         changed=float(difference.square().mean().sqrt()),
     )
 
 
-def webp(photo: Photo, longest_side: int, quality: int) -> bytes:
-    """A photo as it is shown in a browser, in its own colours.
+def reduced(photo: Photo, longest_side: int) -> Photo:
+    """A photo as it is shown in a browser: 8 bits, opaque, in its own colours, not too large.
 
     Args:
         photo: Of any kind and size.
         longest_side: In pixels; larger photos are reduced to it.
-        quality: 1 to 100.
     """
-    return _resized(photo, shown_size(photo, longest_side)).encode("webp", quality)
+    return _resized(photo, shown_size(photo, longest_side))
 
 
 def shown_size(photo: Photo, longest_side: int) -> tuple[int, int]:

@@ -176,7 +176,11 @@ def test_photos_are_found_and_put_in_order(
 ) -> None:
     seen = browser.visit(chromium, batch_page("b10.png", "b9.png", "c.png"))
     seen.page.locator("[name=order]").select_option("name")
-    assert seen.page.locator("h3").all_text_contents() == ["in/b9.png", "in/b10.png", "in/c.png"]
+    shown = "[...document.querySelectorAll('.card')].sort((a, b) => a.style.order - b.style.order)"
+    names = seen.page.evaluate(f"{shown}.map(card => card.dataset.name)")
+    assert names == ["in/b9.png", "in/b10.png", "in/c.png"]
+    tops = seen.page.evaluate(f"{shown}.map(card => card.getBoundingClientRect().top)")
+    assert tops == sorted(tops)
     seen.page.locator("[name=find]").fill("B1")
     assert seen.page.locator("h3:visible").all_text_contents() == ["in/b10.png"]
     assert seen.page.locator("output").inner_text() == "1 of 3"

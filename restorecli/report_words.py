@@ -20,8 +20,9 @@ def request(options: Options) -> list[str]:
 
 def done_and_why(outcome: Outcome, options: Options) -> list[str]:
     """What was done to a photo that was restored, a sentence each, notices last."""
-    if outcome.height is None or outcome.width is None or outcome.scale is None:
-        return []
+    assert outcome.height is not None
+    assert outcome.width is not None
+    assert outcome.scale is not None
     height, width, scale = outcome.height, outcome.width, outcome.scale
     said = [
         f"{width} × {height} → {width * scale} × {height * scale} pixels "

@@ -26,10 +26,10 @@ that a browser opens without a server or a network.
 - **bench**: the table with intervals, scores by pattern family, input against output, and the
   twelve worst photos with their clean ones. Its charts need `pip install 'restorecli[report]'`.
 
-A batch of fewer than 50 photos gives a single file. From 50 on the pictures, 640 px each, lie beside
-the page in `report_files/`, and are loaded as they are looked at: move the two together, and keep
-them out of folders of photos. The page appears whole at the end, or when the batch is stopped, and
-replaces another one only with `--overwrite`; pictures of that one are deleted then.
+A batch of fewer than 50 photos gives a single file. From 50 on the pictures, 640 px each, lie
+beside the page in `report_files/`, and are loaded as they are looked at: move the two together, and
+keep them out of folders of photos. The page appears whole at the end, or when the batch is stopped,
+and replaces another one only with `--overwrite`; pictures of that one are deleted then.
 """
 Command = Any  # Typer carries its own click, whose classes have no public name
 Row = tuple[str, str]

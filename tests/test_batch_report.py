@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from restorecli import batch_report, pages, photo_files, thumbnails
-from restorecli.cli import main
+from restorecli import batch_report, pages, photo_files
 from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.faces import NOT_CHOSEN, FaceRecord
 from restorecli.options import Options
 from restorecli.plan import Plan, Task
 from restorecli.record import Outcome
 from restorecli.thumbnails import Thumbnails
-from tests.fake_restorer import FACE, FakeRestorer, picture
+from tests.fake_restorer import FACE
 
 MANY = batch_report.INSIDE_BELOW
 PICTURES = {"input": b"first", "final": b"last"}
@@ -265,37 +264,3 @@ def test_no_report_no_page() -> None:
     with batch_report.following(outcomes, page) as followed:
         assert followed is outcomes
     assert names() == []
-
-
-def test_the_command_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a.png", "b.png"):
-        picture(Path("in") / name)
-    restorer = FakeRestorer(failing=frozenset({"a.png"})).installed(monkeypatch)
-    words = ["batch", "in", "-o", "out", "--quiet", "--report", "report.html"]
-    assert main([*words, "--dry-run"]) == 0
-    assert not Path("report.html").exists()
-    assert main(words) == 1
-    text = Path("report.html").read_text("utf-8")
-    assert "no memory. Use a smaller --tile" in text
-    assert text.count("data:image/jpeg") == len(["input", "denoised", "faces", "final"])
-    assert len(restorer.seen) == 2
-
-
-def test_a_refusal_comes_before_any_work(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    picture(Path("in/a.png"))
-    restorer = FakeRestorer().installed(monkeypatch)
-    assert main(["batch", "in", "-o", "out", "--report", "report.pdf"]) == 2
-    assert capsys.readouterr().err == (
-        "restore: report.pdf: is no name of a page. Let it end in .html.\n"
-    )
-    assert restorer.seen == []
-    assert not Path("out").exists()
-
-
-def test_without_a_report_no_thumbnails_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thumbnails, "small_photos", None)
-    picture(Path("in/a.png"))
-    FakeRestorer().installed(monkeypatch)
-    assert main(["batch", "in", "-o", "out", "--quiet"]) == 0

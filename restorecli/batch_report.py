@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from restorecli import faces, pages, plan
+from restorecli import faces, pages, photo_unfinished, plan
 from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.options import Options
 from restorecli.photo_files import replace_file
@@ -220,6 +220,7 @@ def _refuse_folder(folder: Path, work: Plan) -> None:
 
 def _sweep(folder: Path, shown: set[str]) -> None:
     """Delete pictures of an earlier page that this one does not show."""
+    photo_unfinished.clear(folder)
     for path in folder.glob(PICTURE.format("*")):
         if path.name not in shown:
             with contextlib.suppress(OSError):

@@ -9,7 +9,6 @@ Between the steps a picture is float32 RGB in [0, 1] on the CPU; tiles and crops
 device. Nothing of a photo is kept after it: a `Restorer` holds networks and nothing else.
 """
 
-import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from restorecli.detection import detect
 from restorecli.device import choose_device, choose_precision, free_memory
 from restorecli.faces import FaceRecord, restore_faces
 from restorecli.host_memory import give_back
+from restorecli.kept_steps import KeptSteps
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.orsnet import ORSNet
@@ -149,11 +149,11 @@ class Restorer:
         options = options or Options()
         start = time.perf_counter()
         with torch.inference_mode():
-            restoration = self._restore(photo, options, _Steps(keep_steps, step_side))
+            restoration = self._restore(photo, options, KeptSteps(keep_steps, step_side))
         give_back()
         return replace(restoration, seconds=time.perf_counter() - start)
 
-    def _restore(self, photo: Photo, options: Options, steps: "_Steps") -> Restoration:
+    def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:
         source = tiling.PixelSource(photo.colours())
         tile = options.tile or self._tile(max(source.height, source.width))
         first = _FirstStep(self.denoiser, self.device, self.precision)
@@ -247,25 +247,6 @@ class Restorer:
     def _tile(self, longest: int) -> int:
         tile = tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
         return tile if longest <= tile else min(tile, TILE_OF_MANY)
-
-
-class _Steps:
-    """The pictures between the steps, as far as they are asked for."""
-
-    def __init__(self, wanted: bool, side: int | None) -> None:
-        self._wanted, self._side = wanted, side
-        self.kept: dict[str, Image] = {}
-
-    def keep(self, name: str, image: Image) -> None:
-        """Copy a picture, which later steps may write into, reduced if that is enough."""
-        if not self._wanted:
-            return
-        factor = (self._side or math.inf) / max(image.shape[-2:])
-        if factor >= 1:
-            self.kept[name] = image.clone()
-            return
-        size = [max(1, round(side * factor)) for side in image.shape[-2:]]
-        self.kept[name] = F.interpolate(image, size, mode="bilinear", antialias=True)
 
 
 class _FirstStep:

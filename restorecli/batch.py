@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from restorecli import photo_unfinished, record
+from restorecli import photo_unfinished, places, record
 from restorecli.errors import RestoreError
 from restorecli.options import Options
 from restorecli.photo import Photo
@@ -70,7 +71,8 @@ def run(
 
 def clear(work: Plan) -> None:
     """Delete what a killed run left unfinished in the folders of the targets."""
-    for folder in {task.target.parent for task in (*work.tasks, *work.skipped)}:
+    targets = {task.target for task in (*work.tasks, *work.skipped)}
+    for folder in {target.parent for target in targets if isinstance(target, Path)}:
         photo_unfinished.clear(folder)
 
 
@@ -80,7 +82,7 @@ def _read_ahead(
     """Yield each task with its photo on the way, `ahead` more of them being read."""
     waiting: deque[tuple[Task, Future[Photo]]] = deque()
     for task in tasks:
-        waiting.append((task, readers.submit(Photo.read, task.source)))
+        waiting.append((task, readers.submit(places.read, task.source)))
         if len(waiting) > ahead:
             yield waiting.popleft()
     while waiting:
@@ -107,8 +109,7 @@ def _write(
     if result is None:
         return outcome
     try:
-        task.target.parent.mkdir(parents=True, exist_ok=True)
-        losses = result.write(task.target, quality=quality, overwrite=overwrite)
+        losses = places.write(result, task.target, quality=quality, overwrite=overwrite)
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
     return replace(outcome, notices=outcome.notices + losses)

@@ -205,11 +205,12 @@ def batch(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...", help="Folders, files, patterns, and @list.txt with one a line."
+            metavar="SOURCE...",
+            help="Folders, files, patterns, and @list.txt with one a line; also s3:// and gs://.",
         ),
     ],
     *,
-    output: given.OutputFolder,
+    output: given.OutputPlace,
     ext: given.Ext = None,
     quality: given.Quality = given.QUALITY,
     overwrite: given.Overwrite = False,
@@ -256,9 +257,10 @@ def batch(
         tile=tile,
     )
     from restorecli import batch as engine
-    from restorecli import plan, progress
+    from restorecli import plan, progress, stores
 
-    work = plan.make(sources, output, ext=ext, skip_existing=skip_existing, overwrite=overwrite)
+    out = stores.place(output)
+    work = plan.make(sources, out, ext=ext, skip_existing=skip_existing, overwrite=overwrite)
     if dry_run:
         progress.present_plan(work, as_json=as_json)
         return

@@ -7,7 +7,7 @@ Yields what became of each photo and prints nothing. At most `jobs` photos wait 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -30,6 +30,15 @@ class Restores(Protocol):
         """Restore one photo."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Rules:
+    """How results are written; see `run`."""
+
+    quality: int
+    overwrite: bool
+    again: bool
+
+
 def run(
     tasks: Sequence[Task],
     restorer: Restores,
@@ -38,6 +47,7 @@ def run(
     quality: int,
     overwrite: bool,
     jobs: int,
+    again: bool = False,
 ) -> Iterator[Outcome]:
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
 
@@ -51,14 +61,16 @@ def run(
         quality: Of lossy formats, 1 to 100.
         overwrite: Whether targets may exist.
         jobs: Threads that read, and as many that write.
+        again: A target that holds the very bytes of the result counts as written by an earlier try.
     """
     readers = ThreadPoolExecutor(jobs, "read")
     writers = ThreadPoolExecutor(jobs, "write")
     writing: deque[Future[Outcome]] = deque()
+    rules = _Rules(quality=quality, overwrite=overwrite, again=again)
     try:
         for task, reading in _read_ahead(tasks, readers, jobs):
             outcome, result = _compute(task, reading, restorer, options)
-            writing.append(writers.submit(_write, task, outcome, result, quality, overwrite))
+            writing.append(writers.submit(_write, task, outcome, result, rules))
             del result  # held by its writer alone
             while writing and (len(writing) > jobs or writing[0].done()):
                 yield writing.popleft().result()
@@ -102,14 +114,17 @@ def _compute(
     return outcome, restoration.photo
 
 
-def _write(
-    task: Task, outcome: Outcome, result: Photo | None, quality: int, overwrite: bool
-) -> Outcome:
+def _write(task: Task, outcome: Outcome, result: Photo | None, rules: "_Rules") -> Outcome:
     """Write one result, if there is one, in a thread that writes; say what became of it."""
     if result is None:
         return outcome
     try:
-        losses = places.write(result, task.target, quality=quality, overwrite=overwrite)
+        if rules.again and places.holds(task.target, result, quality=rules.quality):
+            losses = result.losses(task.target.suffix)
+        else:
+            losses = places.write(
+                result, task.target, quality=rules.quality, overwrite=rules.overwrite
+            )
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
     return replace(outcome, notices=outcome.notices + losses)

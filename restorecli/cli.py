@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 import restorecli
+from restorecli import cli_machines as machines
 from restorecli import cli_options as given
 from restorecli import cli_tools, cli_weights, interruption, standard_streams
 from restorecli.errors import PlanError, RestoreError
@@ -240,6 +241,10 @@ def batch(
     precision: given.Precision = "auto",
     tile: given.Tile = Options.tile,
     jobs: given.Jobs = 2,
+    engine: machines.Engine = "local",
+    address: machines.Address = None,
+    workers: machines.Workers = None,
+    gpus_per_worker: machines.GpusPerWorker = 0,
     as_json: given.Json = False,
     quiet: given.Quiet = False,
     verbose: given.Verbose = False,
@@ -256,20 +261,25 @@ def batch(
         min_face=min_face,
         tile=tile,
     )
-    from restorecli import batch as engine
-    from restorecli import plan, progress, stores
+    cluster = machines.gather(
+        engine, address=address, workers=workers, gpus_per_worker=gpus_per_worker
+    )
+    from restorecli import engines, plan, progress, stores
 
     out = stores.place(output)
     work = plan.make(sources, out, ext=ext, skip_existing=skip_existing, overwrite=overwrite)
     if dry_run:
         progress.present_plan(work, as_json=as_json)
         return
-    from restorecli.pipeline import Restorer
-
-    restorer = Restorer.load(device=device, precision=precision)
-    engine.clear(work)
-    outcomes = engine.run(
-        work.tasks, restorer, options, quality=quality, overwrite=overwrite, jobs=jobs
+    outcomes = engines.run(
+        work,
+        options,
+        cluster,
+        device=device,
+        precision=precision,
+        quality=quality,
+        overwrite=overwrite,
+        jobs=jobs,
     )
     code = progress.present(outcomes, work, as_json=as_json, quiet=quiet, verbose=verbose)
     raise typer.Exit(code)

@@ -30,3 +30,10 @@ def write(photo: Photo, target: Place, *, quality: int, overwrite: bool) -> tupl
         return photo.write(target, quality=quality, overwrite=overwrite)
     target.write_bytes(photo.encode(target.suffix, quality), overwrite=overwrite)
     return photo.losses(target.suffix)
+
+
+def holds(target: Place, photo: Photo, *, quality: int) -> bool:
+    """Whether the very bytes that `write` would make are there already."""
+    if not (target.is_file() if isinstance(target, Path) else target.exists()):
+        return False
+    return target.read_bytes() == photo.encode(target.suffix, quality)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, Protocol, TextIO, cast, runtime_checkable
 
 import numpy as np
 
@@ -208,10 +208,18 @@ def _connected(cluster: Cluster) -> Iterator[int]:
         ray.shutdown()
 
 
+@runtime_checkable
+class Writes(Protocol):
+    """A stream of text."""
+
+    def write(self, text: str, /) -> int:
+        """Write it all."""
+
+
 class _Split:
     """Standard output for this thread alone: what Ray's threads print goes to standard error."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: "Writes") -> None:
         self._stream = stream
         self._thread = threading.current_thread()
 

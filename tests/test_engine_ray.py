@@ -151,6 +151,7 @@ def engine_orders_here(todo: list[Task]) -> list[Outcome]:
     return list(batch.run(todo, restorer, Options(scale=1), quality=95, overwrite=False, jobs=1))
 
 
+@pytest.mark.slow
 def test_a_photo_that_kills_every_worker_is_reported_and_the_rest_goes_on(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,11 @@ def running(monkeypatch: pytest.MonkeyPatch, *, processors: int = 2) -> Iterator
         yield _address(head)
     finally:
         head.send_signal(signal.SIGINT)  # its children end with it
-        head.communicate()
+        try:
+            head.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(head.pid, signal.SIGKILL)
+            head.communicate()
         shutil.rmtree(folder, ignore_errors=True)
 
 

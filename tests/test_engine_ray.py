@@ -19,6 +19,7 @@ from restorecli.record import Outcome
 from tests import ray_cluster, s3_server
 from tests.fake_restorer import picture
 from tests.s3_server import S3Server
+from tests.tiny import save, tiny_restorer
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
@@ -28,8 +29,14 @@ NAMES = ("a.png", "deep/b.jpg", "deep/c d.png", "e.webp", "f.png")
 
 
 @pytest.fixture(scope="module")
-def environment() -> Iterator[pytest.MonkeyPatch]:
+def environment(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[pytest.MonkeyPatch]:
+    """What this process and the cluster's have in common: among it, tiny networks."""
+    folder = tmp_path_factory.mktemp("weights")
+    save(tiny_restorer(), folder)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESTORE_WEIGHTS", str(folder))
         yield patch
 
 

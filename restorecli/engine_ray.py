@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO, cast, runtime_checkable
 
 import numpy as np
+import torch
 
 from restorecli import batch, record, weights
 from restorecli.errors import DeviceError, PlanError, RestoreError, WeightsError
@@ -45,6 +46,7 @@ class Orders:
         quality: Of lossy formats, 1 to 100.
         overwrite: Whether targets may exist.
         jobs: Threads that read, and as many that write, in each worker.
+        threads: Of each worker's computing; sums in another order are other bytes.
         weights: Hash of the networks that are meant.
         folder: What relative paths are relative to.
     """
@@ -55,6 +57,7 @@ class Orders:
     quality: int
     overwrite: bool
     jobs: int
+    threads: int = field(default_factory=torch.get_num_threads)
     weights: str = field(default_factory=lambda: weights.set_hash())
     folder: Path = field(default_factory=Path.cwd)
 
@@ -105,7 +108,7 @@ def run(tasks: Sequence[Task], orders: Orders, cluster: Cluster) -> Iterator[Out
     left = dict(enumerate(tasks))
     if not left:
         return
-    with _connected(cluster) as workers:
+    with _connected(cluster, orders.threads) as workers:
         for size in (_block(len(tasks), workers), 1):
             for index, outcome in _pass(dict(left), size, orders, cluster, workers):
                 if left.pop(index, None) is not None:
@@ -164,11 +167,12 @@ def _restorer(orders: Orders) -> batch.Restores:
             f"weights {found}: a worker's are not those of this machine, {orders.weights}. "
             "Install one version everywhere."
         )
+    torch.set_num_threads(orders.threads)
     return Restorer.load(device=orders.device, precision=orders.precision)
 
 
 @contextmanager
-def _connected(cluster: Cluster) -> Iterator[int]:
+def _connected(cluster: Cluster, threads: int) -> Iterator[int]:
     """Join a cluster, or start one on this machine alone; give the number of workers it holds."""
     if cluster.address not in (None, "auto"):
         _knock(cluster.address)
@@ -203,7 +207,7 @@ def _connected(cluster: Cluster) -> Iterator[int]:
         _quieten()
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         with contextlib.redirect_stdout(cast(TextIO, _Split(sys.stdout))):
-            yield _workers(cluster, resources)
+            yield _workers(cluster, resources, threads)
     finally:
         ray.shutdown()
 
@@ -251,7 +255,7 @@ def _knock(address: str) -> None:
         ) from error
 
 
-def _workers(cluster: Cluster, resources: dict[str, float]) -> int:
+def _workers(cluster: Cluster, resources: dict[str, float], threads: int) -> int:
     """Number of workers: what was asked for, or as many as fit.
 
     Raises:
@@ -267,7 +271,8 @@ def _workers(cluster: Cluster, resources: dict[str, float]) -> int:
             f"{wanted} workers with {cluster.gpus_per_worker:g} GPUs each: do not fit the cluster, "
             f"which has {has}. Ask for less, or add machines first."
         )
-    return cluster.workers or fitting
+    each = 1 if cluster.gpus_per_worker else threads
+    return cluster.workers or max(1, fitting // each)
 
 
 def _quieten() -> None:

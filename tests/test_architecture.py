@@ -11,7 +11,18 @@ import pytest
 import restorecli
 
 ROOT = Path(restorecli.__file__).parents[1]
-HEAVY = ("torch", "numpy", "PIL", "cv2", "safetensors", "jaxtyping", "tifffile", "tqdm")
+HEAVY = (
+    "torch",
+    "numpy",
+    "PIL",
+    "cv2",
+    "safetensors",
+    "jaxtyping",
+    "tifffile",
+    "tqdm",
+    "ray",
+    "fsspec",
+)
 LONGEST_FILE = 300
 
 

@@ -62,10 +62,13 @@ def test_a_worker_loads_once_and_does_what_is_done_here(
         return FakeRestorer()
 
     monkeypatch.setattr(Restorer, "load", load)
+    threads: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", threads.append)
     worker = Worker(orders(tmp_path))
     (first,) = call(worker, task("a.png"))
     second, missing = call(worker, task("b.png"), task("none.png"))
     assert loads == [{"device": "cpu", "precision": "fp32"}]
+    assert threads == [worker._orders.threads]
     assert (first.source, first.status, second.status) == ("in/a.png", "restored", "restored")
     assert missing.error == "in/none.png: no such file. Check the path."
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "b.png"}
@@ -126,9 +129,15 @@ def test_workers_are_as_many_as_fit(
 ) -> None:
     if workers is None:
         with pytest.raises(DeviceError, match="do not fit the cluster"):
-            engine_ray._workers(cluster, resources)
+            engine_ray._workers(cluster, resources, 1)
     else:
-        assert engine_ray._workers(cluster, resources) == workers
+        assert engine_ray._workers(cluster, resources, 1) == workers
+
+
+def test_workers_of_many_threads_are_fewer() -> None:
+    assert engine_ray._workers(Cluster(), {"CPU": 9.0}, 4) == 2
+    assert engine_ray._workers(Cluster(), {"CPU": 2.0}, 4) == 1
+    assert engine_ray._workers(Cluster(gpus_per_worker=1), {"CPU": 8.0, "GPU": 2.0}, 8) == 2
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7, 1000])

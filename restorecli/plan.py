@@ -237,8 +237,8 @@ def _existing(tasks: Sequence[Task], out: Place) -> list[Task]:
     """Tasks whose target is there; a store is asked once for all of them."""
     if isinstance(out, Path):
         return [task for task in tasks if isinstance(task.target, Path) and there(task.target)]
-    there = plan_stores.existing(out)
-    return [task for task in tasks if task.target in there]
+    taken = plan_stores.existing(out)
+    return [task for task in tasks if task.target in taken]
 
 
 def _refuse_collisions(tasks: Sequence[Task]) -> None:

@@ -5,13 +5,13 @@ Yields what became of each photo and prints nothing. At most `jobs` photos wait 
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from restorecli import photo_unfinished, places, record
+from restorecli import photo_unfinished, places, record, thumbnails
 from restorecli.errors import RestoreError
 from restorecli.options import Options
 from restorecli.photo import Photo
@@ -26,8 +26,19 @@ FAILURES = (RestoreError, OSError, MemoryError)  # of one photo; what else escap
 class Restores(Protocol):
     """What the batch needs of a restorer."""
 
-    def restore(self, photo: Photo, options: Options) -> Restoration:
-        """Restore one photo."""
+    def restore(
+        self, photo: Photo, options: Options, *, keep_steps: bool, step_side: int
+    ) -> Restoration:
+        """Restore one photo; keep its steps, no higher and wider than so many pixels."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Done:
+    """A photo on its way to be written; it failed if there is no result."""
+
+    outcome: Outcome
+    result: Photo | None = None
+    small: Mapping[str, Photo] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,7 @@ def run(
     overwrite: bool,
     jobs: int,
     again: bool = False,
+    with_thumbnails: bool = False,
 ) -> Iterator[Outcome]:
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
 
@@ -62,6 +74,7 @@ def run(
         overwrite: Whether targets may exist.
         jobs: Threads that read, and as many that write.
         again: A target that holds the very bytes of the result counts as written by an earlier try.
+        with_thumbnails: Let every outcome carry small pictures of the steps.
     """
     readers = ThreadPoolExecutor(jobs, "read")
     writers = ThreadPoolExecutor(jobs, "write")
@@ -69,9 +82,9 @@ def run(
     rules = _Rules(quality=quality, overwrite=overwrite, again=again)
     try:
         for task, reading in _read_ahead(tasks, readers, jobs):
-            outcome, result = _compute(task, reading, restorer, options)
-            writing.append(writers.submit(_write, task, outcome, result, rules))
-            del result  # held by its writer alone
+            done = _compute(task, reading, restorer, options, with_thumbnails)
+            writing.append(writers.submit(_write, task, done, rules))
+            del done  # held by its writer alone
             while writing and (len(writing) > jobs or writing[0].done()):
                 yield writing.popleft().result()
         while writing:
@@ -102,29 +115,39 @@ def _read_ahead(
 
 
 def _compute(
-    task: Task, reading: Future[Photo], restorer: Restores, options: Options
-) -> tuple[Outcome, Photo | None]:
-    """Restore one photo; the result is None if it failed."""
+    task: Task,
+    reading: Future[Photo],
+    restorer: Restores,
+    options: Options,
+    with_thumbnails: bool,
+) -> _Done:
+    """Restore one photo."""
+    small = None
     try:
         photo = reading.result()
-        restoration = restorer.restore(photo, options)
+        restoration = restorer.restore(
+            photo, options, keep_steps=with_thumbnails, step_side=thumbnails.LONGEST_SIDE
+        )
+        if with_thumbnails:
+            small = thumbnails.small_photos(photo, restoration, options.stages)
     except FAILURES as error:
-        return record.failed(str(task.source), str(task.target), error), None
+        return _Done(outcome=record.failed(str(task.source), str(task.target), error))
     outcome = record.restored(str(task.source), str(task.target), photo, restoration)
-    return outcome, restoration.photo
+    return _Done(outcome=outcome, result=restoration.photo, small=small)
 
 
-def _write(task: Task, outcome: Outcome, result: Photo | None, rules: "_Rules") -> Outcome:
+def _write(task: Task, done: _Done, rules: _Rules) -> Outcome:
     """Write one result, if there is one, in a thread that writes; say what became of it."""
-    if result is None:
-        return outcome
+    if done.result is None:
+        return done.outcome
     try:
-        if rules.again and places.holds(task.target, result, quality=rules.quality):
-            losses = result.losses(task.target.suffix)
+        shown = thumbnails.encoded(done.small) if done.small else None
+        if rules.again and places.holds(task.target, done.result, quality=rules.quality):
+            losses = done.result.losses(task.target.suffix)
         else:
             losses = places.write(
-                result, task.target, quality=rules.quality, overwrite=rules.overwrite
+                done.result, task.target, quality=rules.quality, overwrite=rules.overwrite
             )
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
-    return replace(outcome, notices=outcome.notices + losses)
+    return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)

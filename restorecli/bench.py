@@ -21,6 +21,7 @@ from restorecli.pairs import Pair, PhotoPair
 from restorecli.photo import Photo, from_image
 
 Restore = Callable[[Photo, Options], Photo]
+Watch = Callable[["Row", PhotoPair, Photo], object]
 FULL = "restore"  # name of the row with all steps
 RESAMPLES = 2_000
 _AT_ONCE = 200  # resamples
@@ -142,6 +143,7 @@ def run(
     options: Options | None = None,
     limit: int | None = None,
     progress: Callable[[Sequence[Pair]], Iterable[Pair]] = iter,
+    watch: Watch | None = None,
 ) -> Bench:
     """Score a restoration and the classical filters on a labelled set.
 
@@ -158,6 +160,7 @@ def run(
         options: For `restore`, apart from its scale and stages.
         limit: At most so many pairs, evenly spread; None takes all.
         progress: Passes the pairs on, so that a bar can be drawn.
+        watch: Is shown every scored row of the first method with its pair and the result.
 
     Raises:
         DatasetError: No labelled set, or none of its pairs could be scored.
@@ -171,7 +174,7 @@ def run(
     chosen = pairs.spread(pairs.find(dataset), limit)
     rows: list[Row] = []
     failures: list[Failure] = []
-    for found in measure(progress(chosen), methods, tuple(dict.fromkeys(metrics))):
+    for found in measure(progress(chosen), methods, tuple(dict.fromkeys(metrics)), watch):
         if isinstance(found, Failure):
             failures.append(found)
         else:
@@ -192,13 +195,16 @@ def run(
 
 
 def measure(
-    chosen: Iterable[Pair], methods: Mapping[str, Restore], metrics: Sequence[str]
+    chosen: Iterable[Pair],
+    methods: Mapping[str, Restore],
+    metrics: Sequence[str],
+    watch: Watch | None = None,
 ) -> Iterator[tuple[Row, ...] | Failure]:
     """Yield for each pair its rows, one a method, or why there are none.
 
     The first pair is restored once before the clock runs, since libraries prepare themselves then.
     """
-    warm = False
+    warm, first = False, next(iter(methods))
     for pair in chosen:
         try:
             photos = pairs.read(pair)
@@ -206,7 +212,8 @@ def measure(
                 for method in methods.values():
                     method(photos.degraded, Options(scale=photos.scale))
             rows = tuple(
-                _row(pair, photos, name, method, metrics) for name, method in methods.items()
+                _row(pair, photos, name, method, metrics, watch if name == first else None)
+                for name, method in methods.items()
             )
         except _FAILURES as error:
             yield Failure(name=pair.name, reason=str(error) or type(error).__name__)
@@ -265,13 +272,20 @@ def _filtered(photo: Photo, baseline: str, scale: int) -> Photo:
     return from_image(image, photo.name)
 
 
-def _row(pair: Pair, photos: PhotoPair, name: str, method: Restore, metrics: Sequence[str]) -> Row:
+def _row(
+    pair: Pair,
+    photos: PhotoPair,
+    name: str,
+    method: Restore,
+    metrics: Sequence[str],
+    watch: Watch | None,
+) -> Row:
     start = time.perf_counter()
     result = method(photos.degraded, Options(scale=photos.scale))
     seconds = time.perf_counter() - start
     restored, clean = result.image(), photos.clean.image()
     assert restored.shape == clean.shape, f"{name} gave {result.width}×{result.height}"
-    return Row(
+    row = Row(
         name=pair.name,
         family=pair.family,
         method=name,
@@ -280,3 +294,6 @@ def _row(pair: Pair, photos: PhotoPair, name: str, method: Restore, metrics: Seq
         seconds=seconds,
         megapixels=photos.degraded.height * photos.degraded.width / 1e6,
     )
+    if watch is not None:
+        watch(row, photos, result)
+    return row

@@ -16,22 +16,39 @@ _DIGITS = {"ssim": 4, "psnr": 2, "psnr-y": 2}
 
 def to_text(bench: Bench) -> str:
     """Tables of all methods, by family too, with everything needed to compare them below."""
+    blocks = [title(bench), *map(_aligned, tables(bench))]
+    lines = notes(bench)
+    if bench.failures:
+        lines.append(f"{bench.count} pairs scored, {len(bench.failures)} failed:")
+        lines += [f"  {failure.name}: {failure.reason}" for failure in bench.failures]
+    return "\n\n".join([*blocks, "\n".join(lines)]) + "\n"
+
+
+def title(bench: Bench) -> str:
+    """The set, its size and its scales."""
     scales = sorted({row.scale for row in bench.rows})
-    title = f"{bench.dataset}: {bench.count} pairs, x{', x'.join(map(str, scales))}"
-    blocks = [title, _table(_overall(bench))]
-    if bench.families:
-        for metric in bench.metrics:
-            blocks.append(_table(_by_family(bench, metric)))
-    notes = [CONVENTIONS[metric] for metric in bench.metrics]
+    return f"{bench.dataset}: {bench.count} pairs, x{', x'.join(map(str, scales))}"
+
+
+def tables(bench: Bench) -> list[list[list[str]]]:
+    """Lines of cells: all methods with their intervals, then the families under each metric."""
+    families = bench.metrics if bench.families else ()
+    return [_overall(bench), *(_by_family(bench, metric) for metric in families)]
+
+
+def notes(bench: Bench) -> list[str]:
+    """How the scores are defined, and what they were measured on."""
     setting = bench.setting
-    notes += [
+    return [
+        *(CONVENTIONS[metric] for metric in bench.metrics),
         INTERVAL,
         f"weights {setting.weights}, device {setting.device}, precision {setting.precision}",
     ]
-    if bench.failures:
-        notes.append(f"{bench.count} pairs scored, {len(bench.failures)} failed:")
-        notes += [f"  {failure.name}: {failure.reason}" for failure in bench.failures]
-    return "\n\n".join([*blocks, "\n".join(notes)]) + "\n"
+
+
+def shown(score: float, metric: str) -> str:
+    """A score with the digits that mean something."""
+    return f"{score:.{_DIGITS[metric]}f}"
 
 
 def to_json(bench: Bench) -> str:
@@ -82,7 +99,9 @@ def _overall(bench: Bench) -> list[list[str]]:
     lines = [["method", *(f"{metric.upper()} [95 %]" for metric in bench.metrics)]]
     lines[0] += ["s/photo", "Mpx/s"]
     for method in bench.methods:
-        scores = [_shown(bench.estimate(method, metric), metric) for metric in bench.metrics]
+        scores = [
+            _with_interval(bench.estimate(method, metric), metric) for metric in bench.metrics
+        ]
         speed = bench.megapixels_per_second(method)
         lines.append([method, *scores, f"{bench.seconds_per_photo(method):.3f}", f"{speed:.3g}"])
     return lines
@@ -94,11 +113,11 @@ def _by_family(bench: Bench, metric: str) -> list[list[str]]:
         count = len(bench.of(bench.methods[0], family))
         means = [_mean([row.scores[metric] for row in bench.of(method, family)])
                  for method in bench.methods]  # fmt: skip
-        lines.append([family, str(count), *(f"{mean:.{_DIGITS[metric]}f}" for mean in means)])
+        lines.append([family, str(count), *(shown(mean, metric) for mean in means)])
     return lines
 
 
-def _table(lines: Sequence[Sequence[str]]) -> str:
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
     """Align: names to the left, numbers to the right."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
@@ -110,13 +129,12 @@ def _table(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _shown(estimate: Estimate, metric: str) -> str:
-    digits = _DIGITS[metric]
-    mean = f"{estimate.mean:.{digits}f}"
+def _with_interval(estimate: Estimate, metric: str) -> str:
+    mean = shown(estimate.mean, metric)
     if estimate.interval is None:
         return mean
     low, high = estimate.interval
-    return f"{mean} [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{mean} [{shown(low, metric)}, {shown(high, metric)}]"
 
 
 def _method(bench: Bench, method: str) -> dict[str, Any]:

@@ -146,6 +146,15 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace files that exist.", rich_help_panel=OUTPUT),
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Also write a page to look through the results (.html), without a server.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print JSON, one record a line.", rich_help_panel=MESSAGES),

@@ -43,6 +43,7 @@ def bench(
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Also write every score.")
     ] = None,
+    report: given.Report = None,
     overwrite: given.Overwrite = False,
     fidelity: given.Fidelity = Options.fidelity,
     device: given.Device = "auto",
@@ -54,13 +55,14 @@ def bench(
     """Score the restoration on a labelled set, beside classical filters."""
     rows = [given.parse_stages(text) for text in stages or [given.ALL_STAGES]]
     from restorecli import bench as engine
-    from restorecli import bench_table, plan, progress, weights
+    from restorecli import bench_report, bench_table, plan, progress, weights
     from restorecli.assets import example_pairs_folder
     from restorecli.photo_files import replace_file
     from restorecli.pipeline import PRECISION_NAMES, Restorer
 
     if csv is not None:
         plan.refuse_target(csv, overwrite=overwrite)
+    page = bench_report.prepare(report, overwrite=overwrite)
     restorer = Restorer.load(device=device, precision=precision)
     found = engine.run(
         dataset or example_pairs_folder(),
@@ -75,11 +77,14 @@ def bench(
         options=Options(fidelity=fidelity, tile=tile),
         limit=limit,
         progress=lambda pairs: progress.followed(pairs, len(pairs), unit="pair", quiet=quiet),
+        watch=None if page is None else page.watch,
     )
     typer.echo(bench_table.to_json(found) if as_json else bench_table.to_text(found), nl=False)
     if csv is not None:
         content = bench_table.to_csv(found).encode()
         replace_file(csv, lambda file: file.write(content), overwrite=overwrite)
+    if page is not None:
+        page.write(found)
     raise typer.Exit(found.exit_code)
 
 

@@ -46,6 +46,7 @@ class Orders:
         quality: Of lossy formats, 1 to 100.
         overwrite: Whether targets may exist.
         jobs: Threads that read, and as many that write, in each worker.
+        with_thumbnails: Whether outcomes carry small pictures of the steps.
         threads: Of each worker's computing; sums in another order are other bytes.
         weights: Hash of the networks that are meant.
         folder: What relative paths are relative to.
@@ -57,6 +58,7 @@ class Orders:
     quality: int
     overwrite: bool
     jobs: int
+    with_thumbnails: bool = False
     threads: int = field(default_factory=torch.get_num_threads)
     weights: str = field(default_factory=lambda: weights.set_hash())
     folder: Path = field(default_factory=Path.cwd)
@@ -92,6 +94,7 @@ class Worker:
             overwrite=orders.overwrite,
             jobs=orders.jobs,
             again=True,
+            with_thumbnails=orders.with_thumbnails,
         )
         made = [pickle.dumps(outcome) for outcome in outcomes]
         return {"index": list(rows["index"]), "outcome": list(made)}

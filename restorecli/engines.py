@@ -19,6 +19,7 @@ def run(
     quality: int,
     overwrite: bool,
     jobs: int,
+    with_thumbnails: bool,
 ) -> Iterator[Outcome]:
     """Load the networks where they are needed, and restore photos; see `batch.run`.
 
@@ -31,6 +32,7 @@ def run(
         quality: See `batch.run`.
         overwrite: See `batch.run`.
         jobs: See `batch.run`; in each worker.
+        with_thumbnails: See `batch.run`.
 
     Raises:
         RestoreError: What `Restorer.load` and `engine_ray.run` refuse.
@@ -39,7 +41,13 @@ def run(
         restorer = Restorer.load(device=device, precision=precision)
         batch.clear(work)
         return batch.run(
-            work.tasks, restorer, options, quality=quality, overwrite=overwrite, jobs=jobs
+            work.tasks,
+            restorer,
+            options,
+            quality=quality,
+            overwrite=overwrite,
+            jobs=jobs,
+            with_thumbnails=with_thumbnails,
         )
     from restorecli import engine_ray
 
@@ -52,5 +60,6 @@ def run(
         quality=quality,
         overwrite=overwrite,
         jobs=jobs,
+        with_thumbnails=with_thumbnails,
     )
     return engine_ray.run(work.tasks, orders, cluster)

@@ -22,6 +22,7 @@ PROFILE = (-0.05, 1.05)  # where along the line from eye to eye the nose may be
 LEAST_EYE_DISTANCE = 2.0  # px
 CROPS_AT_ONCE = 8
 RESTORED = "restored"
+NOT_CHOSEN = "kept: not chosen"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,7 @@ def chosen(choice: str, count: int) -> frozenset[int]:
 def _status(found: Faces, index: int, height: int, width: int, options: Options) -> str:
     box, landmarks = found.boxes[index], found.landmarks[index]
     if index not in chosen(options.faces, len(found.scores)):
-        return "kept: not chosen"
+        return NOT_CHOSEN
     eyes = landmarks[1] - landmarks[0]
     if float(box[2] - box[0]) < options.min_face or float(eyes.norm()) < LEAST_EYE_DISTANCE:
         return "kept: too small"

@@ -25,6 +25,7 @@ from restorecli.detection import detect
 from restorecli.device import choose_device, choose_precision, free_memory
 from restorecli.faces import FaceRecord, restore_faces
 from restorecli.host_memory import give_back
+from restorecli.kept_steps import KeptSteps
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.orsnet import ORSNet
@@ -127,7 +128,12 @@ class Restorer:
         return self.restore(photo, options).photo
 
     def restore(
-        self, photo: Photo, options: Options | None = None, *, keep_steps: bool = False
+        self,
+        photo: Photo,
+        options: Options | None = None,
+        *,
+        keep_steps: bool = False,
+        step_side: int | None = None,
     ) -> Restoration:
         """Restore a photo and say what was done.
 
@@ -135,6 +141,7 @@ class Restorer:
             photo: Of any size; not modified.
             options: See `Options`.
             keep_steps: Keep the pictures between the steps, 12 bytes a pixel each.
+            step_side: Keep them no higher and wider than so many pixels; None keeps them whole.
 
         Raises:
             DeviceError: Out of memory at the smallest tile, or a result that stays broken.
@@ -142,12 +149,11 @@ class Restorer:
         options = options or Options()
         start = time.perf_counter()
         with torch.inference_mode():
-            restoration = self._restore(photo, options, keep_steps)
+            restoration = self._restore(photo, options, KeptSteps(keep_steps, step_side))
         give_back()
         return replace(restoration, seconds=time.perf_counter() - start)
 
-    def _restore(self, photo: Photo, options: Options, keep_steps: bool) -> Restoration:
-        steps: dict[str, Image] = {}
+    def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:
         source = tiling.PixelSource(photo.colours())
         tile = options.tile or self._tile(max(source.height, source.width))
         first = _FirstStep(self.denoiser, self.device, self.precision)
@@ -158,17 +164,14 @@ class Restorer:
             image = self._denoise(source, first, tile)
         else:
             image = source.read(0, 0, source.height, source.width).contiguous()
-        if keep_steps:
-            steps["denoised"] = image.clone()
+        steps.keep("denoised", image)
         if "relight" in options.stages:
             image, relit = relight(image, self.relighter, options.relight, in_place=True)
-        if keep_steps:
-            steps["relit"] = image.clone()
+        steps.keep("relit", image)
         if "faces" in options.stages:
             found = detect(self.detector, image, threshold=options.face_threshold)
             image, faces = restore_faces(image, found, self.face_pair, options, in_place=True)
-        if keep_steps:
-            steps["composed"] = image.clone()
+        steps.keep("composed", image)
         pixels = self._upscale(image, source, first, tile, options, photo.pixels.dtype)
         return Restoration(
             photo=photo.replaced(pixels),
@@ -178,7 +181,7 @@ class Restorer:
             seconds=0.0,
             device=str(self.device),
             precision=PRECISION_NAMES[self.precision],
-            steps=steps,
+            steps=steps.kept,
             notices=first.repeats.notices(),
         )
 

@@ -6,12 +6,13 @@ and boxes are in pixels of the upright source.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from restorecli.faces import FaceRecord
 from restorecli.photo import Photo
 from restorecli.pipeline import Restoration
+from restorecli.thumbnails import Thumbnails
 
 Status = Literal["restored", "failed", "skipped", "planned"]
 
@@ -35,6 +36,8 @@ class Outcome:
         faces: What was found and done, largest face first.
         notices: What could not be kept when the photo was read or written, and tiles that had to
             be computed again, a sentence each.
+        thumbnails: Small pictures of the steps for a report, if they were asked for; no part of
+            the JSON record.
     """
 
     source: str
@@ -50,6 +53,7 @@ class Outcome:
     relit: bool | None = None
     faces: tuple[FaceRecord, ...] = ()
     notices: tuple[str, ...] = ()
+    thumbnails: Thumbnails | None = field(default=None, repr=False)
 
     @property
     def faces_restored(self) -> int:
@@ -83,7 +87,9 @@ def failed(source: str, target: str | None, error: Exception) -> Outcome:
 
 def json_line(outcome: Outcome) -> str:
     """Spell an outcome as one line of JSON, numbers rounded to a thousandth."""
-    return json.dumps(_rounded(asdict(outcome)))
+    fields = asdict(replace(outcome, thumbnails=None))
+    del fields["thumbnails"]
+    return json.dumps(_rounded(fields))
 
 
 def summary_line(outcomes: dict[str, int], seconds: float) -> str:

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import typer
 
-from restorecli import compare, photo_unfinished, places, plan, plan_paths, record, steps, stores
+from restorecli import (
+    compare,
+    pages,
+    photo_unfinished,
+    places,
+    plan,
+    plan_paths,
+    record,
+    steps,
+    stores,
+)
 from restorecli.errors import PhotoReadError, PlanError, RestoreError
 from restorecli.options import Options
 from restorecli.photo import Photo
@@ -191,7 +201,7 @@ def _check_files(job: Job) -> None:
             raise PlanError(f"{path}: is the photo itself. Name another file for the result.")
         plan.refuse_target(path, overwrite=job.overwrite)
         if path.suffix.lower() not in WRITABLE and not (
-            path == job.compare and compare.is_page(path)
+            path == job.compare and pages.is_page(path)
         ):
             raise PlanError(
                 f"{path}: cannot be written as {path.suffix or 'a file without a suffix'}. "

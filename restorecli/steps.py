@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
-
 from restorecli.errors import PhotoWriteError, PlanError
-from restorecli.faces import FaceRecord
+from restorecli.marks import marked
 from restorecli.photo import Photo, from_image
 from restorecli.pipeline import Restoration
 
@@ -18,8 +14,6 @@ NAMES = {
     "composed": "4-composed.png",
     "final": "5-final.png",
 }
-RESTORED = (64, 255, 96)  # colour of a face that was restored, RGB
-KEPT = (255, 176, 32)  # and of one that was left as it was
 
 
 def refuse(folder: Path, *, overwrite: bool) -> None:
@@ -62,33 +56,3 @@ def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bo
     pictures["final"] = restoration.photo
     for name, file in NAMES.items():
         pictures[name].write(folder / file, overwrite=overwrite)
-
-
-def marked(photo: Photo, faces: tuple[FaceRecord, ...]) -> Photo:
-    """Draw every face's box, five landmarks, index and score; what was not restored in amber."""
-    drawn = _draw(photo.pixels, faces)
-    return Photo(pixels=drawn, name=photo.name)
-
-
-def _draw(
-    pixels: UInt8[np.ndarray, "h w 3"], faces: tuple[FaceRecord, ...]
-) -> UInt8[np.ndarray, "h w 3"]:
-    picture = Image.fromarray(pixels)
-    pen = ImageDraw.Draw(picture)
-    line = max(1, round(max(picture.size) / 400))
-    font = ImageFont.load_default(size=max(10, 7 * line))
-    for index, face in enumerate(faces):
-        colour = RESTORED if face.status == "restored" else KEPT
-        left, top, right, bottom = face.box
-        pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=line)
-        for x, y in face.landmarks:
-            pen.ellipse((x - line, y - line, x + line, y + line), fill=colour)
-        pen.text(
-            (left + 2 * line, top + line),
-            f"{index}  {face.score:.2f}",
-            fill=colour,
-            font=font,
-            stroke_width=line,
-            stroke_fill=(0, 0, 0),
-        )
-    return np.asarray(picture)

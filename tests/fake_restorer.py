@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from restorecli.errors import DeviceError
@@ -45,7 +46,12 @@ class FakeRestorer:
         return self
 
     def restore(
-        self, photo: Photo, options: Options | None = None, *, keep_steps: bool = False
+        self,
+        photo: Photo,
+        options: Options | None = None,
+        *,
+        keep_steps: bool = False,
+        step_side: int | None = None,
     ) -> Restoration:
         """Enlarge a photo by repeating its pixels."""
         options = options or Options()
@@ -69,6 +75,21 @@ class FakeRestorer:
             precision="fp32",
             steps={name: image for name in ("denoised", "relit", "composed") if keep_steps},
         )
+
+
+class Untouching:
+    """A restorer that gives every photo back."""
+
+    device = torch.device("cpu")
+    precision = torch.float32
+
+    def __init__(self) -> None:
+        self.options: list[Options] = []
+
+    def __call__(self, photo: Photo, options: Options) -> Photo:
+        """Give the photo back."""
+        self.options.append(options)
+        return photo
 
 
 def picture(path: Path, *, height: int = 16, width: int = 12) -> Path:

@@ -22,6 +22,8 @@ HEAVY = (
     "tqdm",
     "ray",
     "fsspec",
+    "jinja2",
+    "matplotlib",
 )
 LONGEST_FILE = 300
 

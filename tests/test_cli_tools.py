@@ -15,25 +15,9 @@ from restorecli import convert, labelled_set, weights
 from restorecli import doctor as examination
 from restorecli.cli import main
 from restorecli.labelled_set import MadeSet
-from restorecli.options import STAGES, Options
-from restorecli.photo import Photo
+from restorecli.options import STAGES
 from restorecli.pipeline import Restorer
-from tests.fake_restorer import picture
-
-
-class Untouching:
-    """A restorer that gives every photo back."""
-
-    device = torch.device("cpu")
-    precision = torch.float32
-
-    def __init__(self) -> None:
-        self.options: list[Options] = []
-
-    def __call__(self, photo: Photo, options: Options) -> Photo:
-        """Give the photo back."""
-        self.options.append(options)
-        return photo
+from tests.fake_restorer import Untouching, picture
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorecli import compare, steps
+from restorecli import compare, marks, steps
 from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.faces import FaceRecord
 from restorecli.photo import Metadata, Photo
@@ -130,12 +130,12 @@ def test_targets_are_not_replaced_unasked(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "colour"), [("restored", steps.RESTORED), ("kept: profile", steps.KEPT)]
+    ("status", "colour"), [("restored", marks.RESTORED), ("kept: profile", marks.KEPT)]
 )
 def test_faces_are_marked_by_what_became_of_them(status: str, colour: tuple[int, int, int]) -> None:
     photo = flat(60, 60, 0)
     face = FaceRecord(box=(2, 3, 40, 50), landmarks=((30, 40),) * 5, score=0.7, status=status)
-    marked = steps.marked(photo, (face,)).pixels
+    marked = marks.marked(photo, (face,)).pixels
     for x, y in ((2, 3), (40, 50), (30, 40)):
         assert tuple(marked[y, x]) == colour
     assert marked[4:30, 3:39].any()
@@ -145,12 +145,12 @@ def test_faces_are_marked_by_what_became_of_them(status: str, colour: tuple[int,
 
 def test_no_faces_no_marks() -> None:
     photo = flat(6, 6, 7)
-    assert np.array_equal(steps.marked(photo, ()).pixels, photo.pixels)
+    assert np.array_equal(marks.marked(photo, ()).pixels, photo.pixels)
 
 
 def test_a_face_out_of_the_picture_is_no_error() -> None:
     beside = FaceRecord(box=(9, 9, 3, 3), landmarks=((-5, 90),) * 5, score=0.9, status="kept: cut")
-    assert steps.marked(flat(6, 6, 7), (beside,)).pixels.shape == (6, 6, 3)
+    assert marks.marked(flat(6, 6, 7), (beside,)).pixels.shape == (6, 6, 3)
 
 
 def test_steps_are_numbered_pictures(tmp_path: Path) -> None:

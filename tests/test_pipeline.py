@@ -104,6 +104,18 @@ def test_steps_are_kept_when_asked_for(restorer: Restorer) -> None:
     assert not torch.equal(kept["denoised"], kept["relit"])
 
 
+def test_steps_are_kept_as_small_as_asked_for(restorer: Restorer) -> None:
+    whole = restorer.restore(photo(24, 20), keep_steps=True).steps
+    small = restorer.restore(photo(24, 20), keep_steps=True, step_side=12).steps
+    assert {name: image.shape for name, image in small.items()} == dict.fromkeys(
+        whole, (1, 3, 12, 10)
+    )
+    for name, image in small.items():
+        assert float(image.mean()) == pytest.approx(float(whole[name].mean()), abs=0.02)
+    same = restorer.restore(photo(24, 20), keep_steps=True, step_side=24).steps
+    assert all(torch.equal(image, whole[name]) for name, image in same.items())
+
+
 def test_tiles_agree_with_the_whole_photo(restorer: Restorer) -> None:
     """Each sees a cut edge where the other sees the photo, so this is a bound, not an equality."""
     source = photo(200, 640)

@@ -9,6 +9,9 @@ import pytest
 from PIL import Image
 
 from restorecli.cli import main
+from restorecli.options import Options
+from restorecli.photo import Photo
+from restorecli.pipeline import Restoration
 from tests import s3_server
 from tests.fake_restorer import FakeRestorer, picture
 from tests.s3_server import SECRET, S3Server
@@ -91,9 +94,9 @@ def test_a_target_taken_in_the_meantime_is_kept(
 ) -> None:
     compute = restorer.restore
 
-    def meanwhile(photo: object, options: object = None) -> object:
+    def meanwhile(photo: Photo, options: Options, **how: int) -> Restoration:
         server.put("out/a.png", b"another writer's")
-        return compute(photo, options)  # type: ignore[arg-type]
+        return compute(photo, options, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(restorer, "restore", meanwhile)
     assert main(["batch", f"{IN}/a.png", "-o", OUT, "--quiet"]) == 1

@@ -134,7 +134,12 @@ class Vanishing(FakeRestorer):
     folder = Path()
 
     def restore(
-        self, photo: Photo, options: Options | None = None, *, keep_steps: bool = False
+        self,
+        photo: Photo,
+        options: Options | None = None,
+        *,
+        keep_steps: bool = False,
+        step_side: int | None = None,
     ) -> Restoration:
         """Restore as ever, but for the third photo."""
         if len(self.seen) == 2:

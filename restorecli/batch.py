@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from restorecli import photo_unfinished, record, thumbnails
+from restorecli import photo_unfinished, places, record, thumbnails
 from restorecli.errors import RestoreError
 from restorecli.options import Options
 from restorecli.photo import Photo
@@ -40,6 +41,15 @@ class _Done:
     small: Mapping[str, Photo] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Rules:
+    """How results are written; see `run`."""
+
+    quality: int
+    overwrite: bool
+    again: bool
+
+
 def run(
     tasks: Sequence[Task],
     restorer: Restores,
@@ -48,6 +58,7 @@ def run(
     quality: int,
     overwrite: bool,
     jobs: int,
+    again: bool = False,
     with_thumbnails: bool = False,
 ) -> Iterator[Outcome]:
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
@@ -62,15 +73,17 @@ def run(
         quality: Of lossy formats, 1 to 100.
         overwrite: Whether targets may exist.
         jobs: Threads that read, and as many that write.
+        again: A target that holds the very bytes of the result counts as written by an earlier try.
         with_thumbnails: Let every outcome carry small pictures of the steps.
     """
     readers = ThreadPoolExecutor(jobs, "read")
     writers = ThreadPoolExecutor(jobs, "write")
     writing: deque[Future[Outcome]] = deque()
+    rules = _Rules(quality=quality, overwrite=overwrite, again=again)
     try:
         for task, reading in _read_ahead(tasks, readers, jobs):
             done = _compute(task, reading, restorer, options, with_thumbnails)
-            writing.append(writers.submit(_write, task, done, quality, overwrite))
+            writing.append(writers.submit(_write, task, done, rules))
             del done  # held by its writer alone
             while writing and (len(writing) > jobs or writing[0].done()):
                 yield writing.popleft().result()
@@ -83,7 +96,8 @@ def run(
 
 def clear(work: Plan) -> None:
     """Delete what a killed run left unfinished in the folders of the targets."""
-    for folder in {task.target.parent for task in (*work.tasks, *work.skipped)}:
+    targets = {task.target for task in (*work.tasks, *work.skipped)}
+    for folder in {target.parent for target in targets if isinstance(target, Path)}:
         photo_unfinished.clear(folder)
 
 
@@ -93,7 +107,7 @@ def _read_ahead(
     """Yield each task with its photo on the way, `ahead` more of them being read."""
     waiting: deque[tuple[Task, Future[Photo]]] = deque()
     for task in tasks:
-        waiting.append((task, readers.submit(Photo.read, task.source)))
+        waiting.append((task, readers.submit(places.read, task.source)))
         if len(waiting) > ahead:
             yield waiting.popleft()
     while waiting:
@@ -122,14 +136,18 @@ def _compute(
     return _Done(outcome=outcome, result=restoration.photo, small=small)
 
 
-def _write(task: Task, done: _Done, quality: int, overwrite: bool) -> Outcome:
+def _write(task: Task, done: _Done, rules: _Rules) -> Outcome:
     """Write one result, if there is one, in a thread that writes; say what became of it."""
     if done.result is None:
         return done.outcome
     try:
         shown = thumbnails.encoded(done.small) if done.small else None
-        task.target.parent.mkdir(parents=True, exist_ok=True)
-        losses = done.result.write(task.target, quality=quality, overwrite=overwrite)
+        if rules.again and places.holds(task.target, done.result, quality=rules.quality):
+            losses = done.result.losses(task.target.suffix)
+        else:
+            losses = places.write(
+                done.result, task.target, quality=rules.quality, overwrite=rules.overwrite
+            )
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
     return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)

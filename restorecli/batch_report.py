@@ -211,7 +211,7 @@ def _refuse_folder(folder: Path, work: Plan) -> None:
     within = folder.resolve()
     for task in (*work.tasks, *work.skipped):
         for path in (task.source, task.target):
-            if within in path.resolve().parents:
+            if isinstance(path, Path) and within in path.resolve().parents:
                 raise PlanError(
                     f"{folder}: holds photos, and would hold the report's pictures. "
                     "Give the report another name."

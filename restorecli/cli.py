@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 import restorecli
+from restorecli import cli_batch, cli_tools, cli_weights, interruption, standard_streams
 from restorecli import cli_options as given
-from restorecli import cli_tools, cli_weights, interruption, standard_streams
 from restorecli.errors import PlanError, RestoreError
 from restorecli.options import Options
 from restorecli.photo_formats import shown
@@ -200,88 +200,7 @@ def photo(
     single.report(outcome, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
-@app.command()
-def batch(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE...", help="Folders, files, patterns, and @list.txt with one a line."
-        ),
-    ],
-    *,
-    output: given.OutputFolder,
-    ext: given.Ext = None,
-    quality: given.Quality = given.QUALITY,
-    overwrite: given.Overwrite = False,
-    skip_existing: Annotated[
-        bool,
-        typer.Option(
-            "--skip-existing",
-            help="Leave out photos whose result is there: a stopped run goes on.",
-            rich_help_panel=given.OUTPUT,
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Only say what would be done.", rich_help_panel=given.OUTPUT
-        ),
-    ] = False,
-    report: given.Report = None,
-    scale: given.Scale = Options.scale,
-    stages: given.Stages = given.ALL_STAGES,
-    relight: given.Relight = Options.relight,
-    faces: given.Faces = Options.faces,
-    no_faces: given.NoFaces = False,
-    fidelity: given.Fidelity = Options.fidelity,
-    face_threshold: given.FaceThreshold = Options.face_threshold,
-    min_face: given.MinFace = Options.min_face,
-    device: given.Device = "auto",
-    precision: given.Precision = "auto",
-    tile: given.Tile = Options.tile,
-    jobs: given.Jobs = 2,
-    as_json: given.Json = False,
-    quiet: given.Quiet = False,
-    verbose: given.Verbose = False,
-) -> None:
-    """Restore many photos; folders are searched to any depth, and their tree is kept."""
-    options = given.gather(
-        scale=scale,
-        stages=stages,
-        relight=relight,
-        fidelity=fidelity,
-        faces=faces,
-        no_faces=no_faces,
-        face_threshold=face_threshold,
-        min_face=min_face,
-        tile=tile,
-    )
-    from restorecli import batch as engine
-    from restorecli import batch_report, plan, progress
-
-    work = plan.make(sources, output, ext=ext, skip_existing=skip_existing, overwrite=overwrite)
-    page = batch_report.prepare(report, work, options, overwrite=overwrite)
-    if dry_run:
-        progress.present_plan(work, as_json=as_json)
-        return
-    from restorecli.pipeline import Restorer
-
-    restorer = Restorer.load(device=device, precision=precision)
-    engine.clear(work)
-    outcomes = engine.run(
-        work.tasks,
-        restorer,
-        options,
-        quality=quality,
-        overwrite=overwrite,
-        jobs=jobs,
-        with_thumbnails=page is not None,
-    )
-    with batch_report.following(outcomes, page) as followed:
-        code = progress.present(followed, work, as_json=as_json, quiet=quiet, verbose=verbose)
-    raise typer.Exit(code)
-
-
+app.command("batch")(cli_batch.batch)
 app.command("bench")(cli_tools.bench)
 app.command("degrade")(cli_tools.degrade)
 app.add_typer(cli_weights.app, name="weights")

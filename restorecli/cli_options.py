@@ -165,6 +165,16 @@ Quiet = Annotated[
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=MESSAGES)
 ]
+OutputPlace = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER|URL",
+        help="Where the results go; made if it is not there.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 OutputFolder = Annotated[
     Path,
     typer.Option(

@@ -64,3 +64,18 @@ class Options:
                 raise PlanError(
                     f"faces {self.faces!r}: not a choice. Use all, largest, or indices as in 0,2."
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Where a batch on many machines runs.
+
+    Attributes:
+        address: Of a running cluster of Ray, as in `"10.0.0.1:6379"`; None starts one here.
+        workers: Processes that restore, or None for as many as fit.
+        gpus_per_worker: GPUs that each has for itself; 0.5 lets two share one.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    gpus_per_worker: float = 0

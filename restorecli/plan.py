@@ -5,24 +5,24 @@ with one target, a target that is a source, results that are already there. Noth
 """
 
 import os
-import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from restorecli import plan_stores
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
 from restorecli.photo_formats import READABLE, WRITABLE
-
-WILDCARDS = frozenset("*?[")
+from restorecli.plan_paths import inside, key, same_file, there
+from restorecli.plan_stores import WILDCARDS
+from restorecli.stores import Place, is_url, place
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """One photo to restore, and where its result goes."""
 
-    source: Path
-    target: Path
+    source: Place
+    target: Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +44,13 @@ class Plan:
 class _Find:
     """A file that was found, and its path below the output folder."""
 
-    source: Path
-    relative: Path
+    source: Place
+    relative: PurePath
 
 
 def make(
     sources: Sequence[str],
-    out: Path,
+    out: Place,
     *,
     ext: str | None = None,
     skip_existing: bool = False,
@@ -62,6 +62,7 @@ def make(
         sources: Folders (searched to any depth, their tree is kept below `out`), files, patterns
             as in `photos/**/*.jpg` (the tree from the first wildcard on is kept), and `@list.txt`
             (one of the former a line). An existing path always means itself, wildcards or not.
+            Each may be a URL of a store.
         out: Folder for the results; what lies in it is no source, unless it is named as a file.
         ext: Suffix of every result, with or without its dot, or None to keep each photo's own
             suffix where that kind can be written, and take `.png` where it cannot.
@@ -76,20 +77,20 @@ def make(
     """
     if skip_existing and overwrite:
         raise PlanError("--skip-existing and --overwrite contradict each other. Use one of them.")
-    if there(out) and not out.is_dir():
+    if isinstance(out, Path) and there(out) and not out.is_dir():
         raise PlanError(f"{out}: is a file. Name a folder for the results.")
     suffix = None if ext is None else writable_suffix(ext)
     finds = [find for source in sources for find in _expand(source, out)]
     photos: dict[str, _Find] = {}
     for find in filter(_is_photo, finds):
-        photos.setdefault(_key(find.source), find)
+        photos.setdefault(key(find.source), find)
     if not photos:
         raise NothingToDoError(_nothing(sources, finds))
     tasks = [
         Task(source=find.source, target=_target(find, out, suffix)) for find in photos.values()
     ]
     _refuse_collisions(tasks)
-    existing = [task for task in tasks if there(task.target)]
+    existing = _existing(tasks, out)
     if existing and not (skip_existing or overwrite):
         raise PhotoWriteError(
             f"{existing[0].target}: exists already, as do {len(existing)} of {len(tasks)} results. "
@@ -115,8 +116,8 @@ def writable_suffix(ext: str) -> str:
     return suffix
 
 
-def refuse_target(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file that could not be written later, before there is anything to write.
+def refuse_target(path: Place, *, overwrite: bool) -> None:
+    """Refuse a target that could not be written later, before there is anything to write.
 
     Raises:
         PlanError: It is a folder.
@@ -124,39 +125,42 @@ def refuse_target(path: Path, *, overwrite: bool) -> None:
             name that no file can have.
     """
     try:
-        path.stat()
+        if isinstance(path, Path):
+            path.stat()
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:  # a name that is too long, a link to itself, a folder that is locked
         fact = (error.strerror or str(error)).lower()
         raise PhotoWriteError(f"{path}: {fact}. Choose another name.") from error
-    if path.is_dir():
+    if isinstance(path, Path) and path.is_dir():
         raise PlanError(f"{path}: is a folder. Name a file for the result.")
     if path.exists() and not overwrite:
         raise PhotoWriteError(f"{path}: exists already. Use --overwrite, or another name.")
-    if not path.parent.is_dir():
+    if isinstance(path, Path) and not path.parent.is_dir():
         raise PhotoWriteError(f"{path}: there is no folder {path.parent}. Make it first.")
 
 
-def _expand(source: str, out: Path) -> Iterator[_Find]:
+def _expand(word: str, out: Place) -> Iterator[_Find]:
     """Yield the files that one word on the command line stands for."""
-    if source.startswith("@"):
-        for line in _lines(Path(source[1:])):
-            yield from _expand_path(line, out)
-    else:
-        yield from _expand_path(source, out)
+    for source in _lines(place(word[1:])) if word.startswith("@") else [word]:
+        named = place(source)
+        if isinstance(named, Path):
+            yield from _expand_path(str(named) if is_url(source) else source, out)
+        else:
+            for found, relative in plan_stores.expand(named, out):
+                yield _Find(source=found, relative=relative)
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Place) -> list[str]:
     """Read a list of sources, relative to the current folder as on the command line."""
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise PlanError(f"{path}: cannot be read as a list ({error.strerror}).") from error
     return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
 
 
-def _expand_path(source: str, out: Path) -> Iterator[_Find]:
+def _expand_path(source: str, out: Place) -> Iterator[_Find]:
     path = Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser raises for "~x.jpg"
     if there(path) and path.is_dir():
         if same_file(path, out):
@@ -170,7 +174,7 @@ def _expand_path(source: str, out: Path) -> Iterator[_Find]:
         raise PlanError(f"{path}: no such file or folder. Check the name.")
 
 
-def _match(pattern: str, out: Path) -> Iterator[_Find]:
+def _match(pattern: str, out: Place) -> Iterator[_Find]:
     """Expand a pattern here, for shells that do not; folders that match are searched."""
     parts = Path(pattern).parts
     fixed = next(index for index, part in enumerate(parts) if WILDCARDS & set(part))
@@ -179,7 +183,7 @@ def _match(pattern: str, out: Path) -> Iterator[_Find]:
         raise PlanError(
             f"{pattern}: '..' behind a wildcard leads out of the tree. Name the folder."
         )
-    out_below = _inside(out, base) and not same_file(out, base)
+    out_below = inside(out, base) and not same_file(out, base)
     hidden = any(part.startswith(".") for part in parts[fixed:])
     try:
         matches = sorted(base.glob(str(Path(*parts[fixed:]))))  # `**` follows no links: no loops
@@ -189,7 +193,7 @@ def _match(pattern: str, out: Path) -> Iterator[_Find]:
         relative = path.relative_to(base)
         if not hidden and any(part.startswith(".") for part in relative.parts):
             continue
-        if out_below and _inside(path, out):
+        if out_below and inside(path, out):
             continue
         if path.is_dir():
             yield from _walk(path, base, out)
@@ -197,7 +201,7 @@ def _match(pattern: str, out: Path) -> Iterator[_Find]:
             yield _Find(source=path, relative=relative)
 
 
-def _walk(folder: Path, base: Path, out: Path) -> Iterator[_Find]:
+def _walk(folder: Path, base: Path, out: Place) -> Iterator[_Find]:
     """Yield the files below a folder, by name; each real folder once, the output folder never."""
     seen: set[tuple[int, int]] = set()
     for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse_folder):
@@ -223,59 +227,37 @@ def _is_photo(find: _Find) -> bool:
     return not hidden and find.source.suffix.lower() in READABLE
 
 
-def _target(find: _Find, out: Path, suffix: str | None) -> Path:
+def _target(find: _Find, out: Place, suffix: str | None) -> Place:
     own = find.source.suffix
     kept = own if own.lower() in WRITABLE else ".png"
     return out / find.relative.with_suffix(suffix or kept)
 
 
+def _existing(tasks: Sequence[Task], out: Place) -> list[Task]:
+    """Tasks whose target is there; a store is asked once for all of them."""
+    if isinstance(out, Path):
+        return [task for task in tasks if isinstance(task.target, Path) and there(task.target)]
+    taken = plan_stores.existing(out)
+    return [task for task in tasks if task.target in taken]
+
+
 def _refuse_collisions(tasks: Sequence[Task]) -> None:
     """Refuse two sources with one target, and a target that is a source."""
-    sources = {_key(task.source) for task in tasks}
-    owners: dict[str, Path] = {}
+    sources = {key(task.source) for task in tasks}
+    owners: dict[str, Place] = {}
     for task in tasks:
-        key = _key(task.target)
-        if key in owners:
+        name = key(task.target)
+        if name in owners:
             raise PlanError(
-                f"{owners[key]} and {task.source} would both become {task.target}. "
+                f"{owners[name]} and {task.source} would both become {task.target}. "
                 "Restore them apart, or give their folder, or another --ext."
             )
-        if key in sources:
+        if name in sources:
             raise PlanError(
                 f"{task.target}: is a photo to restore and the result of {task.source} at once. "
                 "Name another folder with -o."
             )
-        owners[key] = task.source
-
-
-def _key(path: Path) -> str:
-    """One spelling for each file: links in folders followed, letter case folded where it is."""
-    real = str(_real(path.parent) / path.name)
-    if sys.platform in ("win32", "darwin"):
-        real = unicodedata.normalize("NFC", real).casefold()
-    return real
-
-
-def there(path: Path) -> bool:
-    """Whether a file or folder is there and can be looked at; a name that is too long is not."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
-
-
-def same_file(path: Path, other: Path) -> bool:
-    """Whether both exist and are one file or folder, by whatever names."""
-    return there(path) and there(other) and path.samefile(other)
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    return _real(path).is_relative_to(_real(folder))
-
-
-def _real(path: Path) -> Path:
-    """Follow links; unlike `Path.resolve`, take a link to itself for a name like any other."""
-    return Path(os.path.realpath(path))
+        owners[name] = task.source
 
 
 def _nothing(sources: Sequence[str], finds: Sequence[_Find]) -> str:

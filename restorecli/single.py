@@ -8,13 +8,24 @@ from pathlib import Path
 
 import typer
 
-from restorecli import compare, pages, photo_unfinished, plan, record, steps
+from restorecli import (
+    compare,
+    pages,
+    photo_unfinished,
+    places,
+    plan,
+    plan_paths,
+    record,
+    steps,
+    stores,
+)
 from restorecli.errors import PhotoReadError, PlanError, RestoreError
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.photo_formats import WRITABLE, format_for
 from restorecli.pipeline import Restoration, Restorer
 from restorecli.record import Outcome
+from restorecli.stores import Place
 
 STREAM = "-"
 
@@ -24,8 +35,8 @@ class Job:
     """A photo and where its results go.
 
     Attributes:
-        source: A file, or None for standard input.
-        target: A file, or None for standard output.
+        source: A file or object, or None for standard input.
+        target: A file or object, or None for standard output.
         format: Of the picture on standard output, as in `"png"`.
         compare: File for a picture or page of before and after.
         steps: Folder for a picture of each step.
@@ -33,8 +44,8 @@ class Job:
         overwrite: Whether any of these may exist.
     """
 
-    source: Path | None
-    target: Path | None
+    source: Place | None
+    target: Place | None
     format: str = "png"
     compare: Path | None = None
     steps: Path | None = None
@@ -66,8 +77,8 @@ def prepare(
     """Say what is to be written where, or refuse.
 
     Args:
-        source: A file, or `-`.
-        output: A file, `-`, or None for `photo.restored.png` beside the photo; a photo from
+        source: A file, a URL, or `-`.
+        output: A file, a URL, `-`, or None for `photo.restored.png` beside the photo; a photo from
             standard input goes to standard output then.
         ext: Kind of the result where `output` does not name it.
         compare_to: See `Job.compare`.
@@ -86,7 +97,7 @@ def prepare(
     format = format_for(Path(f"photo{suffix}"))
     assert format is not None
     job = Job(
-        source=None if source == STREAM else Path(source),
+        source=None if source == STREAM else stores.place(source),
         target=_target(source, output, suffix, named=ext is not None),
         format=format.name,
         compare=compare_to,
@@ -101,10 +112,10 @@ def prepare(
 
 def run(job: Job, options: Options, *, device: str, precision: str) -> Outcome:
     """Read, restore and write the photo; it is read before the networks are loaded."""
-    photo = Photo.read(sys.stdin.buffer if job.source is None else job.source)
+    photo = Photo.read(sys.stdin.buffer) if job.source is None else places.read(job.source)
     restorer = Restorer.load(device=device, precision=precision)
     restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
-    if job.target is not None:
+    if isinstance(job.target, Path):
         photo_unfinished.clear(job.target.parent)
     losses = _write(job, photo, restoration)
     outcome = record.restored(job.source_name, job.target_name, photo, restoration)
@@ -133,7 +144,8 @@ def failure_recorded(source: str, output: str | None, *, as_json: bool) -> Itera
         yield
     except RestoreError as error:
         if as_json:
-            typer.echo(record.json_line(record.failed(source, output, error)))
+            named = stores.masked(source), None if output is None else stores.masked(output)
+            typer.echo(record.json_line(record.failed(*named, error)))
         raise
 
 
@@ -144,7 +156,9 @@ def _write(job: Job, photo: Photo, restoration: Restoration) -> tuple[str, ...]:
         sys.stdout.buffer.flush()
         losses = restoration.photo.losses(job.format)
     else:
-        losses = restoration.photo.write(job.target, quality=job.quality, overwrite=job.overwrite)
+        losses = places.write(
+            restoration.photo, job.target, quality=job.quality, overwrite=job.overwrite
+        )
     if job.compare is not None:
         compare.write(
             photo, restoration.photo, job.compare, quality=job.quality, overwrite=job.overwrite
@@ -154,14 +168,14 @@ def _write(job: Job, photo: Photo, restoration: Restoration) -> tuple[str, ...]:
     return losses
 
 
-def _target(source: str, output: str | None, suffix: str, *, named: bool) -> Path | None:
+def _target(source: str, output: str | None, suffix: str, *, named: bool) -> Place | None:
     if output == STREAM or (output is None and source == STREAM):
         return None
     if output is None:
-        return Path(source).with_suffix(f".restored{suffix}")
+        return stores.place(source).with_suffix(f".restored{suffix}")
     if named:
         raise PlanError(f"--ext and --output {output} both name the kind. Use one of them.")
-    return Path(output)
+    return stores.place(output)
 
 
 def _check_streams(job: Job, *, as_json: bool) -> None:
@@ -176,13 +190,14 @@ def _check_streams(job: Job, *, as_json: bool) -> None:
 
 def _check_files(job: Job) -> None:
     """Refuse targets that cannot or must not be written, before any work."""
-    if job.source is not None and plan.there(job.source) and job.source.is_dir():
+    if isinstance(job.source, Path) and plan_paths.there(job.source) and job.source.is_dir():
         raise PlanError(f"{job.source}: is a folder. Use: restore batch {job.source} -o OUT")
     files = [path for path in (job.target, job.compare) if path is not None]
-    if len(files) == 2 and files[0].resolve() == files[1].resolve():
+    local = [path.resolve() for path in files if isinstance(path, Path)]
+    if len(set(local)) < len(local):
         raise PlanError(f"{job.compare}: is named as two results. Give each a file of its own.")
     for path in files:
-        if job.source is not None and plan.same_file(path, job.source):
+        if job.source is not None and plan_paths.same_file(path, job.source):
             raise PlanError(f"{path}: is the photo itself. Name another file for the result.")
         plan.refuse_target(path, overwrite=job.overwrite)
         if path.suffix.lower() not in WRITABLE and not (

@@ -20,6 +20,8 @@ HEAVY = (
     "jaxtyping",
     "tifffile",
     "tqdm",
+    "ray",
+    "fsspec",
     "jinja2",
     "matplotlib",
 )

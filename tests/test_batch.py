@@ -12,6 +12,7 @@ from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.plan import Task
 from restorecli.record import Outcome
+from restorecli.stores import Place
 from tests.fake_restorer import FACE, FakeRestorer, picture
 
 
@@ -23,6 +24,11 @@ def tasks(folder: Path, count: int = 3) -> list[Task]:
         )
         for index in range(count)
     ]
+
+
+def local(place: Place) -> Path:
+    assert isinstance(place, Path)
+    return place
 
 
 def run(todo: list[Task], restorer: FakeRestorer, **changes: int) -> Iterator[Outcome]:
@@ -45,7 +51,7 @@ def test_every_photo_is_written_in_order(tmp_path: Path, count: int, jobs: int) 
     assert [outcome.source for outcome in outcomes] == [str(task.source) for task in todo]
     assert {outcome.status for outcome in outcomes} <= {"restored"}
     for task in todo:
-        with Image.open(task.target) as result:
+        with Image.open(local(task.target)) as result:
             assert result.size == (24, 32)
     if outcomes:
         assert (outcomes[0].height, outcomes[0].width, outcomes[0].scale) == (16, 12, 2)
@@ -54,10 +60,10 @@ def test_every_photo_is_written_in_order(tmp_path: Path, count: int, jobs: int) 
 
 def test_bad_files_do_not_stop_the_rest(tmp_path: Path) -> None:
     todo = tasks(tmp_path, 6)
-    todo[0].source.write_bytes(b"")
-    todo[1].source.unlink()
-    todo[2].target.parent.mkdir(parents=True)
-    todo[2].target.write_bytes(b"already here")
+    local(todo[0].source).write_bytes(b"")
+    local(todo[1].source).unlink()
+    local(todo[2].target).parent.mkdir(parents=True)
+    local(todo[2].target).write_bytes(b"already here")
     (tmp_path / "out" / "1").write_bytes(b"a file where a folder should be")
     restorer = FakeRestorer(failing=frozenset({"4.png"}))
     outcomes = list(run(todo, restorer))
@@ -68,7 +74,7 @@ def test_bad_files_do_not_stop_the_rest(tmp_path: Path) -> None:
     assert "exists" in reasons[2]
     assert "out/1" in reasons[3]
     assert reasons[4] == "4.png: no memory. Use a smaller --tile."
-    assert todo[2].target.read_bytes() == b"already here"
+    assert local(todo[2].target).read_bytes() == b"already here"
 
 
 def test_out_of_memory_is_a_failure_of_one_photo(

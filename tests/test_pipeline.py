@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from restorecli import pipeline, weights
+from restorecli import pipeline
 from restorecli.detection import Faces
 from restorecli.errors import DeviceError, WeightsError
 from restorecli.metrics import psnr
@@ -17,7 +17,7 @@ from restorecli.networks.face_vae import FaceRestoration
 from restorecli.options import Options, Stage
 from restorecli.photo import Photo, from_image
 from restorecli.pipeline import Restorer
-from tests.tiny import tiny_restorer
+from tests.tiny import save, tiny_restorer
 
 WITHOUT_FACES: tuple[Stage, ...] = ("denoise", "relight", "upscale")
 
@@ -205,13 +205,7 @@ def test_faces_found_are_restored_and_recorded(
 
 
 def test_load_builds_what_was_saved(restorer: Restorer, tmp_path: Path) -> None:
-    names = {
-        "denoiser": restorer.denoiser, "relighter": restorer.relighter,
-        "retinaface": restorer.detector, "face_vae": restorer.face_pair,
-        "orsnet": restorer.upscaler,
-    }  # fmt: skip
-    for name, network in names.items():
-        weights.save(network, name, tmp_path / f"{name}.safetensors", {})
+    save(restorer, tmp_path)
     loaded = Restorer.load(device="cpu", precision="fp32", folder=tmp_path)
     source = photo(24, 20)
     assert np.array_equal(loaded(source).pixels, restorer(source).pixels)

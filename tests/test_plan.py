@@ -1,6 +1,5 @@
 """Tests of what a batch finds, where it writes, and what it refuses."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ def touch(*names: str) -> None:
 
 
 def pairs(found: plan.Plan) -> dict[str, str]:
-    return {task.source.as_posix(): task.target.as_posix() for task in found.tasks}
+    return {str(task.source): str(task.target) for task in found.tasks}
 
 
 def test_folder_keeps_its_tree_and_ignores_what_is_no_photo() -> None:
@@ -160,7 +159,7 @@ def test_letter_case_collides_where_it_does_on_disk(
     system: str, same: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     touch("x/A.jpg", "y/a.jpg")
-    monkeypatch.setattr("restorecli.plan.sys.platform", system)
+    monkeypatch.setattr("restorecli.plan_paths.sys.platform", system)
     if same:
         with pytest.raises(PlanError, match="would both become"):
             plan.make(["x", "y"], Path("out"))
@@ -203,7 +202,7 @@ def test_existing_targets_are_refused_skipped_or_overwritten() -> None:
         plan.make(["in"], Path("out"))
     found = plan.make(["in"], Path("out"), skip_existing=True)
     assert pairs(found) == {"in/a.jpg": "out/a.jpg"}
-    assert [task.source.as_posix() for task in found.skipped] == ["in/b.jpg"]
+    assert [str(task.source) for task in found.skipped] == ["in/b.jpg"]
     assert len(plan.make(["in"], Path("out"), overwrite=True).tasks) == 2
     with pytest.raises(PlanError, match="contradict each other"):
         plan.make(["in"], Path("out"), skip_existing=True, overwrite=True)
@@ -258,6 +257,6 @@ def test_accepted_plans_have_as_many_targets_as_sources(
         found = plan.make([str(root / "in")], root / "out", ext=ext)
     except PlanError:
         return
-    targets = {os.fspath(task.target) for task in found.tasks}
+    targets = {str(task.target) for task in found.tasks}
     assert len(targets) == len({task.source for task in found.tasks}) == len(names)
     assert all(task.target.suffix in WRITABLE for task in found.tasks)

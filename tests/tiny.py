@@ -1,7 +1,10 @@
 """A whole restorer of tiny random networks: every path of the pipeline in milliseconds."""
 
+from pathlib import Path
+
 import torch
 
+from restorecli import weights
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
@@ -33,3 +36,15 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
     for part in ("denoiser", "relighter", "detector", "face_pair", "upscaler"):
         getattr(restorer, part).eval().requires_grad_(False)
     return restorer
+
+
+def save(restorer: Restorer, folder: Path) -> None:
+    """Write the files of all networks, for what loads its own."""
+    for name, network in (
+        ("denoiser", restorer.denoiser),
+        ("relighter", restorer.relighter),
+        ("retinaface", restorer.detector),
+        ("face_vae", restorer.face_pair),
+        ("orsnet", restorer.upscaler),
+    ):
+        weights.save(network, name, folder / f"{name}.safetensors", {})

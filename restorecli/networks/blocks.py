@@ -27,22 +27,24 @@ class ChannelAttention(nn.Module):
         height, width = x.shape[-2:]
         if self.windows.cover(height, width):
             return x * self._weights(x.mean((2, 3))[..., None, None])
-        side = self.windows.side
-        tops, lefts = self.windows.starts(height), self.windows.starts(width)
-        means = [
-            torch.stack(
-                [x[..., top : top + side, left : left + side].mean((2, 3)) for left in lefts], -1
-            )
-            for top in tops
-        ]
-        weights = self._weights(torch.stack(means, -2))
-        down = self.windows.shares(height, x.device).to(weights.dtype)
-        across = self.windows.shares(width, x.device).to(weights.dtype)
-        faded = torch.einsum("nctl,lw,th->nhwc", weights, across, down)
-        return x * faded.permute(0, 3, 1, 2)
+        means = _along_both(
+            x, self.windows.boxes(height, x.device), self.windows.boxes(width, x.device)
+        )
+        down, across = (self.windows.shares(side, x.device).T for side in (height, width))
+        return x * _along_both(self._weights(means), down, across)
 
     def _weights(self, means: Float[Tensor, "n c t l"]) -> Float[Tensor, "n c t l"]:
         return torch.sigmoid(self.excite(F.relu(self.squeeze(means))))
+
+
+def _along_both(
+    x: Float[Tensor, "n c h w"], rows: Float[Tensor, "t h"], columns: Float[Tensor, "l w"]
+) -> Float[Tensor, "n c t l"]:
+    """Multiply a picture by a matrix along each axis, in the memory order of channels_last."""
+    n, c, height, width = x.shape
+    lines = x.permute(0, 2, 3, 1).reshape(n, height, width * c)
+    reduced = (rows.to(x.dtype) @ lines).view(n, len(rows), width, c)
+    return (columns.to(x.dtype) @ reduced).permute(0, 3, 1, 2)
 
 
 class ChannelAttentionBlock(nn.Module):

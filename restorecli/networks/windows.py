@@ -40,6 +40,13 @@ class Windows:
             return (0,)
         return (*range(0, length - self.side, self.side - self.overlap), length - self.side)
 
+    def boxes(self, length: int, device: torch.device) -> Float[Tensor, "windows length"]:
+        """The matrix that takes the mean of each window."""
+        position = torch.arange(length, device=device)
+        starts = torch.tensor(self.starts(length), device=device)[:, None]
+        side = min(self.side, length)
+        return ((position >= starts) & (position < starts + side)).float() / side
+
     def shares(self, length: int, device: torch.device) -> Float[Tensor, "windows length"]:
         """How much each window counts at each sample: raised cosines that sum to 1."""
         centres = torch.arange(length, device=device) + 0.5

@@ -16,6 +16,9 @@ windows = st.tuples(st.integers(2, 40), st.integers(0, 20)).map(
 def test_shares_sum_to_one_and_stay_inside_their_windows(grid: Windows, length: int) -> None:
     starts, shares = grid.starts(length), grid.shares(length, torch.device("cpu"))
     assert shares.shape == (len(starts), length)
+    boxes = grid.boxes(length, torch.device("cpu"))
+    assert torch.allclose(boxes.sum(1), torch.ones(len(starts)))
+    assert torch.equal(boxes > 0, boxes == boxes.amax())
     assert torch.allclose(shares.sum(0), torch.ones(length), atol=1e-6)
     position = torch.arange(length)
     for start, share in zip(starts, shares, strict=True):

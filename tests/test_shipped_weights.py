@@ -53,7 +53,7 @@ def test_every_network_loads_strictly(name: str) -> None:
 def test_tiles_and_the_whole_photo_agree(seed: int | None) -> None:
     """The promise is 1/255 on average, degraded photos and a clean one; no seam in between."""
     paths = sorted((example_pairs_folder() / "clean").iterdir())
-    faces = [Photo.read(path).image()[..., :288, :224] for path in paths]
+    faces = [Photo.read(path).image()[..., :248, :224] for path in paths]
     image = torch.cat([torch.cat(faces[:3], 3), torch.cat(faces[3:], 3)], 2)
     if seed is not None:
         image = degrade(image, torch.tensor([seed])).image
@@ -66,5 +66,5 @@ def test_tiles_and_the_whole_photo_agree(seed: int | None) -> None:
         for tile in (1024, 448)
     )
     difference = (whole - tiled).abs()
-    assert float(difference.mean()) < 0.5 / 255
-    assert float(difference.mean((0, 1, 2)).max()) < 6 / 255  # of a column: where tiles meet
+    assert float(difference.mean()) < 1 / 255
+    assert float(difference.mean((0, 1, 2)).max()) < 8 / 255  # of a column: where tiles meet

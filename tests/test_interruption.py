@@ -3,12 +3,22 @@
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
-from restorecli.interruption import signals_stop_work
+from restorecli.interruption import STOPPING, signals_stop_work
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+
+
+@pytest.fixture(autouse=True)
+def _untouched_signals() -> Iterator[None]:
+    """As in a fresh process: a library used by an earlier test may look after them already."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in STOPPING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def stopped_by_sigterm() -> None:

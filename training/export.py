@@ -70,9 +70,11 @@ def last_validation(log: Path) -> dict[str, float]:
 
 
 def head_commit() -> str:
-    """Commit that is checked out, with `+` behind it if files differ from it."""
+    """Commit of this code as checked out, with `+` behind it if files differ from it."""
+    here = Path(__file__).parent
     command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    run = subprocess.run(command, cwd=here, check=True, capture_output=True, text=True)
+    return run.stdout.strip()
 
 
 def main() -> None:

@@ -39,7 +39,8 @@ def draw(logs: Sequence[Path], target: Path, *, chain: bool = False) -> None:
     for axes, title in ((losses, "losses"), (scores, "held-out photos")):
         axes.set(xlabel="steps", title=title)
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        if axes.lines:
+            axes.legend(frameon=False)
     with mpl.rc_context({"svg.hashsalt": "restore"}):
         figure.savefig(target, format="svg", metadata={"Date": None})
 

@@ -66,5 +66,8 @@ def test_a_second_run_ships_the_network_it_is_called_after(
     assert entry.history["recipe"] == "training/recipes/orsnet_longer.toml"
 
 
-def test_the_commit_is_a_hash() -> None:
+def test_the_commit_is_a_hash_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert len(export.head_commit().rstrip("+")) >= 7

@@ -79,9 +79,17 @@ def detect(detector: RetinaFace, image: Float[Tensor, "1 3 h w"], *, threshold: 
     Returns:
         The faces in pixels of `image`, largest first.
     """
+    height, width = image.shape[-2:]
+    image = _reduced(image, FINE_SIDE)  # once: every copy of a large photo would be a large one
+    found = _detect(detector, image, threshold)
+    return found.scaled(width / image.shape[-1], height / image.shape[-2])
+
+
+def _detect(detector: RetinaFace, image: Float[Tensor, "1 3 h w"], threshold: float) -> Faces:
+    """Find the faces of a photo that is no larger than it is looked at."""
     longest = max(image.shape[-2:])
-    sides = [min(longest, FINE_SIDE)]
-    if sides[0] >= TWO_LEVELS_FROM:
+    sides = [longest]
+    if longest >= TWO_LEVELS_FROM:
         sides.append(COARSE_SIDE)
     finds = [find(detector, image, side=side, threshold=threshold) for side in sides]
     found = merged(finds)
@@ -101,10 +109,8 @@ def find(
 ) -> Faces:
     """Find faces with the photo's longer side brought to `side` pixels, in pixels of the photo."""
     height, width = image.shape[-2:]
-    scale = side / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    if size != (height, width):
-        image = F.interpolate(image, size, mode="bilinear", antialias=scale < 1)
+    image = _resized(image, side)
+    size = (image.shape[-2], image.shape[-1])
     device = next((p.device for p in detector.parameters()), image.device)
     predictions = detector(image.to(device, memory_format=torch.channels_last))
     scores = predictions.logits[0].float().softmax(-1)[:, 1]
@@ -139,10 +145,24 @@ def _find_turned(
 ) -> Faces:
     height, width = image.shape[-2:]
     turned = torch.rot90(image, turns, (2, 3))
-    side = min(max(height, width), FINE_SIDE)
-    found = find(detector, turned, side=side, threshold=threshold)
+    found = find(detector, turned, side=max(height, width), threshold=threshold)
     found = found.turned_back(turns, height, width)
     return merged([found])
+
+
+def _reduced(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i j"]:
+    """The picture with its longer side brought to `side` pixels if it is longer."""
+    return image if max(image.shape[-2:]) <= side else _resized(image, side)
+
+
+def _resized(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i j"]:
+    """The picture with its longer side brought to `side` pixels."""
+    height, width = image.shape[-2:]
+    scale = side / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    if size == (height, width):
+        return image
+    return F.interpolate(image, size, mode="bilinear", antialias=scale < 1)
 
 
 def _turn_back(points: Float[Tensor, "n k 2"], turned_height: int) -> Float[Tensor, "n k 2"]:

@@ -1,7 +1,6 @@
 """The task of the face detector: made scenes in, scores, boxes and landmarks out."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from restorecli import anchors
+from restorecli import anchors, weights
 from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.corruption import gaussian_blur
 from restorecli.degrade.rng import Draws
+from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
+from training.denoised_scenes import DenoisedScenes
 from training.detector_scenes import Scene, Stock
 from training.multibox import NOTHING, Truth, multibox_loss
 from training.photos import PhotoPool
@@ -31,12 +32,23 @@ class DetectorTask:
     """Trains `RetinaFace` on scenes of pasted portraits.
 
     Args:
-        recipe: `losses` weighs score, box and landmarks; `degrade` is DegradeConfig's.
+        recipe: `losses` weighs score, box and landmarks; `degrade` is DegradeConfig's; `options`
+            may say how many `denoised_scenes` to make (0) and what share of the samples is drawn
+            from them (`denoised_share`, 0).
         pool: Photos.
         labels: `faces.json` of the pool's photos.
+        denoiser_folder: Of step 1's weights, which makes the denoised scenes.
+        cache: Beside it these are kept, `<cache>-train.npz` and `<cache>-held-out.npz`.
     """
 
-    def __init__(self, recipe: Recipe, pool: PhotoPool, labels: Path) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        pool: PhotoPool,
+        labels: Path,
+        denoiser_folder: Path,
+        cache: Path,
+    ) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
         self.network: nn.Module = RetinaFace(RetinaFaceConfig(**recipe.config))
@@ -44,6 +56,27 @@ class DetectorTask:
         self.train = Stock.read(pool, labels, held_out=False)
         self.held_out = Stock.read(pool, labels, held_out=True)
         self._painters = ThreadPoolExecutor(torch.get_num_threads())
+        self._denoised: dict[Stock, DenoisedScenes] = {}
+        count = int(recipe.options.get("denoised_scenes", 0))
+        if count:
+            self._keep_denoised(count, denoiser_folder, cache, pool.pixels.device)
+
+    def _keep_denoised(
+        self, count: int, denoiser_folder: Path, cache: Path, device: torch.device
+    ) -> None:
+        denoiser = weights.load(Denoiser, "denoiser", folder=denoiser_folder)
+        denoiser = denoiser.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        parts = {"train": (self.train, count), "held-out": (self.held_out, BATCH * 4)}
+        for part, (stock, wanted) in parts.items():
+            self._denoised[stock] = DenoisedScenes.open(
+                cache.with_name(f"{cache.name}-{part}.npz"),
+                stock,
+                lambda image: denoiser(image.contiguous(memory_format=torch.channels_last))[0],
+                self.degradation,
+                count=wanted,
+                size=self.recipe.phases[-1].size,
+                device=device,
+            )
 
     @staticmethod
     def degradation_of(recipe: Recipe) -> DegradeConfig:
@@ -78,11 +111,21 @@ class DetectorTask:
         return {f"held_out_{k}": float(torch.stack([r[k] for r in rows]).mean()) for k in rows[0]}
 
     def batch(self, stock: Stock, seeds: Int[Tensor, " n"], size: int) -> tuple[Image, Truth]:
-        """Scenes of some seeds, badly lit and degraded, on the seeds' device."""
-        scenes = list(self._painters.map(partial(stock.scene, size=size), seeds.tolist()))
+        """Scenes of some seeds, badly lit, degraded or denoised, on the seeds' device."""
+        share = float(self.recipe.options.get("denoised_share", 0)) if self._denoised else 0.0
+        denoised = Draws(seeds, stream=25).chance(share)
+
+        def paint(seed: int, kept: bool) -> Scene:
+            return self._denoised[stock].scene(seed) if kept else stock.scene(seed, size)
+
+        scenes = list(self._painters.map(paint, seeds.tolist(), denoised.tolist()))
         pixels = np.stack([scene.pixels for scene in scenes]).transpose(0, 3, 1, 2)
         image = torch.from_numpy(np.ascontiguousarray(pixels)).to(seeds.device).float() / 255
-        image = spoil(light(image, seeds), seeds, self.degradation)
+        image = light(image, seeds)
+        fresh = torch.nonzero(~denoised)[:, 0]
+        if len(fresh):
+            spoilt = spoil(image[fresh], seeds[fresh], self.degradation)
+            image = image.index_copy(0, fresh, spoilt)
         return image, padded(scenes, seeds.device)
 
     def _terms(self, network: nn.Module, image: Image, truth: Truth) -> dict[str, Tensor]:

@@ -9,6 +9,8 @@ import copy
 import csv
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -52,6 +54,16 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1))))
 
 
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Take numbers below 1e-38 for 0: gradients are full of them, and a CPU is slow with them."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
 class Run:
     """A training run in a folder: `checkpoint.pt` (restart), `log.csv`, `log.svg`, weights.
 
@@ -77,6 +89,11 @@ class Run:
             minutes: Wall-clock bound of this call; a checkpoint is written when it is reached.
             every: Steps between validations, exports and checkpoints.
         """
+        with denormals_flushed():
+            self._go(minutes, every)
+        return self.step >= self.recipe.steps
+
+    def _go(self, minutes: float, every: int) -> None:
         start = last = time.monotonic()
         sums: dict[str, float] = {}
         while self.step < self.recipe.steps:
@@ -93,7 +110,6 @@ class Run:
                 sums, last = {}, time.monotonic()
             if late:
                 break
-        return self.step >= self.recipe.steps
 
     def export(self) -> Path:
         """Write the averaged network as a weights file into the run's folder."""

@@ -73,7 +73,13 @@ class Optimizer:
 
 
 def _is_matrix(parameter: Tensor) -> bool:
-    return parameter.ndim == 4 and min(parameter.shape[0], parameter[0].numel()) >= _SMALLEST
+    """Whether it is a kernel that mixes channels; a depthwise one is a list of filters."""
+    depthwise = parameter.ndim == 4 and parameter.shape[1] == 1
+    return (
+        parameter.ndim == 4
+        and not depthwise
+        and min(parameter.shape[0], parameter[0].numel()) >= _SMALLEST
+    )
 
 
 def _matrix(kernel: Tensor) -> Tensor:

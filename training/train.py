@@ -29,9 +29,9 @@ def make_task(
     Args:
         recipe: One of denoiser, orsnet, relighter and retinaface.
         pool: Photos.
-        denoiser_folder: Of step 1's weights, which orsnet stands on.
+        denoiser_folder: Of step 1's weights, which orsnet stands on and retinaface looks through.
         faces: `faces.json` of the photos, for retinaface.
-        cache: Beside it the relighter keeps its small photos.
+        cache: Beside it the relighter keeps its small photos, retinaface its denoised scenes.
 
     Raises:
         ValueError: There is no such task, or it lacks its labels.
@@ -45,7 +45,9 @@ def make_task(
     if recipe.network == "retinaface":
         if faces is None:
             raise ValueError("retinaface: needs the faces of the photos, --faces faces.json")
-        return DetectorTask(recipe, pool, faces)
+        return DetectorTask(
+            recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes")
+        )
     raise ValueError(
         f"{recipe.network}: this command trains denoiser, orsnet, relighter and retinaface"
     )

@@ -1,6 +1,7 @@
 """The detector's training: scenes by seed, labels that fit, the losses, a run that goes on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from restorecli import anchors, weights
+from restorecli.degrade import DegradeConfig
 from restorecli.detection import Faces
 from restorecli.networks.retinaface import Predictions, RetinaFace
+from tests import tiny
+from training.denoised_scenes import Denoise, DenoisedScenes, mirrored
 from training.detector import DetectorTask, light, padded, settle, spoil
 from training.detector_scenes import Scene, Stock
 from training.detector_scores import labelled, score
@@ -33,6 +37,7 @@ from training.recipe import Phase, Recipe
 CPU = torch.device("cpu")
 FACE_BOX = [30.0, 20.0, 70.0, 70.0]
 EYES_AND_MOUTH = [[40.0, 40], [60, 40], [50, 50], [43, 60], [57, 60]]
+UNTOUCHED = DegradeConfig(clean=1)
 RECIPE = Recipe(network="retinaface", steps=2, phases=(Phase(until=1, size=64, batch=3),), ema=0.9)
 
 
@@ -204,28 +209,65 @@ def test_a_batch_without_faces_has_a_finite_loss() -> None:
     assert float(terms["box"]) == float(terms["landmarks"]) == 0
 
 
+@pytest.mark.parametrize("kept", [0, 3])
 def test_a_run_trains_stops_goes_on_and_exports(
-    tmp_path: Path, pool: PhotoPool, labels: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pool: PhotoPool, labels: Path, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
-    monkeypatch.setattr("training.photos._is_held_out", lambda name: False)
+    """From fresh scenes alone, and with half of them as a denoiser left them."""
+    tiny.save(tiny.tiny_restorer(), tmp_path / "weights")
+    recipe = replace(RECIPE, options={"denoised_scenes": kept, "denoised_share": 0.5})
+    everything = list(range(len(pool.names)))
+    monkeypatch.setattr(PhotoPool, "split", lambda self, held_out: everything)
     for name, value in {"BATCH": 2, "SETTLING_BATCHES": 1, "VALIDATION_BATCHES": 1}.items():
         monkeypatch.setattr(f"training.detector.{name}", value)
 
     def task() -> DetectorTask:
-        made = DetectorTask(RECIPE, pool, labels)
-        made.held_out = made.train
-        return made
+        return DetectorTask(recipe, pool, labels, tmp_path / "weights", tmp_path / "scenes")
 
-    whole = Run(task(), RECIPE, tmp_path / "whole", CPU)
+    whole = Run(task(), recipe, tmp_path / "whole", CPU)
+    assert (tmp_path / "scenes-train.npz").exists() == bool(kept)
     whole.go(every=2)
-    parts = Run(task(), RECIPE, tmp_path / "parts", CPU)
+    parts = Run(task(), recipe, tmp_path / "parts", CPU)
     parts.go(minutes=0, every=1)
     assert parts.step == 1
-    assert Run(task(), RECIPE, tmp_path / "parts", CPU).go(every=1)
+    assert Run(task(), recipe, tmp_path / "parts", CPU).go(every=1)
     network = weights.load(RetinaFace, "retinaface", folder=tmp_path / "parts")
     again = weights.load(RetinaFace, "retinaface", folder=tmp_path / "whole")
     for one, two in zip(network.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+def test_denoised_scenes_are_made_once_and_keep_their_faces(stock: Stock, tmp_path: Path) -> None:
+    def opened(denoise: Denoise) -> DenoisedScenes:
+        return DenoisedScenes.open(
+            tmp_path / "scenes.npz", stock, denoise, UNTOUCHED, count=11, size=64, device=CPU
+        )
+
+    def never(image: Tensor) -> Tensor:
+        raise AssertionError("made again")
+
+    made = opened(lambda image: 1 - image)
+    again = opened(never)
+    assert len(again.scenes) == 11
+    for seed, (one, two) in enumerate(zip(made.scenes, again.scenes, strict=True)):
+        scene = stock.scene(seed, 64)
+        np.testing.assert_array_equal(one.pixels, 255 - scene.pixels)
+        np.testing.assert_array_equal(one.boxes, scene.boxes)
+        np.testing.assert_array_equal(two.landmarks, scene.landmarks)
+        np.testing.assert_array_equal(two.kinds, scene.kinds)
+        np.testing.assert_array_equal(one.pixels, two.pixels)
+    drawn = [made.scene(seed).pixels.tobytes() for seed in range(40)]
+    assert drawn == [again.scene(seed).pixels.tobytes() for seed in range(40)]
+    assert len(set(drawn)) > 11
+
+
+def test_a_mirrored_scene_mirrored_again_is_the_scene(stock: Stock) -> None:
+    scene = next(s for s in (stock.scene(seed, 64) for seed in range(50)) if len(s.kinds))
+    once, twice = mirrored(scene), mirrored(mirrored(scene))
+    np.testing.assert_array_equal(once.pixels[:, 0], scene.pixels[:, -1])
+    assert (once.landmarks[:, 0, 0] < once.landmarks[:, 1, 0]).all()
+    for one, two in ((scene.boxes, twice.boxes), (scene.landmarks, twice.landmarks)):
+        np.testing.assert_allclose(one, two)
 
 
 def test_settling_gives_the_statistics_of_the_batches() -> None:

@@ -117,6 +117,35 @@ def test_training_lowers_the_loss(optimizer: str, pool: PhotoPool, tmp_path: Pat
     assert loss() < 0.9 * before
 
 
+def test_denormals_are_zero_while_training_and_only_then(
+    pool: PhotoPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does an interruption leave them flushed."""
+    smallest = torch.tensor(1e-39)
+
+    def stop(network: torch.nn.Module) -> dict[str, float]:
+        assert float(smallest * 0.5) == 0
+        raise KeyboardInterrupt
+
+    begun = run(pool, tmp_path)
+    monkeypatch.setattr(begun.task, "score", stop)
+    with pytest.raises(KeyboardInterrupt):
+        begun.go(every=1)
+    assert float(smallest * 0.5) > 0
+
+
+def test_muon_leaves_depthwise_kernels_to_adamw() -> None:
+    mixing, apart = torch.nn.Conv2d(16, 16, 3), torch.nn.Conv2d(16, 16, 3, groups=16)
+    network = torch.nn.Sequential(mixing, apart)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = optimizers.Optimizer(network, "muon", weight_decay=0.0)
+    network(torch.ones(1, 16, 9, 9)).sum().backward()
+    optimizer.step(1e-3)
+    adamw, muon = optimizer.state_dict()["parts"]
+    assert len(muon["state"]) == 1
+    assert len(adamw["state"]) == 3  # two biases and the depthwise kernel
+
+
 def test_step_three_trains_on_top_of_step_one(pool: PhotoPool, tmp_path: Path) -> None:
     run(pool, tmp_path / "first", steps=2).go()
     second = Recipe(

@@ -1,0 +1,107 @@
+"""The ablation: every variant is a step 1, results are kept, the table says what was measured."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from restorecli.networks.denoiser import DenoiserConfig
+from training import ablation
+from training.ablation import VARIANTS, Variant, cost, table, train_variant
+from training.loop import Run
+from training.photos import PhotoPool
+from training.recipe import Phase, Recipe, read_recipe
+
+RECIPE = read_recipe(Path(__file__).parents[2] / "training" / "recipes" / "ablation.toml")
+SMALL = replace(RECIPE, steps=2, validation=1, phases=(Phase(until=1, size=32, batch=1),))
+
+
+@pytest.fixture(scope="module")
+def training_pool(tmp_path_factory: pytest.TempPathFactory) -> PhotoPool:
+    folder = tmp_path_factory.mktemp("photos")
+    generator = np.random.default_rng(0)
+    for number in (0, 1, 96):  # the last is held out by the hash of its name
+        pixels = generator.integers(0, 256, (220, 200, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return PhotoPool.open(folder, folder / "cache" / "pool", torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def _small_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablation, "SIDE", 64)
+    monkeypatch.setattr(ablation, "ROUNDS", 1)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_every_variant_is_a_step_one_that_learns_everywhere(variant: Variant) -> None:
+    torch.manual_seed(0)
+    network = variant.make(DenoiserConfig(**RECIPE.config))
+    for name, parameter in network.named_parameters():
+        if name.endswith("leave.weight"):  # zero at first, which stops gradients to the gate
+            torch.nn.init.normal_(parameter, std=0.1)
+    image, features = network(torch.rand(1, 3, 64, 64))
+    assert image.shape == (1, 3, 64, 64)
+    assert features.shape[-2:] == (64, 64)
+    (image.square().mean() + features.square().mean()).backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_variants_differ_in_their_cost() -> None:
+    torch.manual_seed(0)
+    named = {variant.name: variant.make(DenoiserConfig(**RECIPE.config)) for variant in VARIANTS}
+    shipped, ungated = (cost(named[name])[0] for name in ("shipped design", "no gates"))
+    assert 65 < ungated < shipped < 80
+    assert cost(named[ablation.MPRNET])[0] > 10 * shipped
+
+
+def test_a_variant_is_trained_once_and_then_read(
+    training_pool: PhotoPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = train_variant(VARIANTS[0], SMALL, training_pool, tmp_path)
+    assert first["steps"] == 2
+    assert first["parameters"] == 1240687
+    monkeypatch.delattr(Run, "go")
+    assert train_variant(VARIANTS[0], SMALL, training_pool, tmp_path) == first
+
+
+def test_the_same_time_is_fewer_steps_of_a_larger_network(training_pool: PhotoPool) -> None:
+    recipe = replace(SMALL, steps=100)
+    mprnet = next(variant for variant in VARIANTS if variant.equal_time)
+    assert 1 <= ablation.steps_in_equal_time(mprnet, recipe, training_pool) < 60
+
+
+def test_the_command_prints_a_row_a_variant(
+    training_pool: PhotoPool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipes: list[Recipe] = []
+
+    def trained(variant: Variant, recipe: Recipe, pool: PhotoPool, out: Path) -> dict[str, float]:
+        recipes.append(recipe)
+        return {"ssim": 0.5 + len(recipes) / 100, "steps": recipe.steps, "parameters": 1000,
+                "kmacs": 70.0, "convolutions": 8.0}  # fmt: skip
+
+    monkeypatch.setattr(ablation, "train_variant", trained)
+    monkeypatch.setattr(ablation, "steps_in_equal_time", lambda *_: 7)
+    monkeypatch.setattr(PhotoPool, "open", lambda *_: training_pool)
+    command = ["ablation", "--photos", "none", "--out", str(tmp_path), "--threads", "1"]
+    monkeypatch.setattr("sys.argv", command)
+    ablation.main()
+    printed = capsys.readouterr().out
+    assert [recipe.steps for recipe in recipes].count(7) == 1
+    for variant in VARIANTS:
+        assert f"| {variant.name} |" in printed
+
+
+def test_the_table_compares_errors() -> None:
+    row = {"steps": 300, "parameters": 1000, "kmacs": 70.0, "convolutions": 8.0}
+    rows = {"shipped design": {**row, "ssim": 0.7}, "other": {**row, "ssim": 0.4}}
+    printed = table(json.loads(json.dumps(rows)))
+    assert "| shipped design | 0.700 | 1.00 | 300 |" in printed
+    assert "| other | 0.400 | 0.50 | 300 |" in printed

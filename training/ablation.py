@@ -30,6 +30,7 @@ from training.recipe import Recipe, read_recipe
 
 SIDE = 512  # px of the picture that time and multiplications are taken on
 ROUNDS = 5
+RECIPE = Path(__file__).with_name("recipes") / "ablation.toml"
 MPRNET = "MPRNet's first stage, for the same time"
 WHOLE = Windows(side=1 << 20, overlap=0)
 
@@ -270,7 +271,7 @@ def table(results: dict[str, dict[str, float]]) -> str:
 def main() -> None:
     """Train what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recipe", type=Path, default=Path("training/recipes/ablation.toml"))
+    parser.add_argument("--recipe", type=Path, default=RECIPE, help="TOML file of all variants")
     parser.add_argument("--photos", type=Path, required=True, help="folder tree of clean photos")
     parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")

@@ -16,7 +16,7 @@ from training.loop import Run
 from training.photos import PhotoPool
 from training.recipe import Phase, Recipe, read_recipe
 
-RECIPE = read_recipe(Path(__file__).parents[2] / "training" / "recipes" / "ablation.toml")
+RECIPE = read_recipe(ablation.RECIPE)
 SMALL = replace(RECIPE, steps=2, validation=1, phases=(Phase(until=1, size=32, batch=1),))
 
 

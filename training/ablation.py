@@ -30,7 +30,7 @@ from training.recipe import Recipe, read_recipe
 
 SIDE = 512  # px of the picture that time and multiplications are taken on
 ROUNDS = 5
-RECIPE = Path(__file__).with_name("recipes") / "ablation.toml"
+RECIPE = Path(__file__).with_name("recipes") / "denoiser_ablation.toml"
 MPRNET = "MPRNet's first stage, for the same time"
 WHOLE = Windows(side=1 << 20, overlap=0)
 

@@ -22,10 +22,12 @@ ship() {  # NAME
 # step 1, then step 3 on top of it
 train denoiser
 train denoiser_longer --start runs/denoiser
-ship denoiser_longer
+train denoiser_structure --start runs/denoiser_longer
+ship denoiser_structure
 train orsnet --denoiser runs/denoiser
-train orsnet_longer --denoiser weights --start runs/orsnet
-ship orsnet_longer
+train orsnet_longer --denoiser runs/denoiser_longer --start runs/orsnet
+train orsnet_scales --denoiser weights --start runs/orsnet_longer
+ship orsnet_scales
 
 # step 1½
 train relighter

@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from restorecli.networks.blocks import ChannelAttention, ChannelAttentionBlock, SpectralGate
+from restorecli.networks.blocks import (
+    ChannelAttention,
+    ChannelAttentionBlock,
+    SpectralGate,
+    neighbourhood_mean,
+)
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.windows import Windows
 from tests.networks.conftest import wake
@@ -25,6 +30,17 @@ def test_size_law(rows: int, columns: int, batch: int) -> None:
     assert image.shape == (batch, 3, height, width)
     assert features.shape == (batch, 4, height, width)
     assert image.dtype == torch.float32
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
+def test_the_neighbourhood_is_seven_wide_and_ends_at_the_border(
+    height: int, width: int, seed: int
+) -> None:
+    level = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    padded = nn.functional.pad(level, (3, 3, 3, 3), value=float("nan"))
+    around = nn.functional.unfold(padded, 7).view(2, 3, 49, height, width)
+    torch.testing.assert_close(neighbourhood_mean(level), around.nanmean(2))
 
 
 def test_every_parameter_takes_part() -> None:

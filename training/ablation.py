@@ -31,7 +31,7 @@ from training.recipe import Recipe, read_recipe
 SIDE = 512  # px of the picture that time and multiplications are taken on
 ROUNDS = 5
 RECIPE = Path(__file__).with_name("recipes") / "denoiser_ablation.toml"
-MPRNET = "MPRNet's first stage, for the same time"
+MPRNET = "first stage of MPRNet for the same time"
 WHOLE = Windows(side=1 << 20, overlap=0)
 
 
@@ -169,9 +169,9 @@ VARIANTS = (
     Variant(name="shipped design", make=Denoiser),
     Variant(name="no gates", make=changed(gates=(0, 0, 0, 0))),
     Variant(name="Fourier convolutions instead of gates", make=with_gates(FourierConvolution)),
+    Variant(name=MPRNET, make=lambda config: MPRNetFirstStage(), equal_time=True),
     Variant(name="gates without contrast", make=with_gates(GateWithoutContrast)),
     Variant(name="gates in the decoder too", make=with_gates_on_the_way_up),
-    Variant(name=MPRNET, make=lambda config: MPRNetFirstStage(), equal_time=True),
     *(Variant(name=name, make=changed(**sizes)) for name, sizes in SIZES.items()),
 )
 
@@ -282,8 +282,8 @@ def main() -> None:
     recipe = read_recipe(arguments.recipe)
     pool = PhotoPool.open(arguments.photos, arguments.cache, torch.device("cpu"))
     results = {}
-    for number, variant in enumerate(VARIANTS):
-        out, own = arguments.out / f"{number:02}", recipe
+    for variant in VARIANTS:
+        out, own = arguments.out / variant.name.replace(" ", "-"), recipe
         if variant.equal_time and not (out / "result.json").exists():
             own = replace(recipe, steps=steps_in_equal_time(variant, recipe, pool))
         results[variant.name] = train_variant(variant, own, pool, out)

@@ -69,6 +69,18 @@ def last_validation(log: Path) -> dict[str, float]:
     return {f"training_{key}": float(value) for key, value in last.items() if key != "seconds"}
 
 
+def only_network(run: Path) -> str:
+    """Name of the network whose weights a run's folder holds.
+
+    Raises:
+        ValueError: There are none, or several.
+    """
+    names = [path.stem for path in sorted(run.glob(f"*{SUFFIX}"))]
+    if len(names) != 1:
+        raise ValueError(f"{run}: {len(names)} weights files; say which by --name")
+    return names[0]
+
+
 def head_commit() -> str:
     """Commit of this code as checked out, with `+` behind it if files differ from it."""
     here = Path(__file__).parent
@@ -81,7 +93,9 @@ def main() -> None:
     """Parse the command line and export."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--name", help="network; the folder's name up to _longer")
+    parser.add_argument(
+        "--name", help="network, if the run holds several"
+    )
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="shipped weights")
     parser.add_argument("--data", default="3,354 free photos, listed in weights/README.md")
     parser.add_argument("--score", action="append", default=[], metavar="NAME=VALUE")
@@ -93,7 +107,7 @@ def main() -> None:
     entry = export(
         arguments.run,
         arguments.weights,
-        name=arguments.name or arguments.run.name.removesuffix("_longer"),
+        name=arguments.name or only_network(arguments.run),
         data=arguments.data,
         scores={key: float(value) for key, _, value in pairs},
         commit=arguments.commit or head_commit(),

@@ -55,15 +55,24 @@ def test_the_command_exports(
     assert entry.history["commit"] == "abc"
 
 
-def test_a_second_run_ships_the_network_it_is_called_after(
+def test_a_second_run_ships_the_network_that_it_holds(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    longer = run.rename(run.with_name("orsnet_longer"))
+    longer = run.rename(run.with_name("orsnet_scales"))
     arguments = ["export", str(longer), "--weights", str(tmp_path / "w"), "--commit", "abc"]
     monkeypatch.setattr("sys.argv", arguments)
     export.main()
     entry = read_manifest(tmp_path / "w")["orsnet"]
-    assert entry.history["recipe"] == "training/recipes/orsnet_longer.toml"
+    assert entry.history["recipe"] == "training/recipes/orsnet_scales.toml"
+
+
+def test_a_run_of_none_or_two_networks_asks_for_a_name(run: Path) -> None:
+    file = run / "orsnet.safetensors"
+    file.with_name("other.safetensors").write_bytes(file.read_bytes())
+    with pytest.raises(ValueError, match="2 weights files"):
+        export.only_network(run)
+    with pytest.raises(ValueError, match="0 weights files"):
+        export.only_network(run / "nothing")
 
 
 def test_the_commit_is_a_hash_wherever_one_stands(

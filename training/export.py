@@ -93,9 +93,7 @@ def main() -> None:
     """Parse the command line and export."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument(
-        "--name", help="network, if the run holds several"
-    )
+    parser.add_argument("--name", help="network, if the run holds several")
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="shipped weights")
     parser.add_argument("--data", default="3,354 free photos, listed in weights/README.md")
     parser.add_argument("--score", action="append", default=[], metavar="NAME=VALUE")

@@ -70,10 +70,16 @@ def test_a_variant_is_trained_once_and_then_read(
     assert train_variant(variant, SMALL, training_pool, tmp_path) == first
 
 
-def test_the_same_time_is_fewer_steps_of_a_larger_network(training_pool: PhotoPool) -> None:
-    recipe = replace(SMALL, steps=100)
+def test_the_same_time_is_fewer_steps_of_a_slower_network(
+    training_pool: PhotoPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ablation.seconds_a_step(VARIANTS[0], SMALL, training_pool) > 0
     mprnet = next(variant for variant in VARIANTS if variant.equal_time)
-    assert 1 <= ablation.steps_in_equal_time(mprnet, recipe, training_pool) < 60
+    taken = {VARIANTS[0].name: 0.5, mprnet.name: 7.5}
+    monkeypatch.setattr(ablation, "seconds_a_step", lambda variant, *_: taken[variant.name])
+    recipe = replace(SMALL, steps=100)
+    assert ablation.steps_in_equal_time(mprnet, recipe, training_pool) == 7
+    assert ablation.steps_in_equal_time(mprnet, SMALL, training_pool) == 1
 
 
 def test_the_command_prints_a_row_a_variant(

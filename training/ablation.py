@@ -28,6 +28,7 @@ from training.ablation_networks import (
 )
 from training.denoiser import DenoiserTask
 from training.loop import Run, denormals_flushed, sample_seeds
+from training.options import open_photos, photo_options, thread_options, use_threads
 from training.photos import PhotoPool
 from training.recipe import Recipe, read_recipe
 
@@ -199,17 +200,14 @@ def table(results: dict[str, dict[str, float]]) -> str:
 
 def main() -> None:
     """Train what is missing and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, parents=[photo_options(), thread_options()]
+    )
     parser.add_argument("--recipe", type=Path, default=RECIPE, help="TOML file of all variants")
-    parser.add_argument("--photos", type=Path, required=True, help="folder tree of clean photos")
-    parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the default")
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    recipe = read_recipe(arguments.recipe)
-    pool = PhotoPool.open(arguments.photos, arguments.cache, torch.device("cpu"))
+    use_threads(arguments)
+    recipe, pool = read_recipe(arguments.recipe), open_photos(arguments, torch.device("cpu"))
     results = {}
     for variant in VARIANTS:
         out, own = arguments.out / variant.name.replace(" ", "-"), recipe

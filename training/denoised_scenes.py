@@ -32,30 +32,10 @@ class DenoisedScenes:
     scenes: tuple[Scene, ...]
 
     @classmethod
-    def open(
-        cls,
-        path: Path,
-        stock: Stock,
-        denoise: Denoise,
-        degradation: DegradeConfig,
-        *,
-        count: int,
-        size: int,
-        device: torch.device,
-    ) -> "DenoisedScenes":
-        """Read the file, or make it.
-
-        Args:
-            path: An .npz; made whole or not at all.
-            stock: What scenes are made of.
-            denoise: Step 1: (n, 3, s, s) in [0, 1] on `device` → the same.
-            degradation: What befalls the scenes before.
-            count: Scenes to make.
-            size: Their side in pixels, a multiple of step 1's.
-            device: Where `denoise` runs.
-        """
+    def open(cls, path: Path, make: Callable[[], list[Scene]]) -> "DenoisedScenes":
+        """Read the .npz, or make the scenes and write it, whole or not at all."""
         if not path.exists():
-            _write(path, list(_made(stock, denoise, degradation, count, size, device)))
+            _write(path, make())
         return cls(_read(path))
 
     def scene(self, seed: int) -> Scene:
@@ -74,14 +54,25 @@ def mirrored(scene: Scene) -> Scene:
     return Scene(scene.pixels[:, ::-1], boxes, landmarks, scene.kinds)
 
 
-def _made(
+def denoised_scenes(
     stock: Stock,
     denoise: Denoise,
     degradation: DegradeConfig,
+    *,
     count: int,
     size: int,
     device: torch.device,
 ) -> list[Scene]:
+    """Scenes of the seeds 0, 1, …, degraded and denoised.
+
+    Args:
+        stock: What scenes are made of.
+        denoise: Step 1: (n, 3, s, s) in [0, 1] on `device` → the same.
+        degradation: What befalls the scenes before.
+        count: Scenes to make.
+        size: Their side in pixels, a multiple of step 1's.
+        device: Where `denoise` runs.
+    """
     made = []
     for start in range(0, count, BATCH):
         seeds = range(start, min(start + BATCH, count))

@@ -1,6 +1,7 @@
 """The task of the face detector: made scenes in, scores, boxes and landmarks out."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from restorecli.degrade.corruption import gaussian_blur
 from restorecli.degrade.rng import Draws
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
-from training.denoised_scenes import DenoisedScenes
+from training.denoised_scenes import DenoisedScenes, denoised_scenes
 from training.detector_scenes import Scene, Stock
 from training.multibox import NOTHING, Truth, multibox_loss
 from training.photos import PhotoPool
@@ -68,8 +69,8 @@ class DetectorTask:
         denoiser = denoiser.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         parts = {"train": (self.train, count), "held-out": (self.held_out, BATCH * 4)}
         for part, (stock, wanted) in parts.items():
-            self._denoised[stock] = DenoisedScenes.open(
-                cache.with_name(f"{cache.name}-{part}.npz"),
+            make = partial(
+                denoised_scenes,
                 stock,
                 lambda image: denoiser(image.contiguous(memory_format=torch.channels_last))[0],
                 self.degradation,
@@ -77,6 +78,8 @@ class DetectorTask:
                 size=self.recipe.phases[-1].size,
                 device=device,
             )
+            path = cache.with_name(f"{cache.name}-{part}.npz")
+            self._denoised[stock] = DenoisedScenes.open(path, make)
 
     @staticmethod
     def degradation_of(recipe: Recipe) -> DegradeConfig:

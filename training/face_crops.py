@@ -23,6 +23,7 @@ from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.rng import Draws
 from restorecli.faces import align
 from restorecli.networks.denoiser import Denoiser
+from training.options import machine_options, open_photos, photo_options, use_threads
 from training.photos import PhotoPool
 
 WINDOWS = (176, 208, 240, 272)  # px; a window is `EYES` eye distances wide
@@ -210,10 +211,10 @@ def _write_part(pool: PhotoPool, faces: list[Face], seeds: list[int], path: Path
 
 def main() -> None:
     """Parse the command line and write the parts that are missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=Path, required=True, help="folder tree of clean photos")
+    parser = argparse.ArgumentParser(
+        description=__doc__, parents=[photo_options(), machine_options()]
+    )
     parser.add_argument("--faces", type=Path, required=True, help="faces.json of those photos")
-    parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
     parser.add_argument("--out", type=Path, required=True, help="folder of the parts")
     parser.add_argument("--weights", type=Path, help="folder of denoiser.safetensors; none: faint")
     parser.add_argument("--side", type=int, default=160)
@@ -221,14 +222,13 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=8)
     parser.add_argument("--first", type=int, default=0, help="number of the first part")
     parser.add_argument("--size", type=int, default=500, help="pairs a part")
-    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
-    device = torch.device(arguments.device)
-    pool = PhotoPool.open(arguments.photos, arguments.cache, device)
+    use_threads(arguments)
+    pool = open_photos(arguments, arguments.device)
     faces = labelled_faces(pool, arguments.faces, held_out=arguments.part == "held-out")
     denoiser = None
     if arguments.weights:
-        denoiser = weights.load(Denoiser, "denoiser", folder=arguments.weights).to(device)
+        denoiser = weights.load(Denoiser, "denoiser", folder=arguments.weights).to(arguments.device)
     order = np.random.default_rng(0).permutation(len(faces))
     for number in range(arguments.first, arguments.first + arguments.parts):
         path = arguments.out / f"{arguments.part}-{number:03}.npz"

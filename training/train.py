@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from restorecli import weights
 from training.denoiser import DenoiserTask
 from training.detector import DetectorTask
-from training.loop import Run, Task
+from training.loop import Task
+from training.options import open_photos, photo_options, run, run_options, use_threads
 from training.orsnet import ORSNetTask
 from training.photos import PhotoPool
 from training.recipe import Recipe, read_recipe
@@ -64,10 +64,7 @@ def start(network: nn.Module, name: str, folder: Path) -> None:
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recipe", type=Path, help="TOML file from training/recipes/")
-    parser.add_argument("--photos", type=Path, required=True, help="folder tree of clean photos")
-    parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
+    parser = argparse.ArgumentParser(description=__doc__, parents=[run_options(), photo_options()])
     parser.add_argument(
         "--denoiser", type=Path, default=Path("weights"), help="folder of step 1's weights"
     )
@@ -75,22 +72,13 @@ def main() -> None:
         "--start", type=Path, default=Path("weights"), help="folder of the recipe's start_from"
     )
     parser.add_argument("--faces", type=Path, help="faces.json of the photos, for retinaface")
-    parser.add_argument("--out", type=Path, required=True, help="folder of this run")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the default")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this long")
-    parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
-    recipe = read_recipe(arguments.recipe)
-    pool = PhotoPool.open(arguments.photos, arguments.cache, device)
+    use_threads(arguments)
+    recipe, pool = read_recipe(arguments.recipe), open_photos(arguments, arguments.device)
     task = make_task(recipe, pool, arguments.denoiser, faces=arguments.faces, cache=arguments.cache)
     if recipe.start_from:
         start(task.network, recipe.start_from, arguments.start)
-    run = Run(task, recipe, arguments.out, device)
-    run.go(minutes=arguments.minutes, every=arguments.every)
+    run(task, recipe, arguments)
 
 
 if __name__ == "__main__":

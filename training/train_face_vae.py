@@ -6,32 +6,24 @@ The crops come from `training.face_crops`; each stage starts from the weights of
 import argparse
 from pathlib import Path
 
-import torch
-
 from training.face_mapping import make_face_task
-from training.loop import Run
+from training.options import run, run_options, use_threads
 from training.recipe import read_recipe
 
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recipe", type=Path, help="training/recipes/face_vae*.toml")
+    parser = argparse.ArgumentParser(description=__doc__, parents=[run_options()])
     parser.add_argument("--crops", type=Path, required=True, help="folder of aligned pairs")
     parser.add_argument("--start", type=Path, default=Path("runs"), help="earlier stage's weights")
-    parser.add_argument("--out", type=Path, required=True, help="folder of this run")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the default")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this long")
-    parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
+    use_threads(arguments)
     recipe = read_recipe(arguments.recipe)
-    task = make_face_task(recipe, arguments.crops, arguments.start, device)
-    run = Run(task, recipe, arguments.out, device)
-    run.go(minutes=arguments.minutes, every=arguments.every)
+    run(
+        make_face_task(recipe, arguments.crops, arguments.start, arguments.device),
+        recipe,
+        arguments,
+    )
 
 
 if __name__ == "__main__":

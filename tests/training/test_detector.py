@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from restorecli.degrade import DegradeConfig
 from restorecli.detection import Faces
 from restorecli.networks.retinaface import Predictions, RetinaFace
 from tests import tiny
-from training.denoised_scenes import Denoise, DenoisedScenes, mirrored
+from training.denoised_scenes import Denoise, DenoisedScenes, denoised_scenes, mirrored
 from training.detector import DetectorTask, light, padded, settle, spoil
 from training.detector_scenes import Scene, Stock
 from training.detector_scores import labelled, score
@@ -239,9 +240,8 @@ def test_a_run_trains_stops_goes_on_and_exports(
 
 def test_denoised_scenes_are_made_once_and_keep_their_faces(stock: Stock, tmp_path: Path) -> None:
     def opened(denoise: Denoise) -> DenoisedScenes:
-        return DenoisedScenes.open(
-            tmp_path / "scenes.npz", stock, denoise, UNTOUCHED, count=11, size=64, device=CPU
-        )
+        make = partial(denoised_scenes, stock, denoise, UNTOUCHED, count=11, size=64, device=CPU)
+        return DenoisedScenes.open(tmp_path / "scenes.npz", make)
 
     def never(image: Tensor) -> Tensor:
         raise AssertionError("made again")

@@ -1,7 +1,7 @@
-"""Scenes as step 1 leaves them, made once: what the face detector sees at run time.
+"""Scenes as steps 1 and 1½ leave them, made once: what the face detector sees at run time.
 
 Step 1 costs ten times what the detector costs, so its outputs are made before training and kept in
-a file; light, grey and mirror still change from draw to draw.
+a file; place, light, grey and mirror still change from draw to draw.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restorecli.degrade import DegradeConfig, degrade
-from training.detector_scenes import MIRRORED_ORDER, Scene, Stock
+from training.detector_scenes import MIRRORED_ORDER, SMALLEST, WHOLE_ENOUGH, Scene, Stock
+from training.multibox import FACE, IGNORED
 
 BATCH = 8
 Denoise = Callable[[Tensor], Tensor]
@@ -38,11 +39,28 @@ class DenoisedScenes:
             _write(path, make())
         return cls(_read(path))
 
-    def scene(self, seed: int) -> Scene:
-        """The scene of a seed, mirrored for every other draw."""
+    def scene(self, seed: int, size: int) -> Scene:
+        """A square of the scene of a seed, mirrored for every other draw."""
         rng = np.random.default_rng(seed)
         scene = self.scenes[rng.integers(len(self.scenes))]
+        left, top = rng.integers(0, scene.pixels.shape[0] - size + 1, 2)
+        scene = cropped(scene, int(left), int(top), size)
         return mirrored(scene) if rng.random() < 0.5 else scene
+
+
+def cropped(scene: Scene, left: int, top: int, size: int) -> Scene:
+    """A square of a scene: boxes end at its border, faces that are mostly outside are IGNORED."""
+    boxes = scene.boxes - [left, top, left, top]
+    clipped = boxes.clip(0, size)
+    sides = clipped[:, 2:] - clipped[:, :2]
+    seen = sides.prod(axis=1) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    landmarks = scene.landmarks - [left, top]
+    whole = ((landmarks >= 0) & (landmarks <= size)).all(axis=(1, 2))
+    kinds = np.where(whole, scene.kinds, np.minimum(scene.kinds, FACE))
+    kinds = np.where((seen < WHOLE_ENOUGH) | (sides[:, 0] < SMALLEST), IGNORED, kinds)
+    rows = seen > 0
+    pixels = scene.pixels[top : top + size, left : left + size]
+    return Scene(pixels, clipped[rows], landmarks[rows], kinds[rows])
 
 
 def mirrored(scene: Scene) -> Scene:
@@ -67,7 +85,7 @@ def denoised_scenes(
 
     Args:
         stock: What scenes are made of.
-        denoise: Step 1: (n, 3, s, s) in [0, 1] on `device` → the same.
+        denoise: Steps 1 and 1½: (n, 3, s, s) in [0, 1] on `device` → the same.
         degradation: What befalls the scenes before.
         count: Scenes to make.
         size: Their side in pixels, a multiple of step 1's.

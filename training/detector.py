@@ -14,7 +14,9 @@ from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.corruption import gaussian_blur
 from restorecli.degrade.rng import Draws
 from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
+from restorecli.relight import relight
 from training.denoised_scenes import DenoisedScenes, denoised_scenes
 from training.detector_scenes import Scene, Stock
 from training.multibox import NOTHING, Truth, multibox_loss
@@ -34,11 +36,11 @@ class DetectorTask:
 
     Args:
         recipe: `losses` weighs score, box and landmarks; `degrade` is DegradeConfig's; `options`
-            may say how many `denoised_scenes` to make (0) and what share of the samples is drawn
-            from them (`denoised_share`, 0).
+            may say how many `denoised_scenes` to make (0), of what side (`denoised_side`, 256), and
+            what share of the samples is drawn from them (`denoised_share`, 0).
         pool: Photos.
         labels: `faces.json` of the pool's photos.
-        denoiser_folder: Of step 1's weights, which makes the denoised scenes.
+        steps_folder: Of the weights of steps 1 and 1½, which make the denoised scenes.
         cache: Beside it these are kept, `<cache>-train.npz` and `<cache>-held-out.npz`.
     """
 
@@ -47,7 +49,7 @@ class DetectorTask:
         recipe: Recipe,
         pool: PhotoPool,
         labels: Path,
-        denoiser_folder: Path,
+        steps_folder: Path,
         cache: Path,
     ) -> None:
         self.recipe = recipe
@@ -60,22 +62,29 @@ class DetectorTask:
         self._denoised: dict[Stock, DenoisedScenes] = {}
         count = int(recipe.options.get("denoised_scenes", 0))
         if count:
-            self._keep_denoised(count, denoiser_folder, cache, pool.pixels.device)
+            self._keep_denoised(count, steps_folder, cache, pool.pixels.device)
 
     def _keep_denoised(
-        self, count: int, denoiser_folder: Path, cache: Path, device: torch.device
+        self, count: int, steps_folder: Path, cache: Path, device: torch.device
     ) -> None:
-        denoiser = weights.load(Denoiser, "denoiser", folder=denoiser_folder)
-        denoiser = denoiser.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        denoiser = weights.load(Denoiser, "denoiser", folder=steps_folder).to(device)
+        relighter = weights.load(Relighter, "relighter", folder=steps_folder).to(device)
+
+        def denoise(image: Image) -> Image:
+            image = denoiser(image.contiguous(memory_format=torch.channels_last))[0].clamp(0, 1)
+            return torch.cat(
+                [relight(one, relighter, "auto")[0] for one in image.chunk(len(image))]
+            )
+
         parts = {"train": (self.train, count), "held-out": (self.held_out, BATCH * 4)}
         for part, (stock, wanted) in parts.items():
             make = partial(
                 denoised_scenes,
                 stock,
-                lambda image: denoiser(image.contiguous(memory_format=torch.channels_last))[0],
+                denoise,
                 self.degradation,
                 count=wanted,
-                size=self.recipe.phases[-1].size,
+                size=int(self.recipe.options.get("denoised_side", 256)),
                 device=device,
             )
             path = cache.with_name(f"{cache.name}-{part}.npz")
@@ -119,7 +128,7 @@ class DetectorTask:
         denoised = Draws(seeds, stream=25).chance(share)
 
         def paint(seed: int, kept: bool) -> Scene:
-            return self._denoised[stock].scene(seed) if kept else stock.scene(seed, size)
+            return self._denoised[stock].scene(seed, size) if kept else stock.scene(seed, size)
 
         scenes = list(self._painters.map(paint, seeds.tolist(), denoised.tolist()))
         pixels = np.stack([scene.pixels for scene in scenes]).transpose(0, 3, 1, 2)

@@ -19,6 +19,7 @@ from training.photos import PhotoPool
 TRUSTED_SCORE = 0.6
 LONGEST_SIDE = 448
 WHOLE_ENOUGH = 0.55
+SMALLEST = 8  # px of width from which on a face is to be found
 MIRRORED_ORDER = [1, 0, 2, 4, 3]
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -236,7 +237,7 @@ class _Easel:
             seen /= np.prod(box[2:] - box[:2])
             if seen <= 0:
                 continue
-            usable = trusted and seen >= WHOLE_ENOUGH and clipped[2] - clipped[0] >= 8
+            usable = trusted and seen >= WHOLE_ENOUGH and clipped[2] - clipped[0] >= SMALLEST
             whole = ((marks >= 0) & (marks <= self.size)).all()
             kind = FACE_WITH_LANDMARKS if whole else FACE
             self.boxes.append(clipped)

@@ -19,6 +19,7 @@ MATCHED = 0.35
 UNDECIDED = 0.3
 NEGATIVES_PER_POSITIVE = 7
 LEAST_NEGATIVES = 24
+LANDMARK_KNEE = 0.3  # offset from which on the loss grows evenly: a label is no better than that
 
 
 class Truth(NamedTuple):
@@ -104,5 +105,6 @@ def multibox_loss(
     seen = truth.kinds[sample, face] == FACE_WITH_LANDMARKS
     points = anchors.encode_landmarks(truth.landmarks[sample, face], grid[anchor])[seen]
     guess = predictions.landmarks[sample, anchor].float()[seen]
-    landmarks = F.smooth_l1_loss(guess, points, reduction="sum") / seen.sum().clamp(min=1)
+    distance = F.smooth_l1_loss(guess, points, reduction="sum", beta=LANDMARK_KNEE)
+    landmarks = distance / seen.sum().clamp(min=1)
     return {"score": score, "box": box / positives, "landmarks": landmarks}

@@ -29,7 +29,8 @@ def make_task(
     Args:
         recipe: One of denoiser, orsnet, relighter and retinaface.
         pool: Photos.
-        denoiser_folder: Of step 1's weights, which orsnet stands on and retinaface looks through.
+        denoiser_folder: Of step 1's weights, which orsnet stands on and retinaface looks through;
+            for retinaface of step 1½'s as well.
         faces: `faces.json` of the photos, for retinaface.
         cache: Beside it the relighter keeps its small photos, retinaface its denoised scenes.
 

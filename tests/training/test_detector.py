@@ -16,7 +16,7 @@ from restorecli.degrade import DegradeConfig
 from restorecli.detection import Faces
 from restorecli.networks.retinaface import Predictions, RetinaFace
 from tests import tiny
-from training.denoised_scenes import Denoise, DenoisedScenes, denoised_scenes, mirrored
+from training.denoised_scenes import Denoise, DenoisedScenes, cropped, denoised_scenes, mirrored
 from training.detector import DetectorTask, light, padded, settle, spoil
 from training.detector_scenes import Scene, Stock
 from training.detector_scores import labelled, score
@@ -25,6 +25,7 @@ from training.multibox import (
     FACE,
     FACE_WITH_LANDMARKS,
     IGNORED,
+    LANDMARK_KNEE,
     NEGATIVES_PER_POSITIVE,
     NOTHING,
     Truth,
@@ -182,7 +183,8 @@ def test_the_right_answer_costs_nothing() -> None:
     missed = answer._replace(logits=-answer.logits)
     assert float(multibox_loss(missed, faces, grid)["score"]) > 10
     shifted = answer._replace(landmarks=answer.landmarks + 1)
-    assert float(multibox_loss(shifted, faces, grid)["landmarks"]) == pytest.approx(5)
+    expected = 10 * (1 - LANDMARK_KNEE / 2)
+    assert float(multibox_loss(shifted, faces, grid)["landmarks"]) == pytest.approx(expected)
     no_marks = truth((FACE_BOX, FACE))
     assert float(multibox_loss(shifted, no_marks, grid)["landmarks"]) == 0
 
@@ -216,7 +218,9 @@ def test_a_run_trains_stops_goes_on_and_exports(
 ) -> None:
     """From fresh scenes alone, and with half of them as a denoiser left them."""
     tiny.save(tiny.tiny_restorer(), tmp_path / "weights")
-    recipe = replace(RECIPE, options={"denoised_scenes": kept, "denoised_share": 0.5})
+    recipe = replace(
+        RECIPE, options={"denoised_scenes": kept, "denoised_share": 0.5, "denoised_side": 96}
+    )
     everything = list(range(len(pool.names)))
     monkeypatch.setattr(PhotoPool, "split", lambda self, held_out: everything)
     for name, value in {"BATCH": 2, "SETTLING_BATCHES": 1, "VALIDATION_BATCHES": 1}.items():
@@ -256,9 +260,23 @@ def test_denoised_scenes_are_made_once_and_keep_their_faces(stock: Stock, tmp_pa
         np.testing.assert_array_equal(two.landmarks, scene.landmarks)
         np.testing.assert_array_equal(two.kinds, scene.kinds)
         np.testing.assert_array_equal(one.pixels, two.pixels)
-    drawn = [made.scene(seed).pixels.tobytes() for seed in range(40)]
-    assert drawn == [again.scene(seed).pixels.tobytes() for seed in range(40)]
+    drawn = [made.scene(seed, 60).pixels.tobytes() for seed in range(40)]
+    assert drawn == [again.scene(seed, 60).pixels.tobytes() for seed in range(40)]
     assert len(set(drawn)) > 11
+
+
+def test_a_square_of_a_scene_has_what_it_shows_of_the_faces() -> None:
+    boxes = np.array([[10, 10, 30, 40], [50, 50, 90, 90], [80, 80, 95, 95], [2, 10, 8, 20]])
+    landmarks = np.stack([np.linspace(box[:2], box[2:], 5) for box in boxes])
+    pixels = np.arange(100 * 100 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 100, 3)
+    scene = Scene(pixels, boxes * 1.0, landmarks, np.full(4, FACE_WITH_LANDMARKS))
+    square = cropped(scene, 4, 5, 71)
+    np.testing.assert_array_equal(square.pixels, pixels[5:76, 4:75])
+    assert square.boxes.tolist() == [[6, 5, 26, 35], [46, 45, 71, 71], [0, 5, 4, 15]]
+    assert square.kinds.tolist() == [FACE_WITH_LANDMARKS, IGNORED, IGNORED]
+    assert cropped(scene, 2, 14, 84).kinds.tolist() == [FACE, FACE, IGNORED, IGNORED]
+    whole = cropped(scene, 0, 0, 100)
+    np.testing.assert_array_equal(whole.landmarks, landmarks)
 
 
 def test_a_mirrored_scene_mirrored_again_is_the_scene(stock: Stock) -> None:

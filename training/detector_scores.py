@@ -1,10 +1,12 @@
 """How well a face detector does on a labelled set: `python -m training.detector_scores SET`.
 
 SET holds `clean/`, `degraded/` and `faces.json` (labels of the clean photos, by name without
-suffix). To measure only; nothing is chosen by it.
+suffix). To measure only; nothing is chosen by it. With the photos of training, also on scenes made
+of those that were held out: small faces, and none.
 """
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterable
@@ -21,9 +23,14 @@ from restorecli import anchors, weights
 from restorecli.detection import Faces, detect
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.retinaface import RetinaFace
+from training.detector_scenes import Stock
+from training.multibox import FACE
+from training.options import open_photos
 
 TRUSTED_SCORE = 0.6
 SAME_FACE = 0.5
+SMALL_WIDTHS = (12, 16, 24, 48)  # px
+MADE_SCENES, MADE_SIDE = 300, 256
 Finder = Callable[[Float[Tensor, "1 3 h w"]], Faces]
 
 
@@ -103,14 +110,48 @@ def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, F
         )
 
 
+def made(
+    stock: Stock, *, count: int, size: int, narrowest: float, widest: float
+) -> Iterable[tuple[Tensor, Faces]]:
+    """Scenes of a stock; only faces of these widths in pixels count, the others are not trusted."""
+    for seed in range(count):
+        scene = stock.scene(seed, size)
+        image = torch.from_numpy(scene.pixels.copy()).permute(2, 0, 1).unsqueeze(0).float() / 255
+        width = scene.boxes[:, 2] - scene.boxes[:, 0]
+        counts = (scene.kinds >= FACE) & (width >= narrowest) & (width < widest)
+        boxes, landmarks, scores = (
+            torch.from_numpy(values).float() for values in (scene.boxes, scene.landmarks, counts)
+        )
+        yield image, Faces(boxes, landmarks, scores)
+
+
+def print_made(detector: RetinaFace, stock: Stock, threshold: float) -> None:
+    """Print the scores on small faces, and in how many scenes without faces none is found."""
+
+    def finder(image: Tensor) -> Faces:
+        return detect(detector, image, threshold=threshold)
+
+    for narrowest, widest in itertools.pairwise(SMALL_WIDTHS):
+        scenes = made(stock, count=MADE_SCENES, size=MADE_SIDE, narrowest=narrowest, widest=widest)
+        recall = score(finder, scenes).recall
+        print(f"{threshold} made, {narrowest} to {widest} px: recall {recall:.3f}", flush=True)
+    scenes = made(stock, count=MADE_SCENES * 4, size=MADE_SIDE, narrowest=0, widest=0)
+    empty = [len(finder(image)) == 0 for image, faces in scenes if not len(faces)]
+    share = sum(empty) / max(1, len(empty))
+    print(f"{threshold} made, no faces: none found in {share:.3f} of {len(empty)}", flush=True)
+
+
 def main() -> None:
-    """Print the scores on clean, degraded and denoised photos."""
+    """Print the scores on clean, degraded and denoised photos, and on made scenes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("set", type=Path, help="folder with clean/, degraded/ and faces.json")
     parser.add_argument("--weights", type=Path, default=None, help="folder of retinaface")
     parser.add_argument("--denoiser", type=Path, default=None, help="folder of step 1's weights")
     parser.add_argument("--threshold", type=float, nargs="+", default=[0.6])
     parser.add_argument("--every", type=int, default=1, help="every so many photos")
+    parser.add_argument("--photos", type=Path, help="folder tree of the photos of training")
+    parser.add_argument("--faces", type=Path, help="faces.json of those photos")
+    parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
     arguments = parser.parse_args()
     detector = weights.load(RetinaFace, "retinaface", folder=arguments.weights)
     denoiser = (
@@ -134,6 +175,11 @@ def main() -> None:
             with torch.inference_mode():
                 samples = labelled(folder, arguments.set / "faces.json", arguments.every)
                 print(threshold, name, score(finder, samples), flush=True)
+        if arguments.photos and arguments.faces:
+            pool = open_photos(arguments, torch.device("cpu"))
+            stock = Stock.read(pool, arguments.faces, held_out=True)
+            with torch.inference_mode():
+                print_made(detector, stock, threshold)
 
 
 if __name__ == "__main__":

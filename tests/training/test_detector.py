@@ -14,12 +14,12 @@ from torch import Tensor
 from restorecli import anchors, weights
 from restorecli.degrade import DegradeConfig
 from restorecli.detection import Faces
-from restorecli.networks.retinaface import Predictions, RetinaFace
+from restorecli.networks.retinaface import Predictions, RetinaFace, RetinaFaceConfig
 from tests import tiny
 from training.denoised_scenes import Denoise, DenoisedScenes, cropped, denoised_scenes, mirrored
 from training.detector import DetectorTask, light, padded, settle, spoil
 from training.detector_scenes import Scene, Stock
-from training.detector_scores import labelled, score
+from training.detector_scores import labelled, made, print_made, score
 from training.loop import Run
 from training.multibox import (
     FACE,
@@ -314,3 +314,36 @@ def test_scores_of_a_known_case(tmp_path: Path) -> None:
     assert result.precision == pytest.approx(1 / 5)
     assert result.landmark_error == pytest.approx(0.1)
     assert result.false_finds == 2
+
+
+def test_made_scenes_ask_for_faces_of_some_widths_only(stock: Stock) -> None:
+    samples = list(made(stock, count=30, size=96, narrowest=12, widest=24))
+    again = [stock.scene(seed, 96) for seed in range(30)]
+    asked = 0
+    for (image, faces), scene in zip(samples, again, strict=True):
+        assert image.shape == (1, 3, 96, 96)
+        widths = faces.boxes[:, 2] - faces.boxes[:, 0]
+        assert len(faces) == len(scene.kinds)
+        for width, kind, counts in zip(widths, scene.kinds, faces.scores, strict=True):
+            assert bool(counts) == (12 <= width < 24 and kind >= FACE)
+        asked += int(faces.scores.sum())
+    assert asked > 5
+
+
+def test_made_scenes_are_scored(
+    stock: Stock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("training.detector_scores.MADE_SCENES", 8)
+    monkeypatch.setattr("training.detector_scores.MADE_SIDE", 64)
+    nothing = Faces(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
+    monkeypatch.setattr("training.detector_scores.detect", lambda *_, **__: nothing)
+    print_made(RetinaFace(RetinaFaceConfig()), stock, 0.5)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "0.5 made, 12 to 16 px",
+        "0.5 made, 16 to 24 px",
+        "0.5 made, 24 to 48 px",
+        "0.5 made, no faces",
+    ]
+    assert all(line.endswith("recall 0.000") for line in lines[:3])
+    assert "none found in 1.000 of" in lines[3]

@@ -18,6 +18,7 @@ from training.photos import PhotoPool
 from training.recipe import Phase, Recipe
 
 Image = Float[Tensor, "n 3 h w"]
+SCALES = (1, 2, 1, 4)
 
 
 class ORSNetTask:
@@ -25,6 +26,7 @@ class ORSNetTask:
 
     Options of the recipe:
         sharp_below: Photos with a `soft_psnr2x` below this many decibels serve x2 and x4.
+        scales: Scale of the steps in turn; (1, 2, 1, 4).
     """
 
     def __init__(self, recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> None:
@@ -38,8 +40,9 @@ class ORSNetTask:
         self._sharp = pool.sharper_than(recipe.options["sharp_below"], self._train)
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
-        """Loss terms of one batch: half the steps at x1, the others at x2 and x4."""
-        scale = (1, 2, 1, 4)[int(seeds[0]) // 4096 % 4]
+        """Loss terms of one batch, all of it at the scale whose turn it is."""
+        scales = self.recipe.options.get("scales", SCALES)
+        scale = scales[int(seeds[0]) // 4096 % len(scales)]
         with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
             among = self._train if scale == 1 else self._sharp
             clean = self.pool.crops(seeds, phase.size * min(scale, 2), among)

@@ -115,13 +115,15 @@ class AblationTask(DenoiserTask):
         self.network = variant.make(DenoiserConfig(**recipe.config))  # type: ignore[assignment]
 
 
-def cost(network: nn.Module) -> tuple[float, float]:
-    """Multiplications of convolutions a pixel, and the time at 512² in wide convolutions.
+def cost(variant: Variant, config: DenoiserConfig) -> dict[str, float]:
+    """What a variant costs at `SIDE`².
 
     Returns:
-        Thousands of multiply-adds a pixel, and the time of a forward pass over that of a 3×3
-        convolution of 64 channels timed in turn with it (median of `ROUNDS`).
+        `parameters`; `kmacs`, thousands of multiply-adds a pixel; `convolutions`, the time of a
+        forward pass over that of a 3×3 convolution of 64 channels timed in turn with it (median of
+        `ROUNDS`).
     """
+    network = variant.make(config).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     picture = torch.rand(1, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
     wide = torch.rand(1, 64, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
     unit = nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -136,11 +138,15 @@ def cost(network: nn.Module) -> tuple[float, float]:
             between = time.perf_counter()
             network(picture)
             ratios.append((time.perf_counter() - between) / (between - start))
-    return counter.get_total_flops() / 2 / SIDE**2 / 1000, median(ratios)
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "kmacs": counter.get_total_flops() / 2 / SIDE**2 / 1000,
+        "convolutions": median(ratios),
+    }
 
 
 def train_variant(variant: Variant, recipe: Recipe, pool: PhotoPool, out: Path) -> dict[str, float]:
-    """Train one variant to the recipe's end and measure it; read what was measured before."""
+    """Train one variant to the recipe's end and score it; read what was scored before."""
     path = out / "result.json"
     if path.exists():
         result: dict[str, float] = json.loads(path.read_text("utf-8"))
@@ -148,14 +154,7 @@ def train_variant(variant: Variant, recipe: Recipe, pool: PhotoPool, out: Path) 
     task = AblationTask(recipe, pool, variant)
     run = Run(task, recipe, out, torch.device("cpu"))
     run.go(every=recipe.steps)
-    thousands, convolutions = cost(run.average)
-    result = {
-        "ssim": task.score(run.average)["ssim"],
-        "steps": recipe.steps,
-        "parameters": sum(parameter.numel() for parameter in run.average.parameters()),
-        "kmacs": thousands,
-        "convolutions": convolutions,
-    }
+    result = {"ssim": task.score(run.average)["ssim"], "steps": recipe.steps}
     path.write_text(json.dumps(result), "utf-8")
     return result
 
@@ -199,7 +198,7 @@ def table(results: dict[str, dict[str, float]]) -> str:
 
 
 def main() -> None:
-    """Train what is missing and print the table."""
+    """Train what is missing, measure what all cost, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, parents=[photo_options(), thread_options()]
     )
@@ -215,6 +214,8 @@ def main() -> None:
             own = replace(recipe, steps=steps_in_equal_time(variant, recipe, pool))
         results[variant.name] = train_variant(variant, own, pool, out)
         print(variant.name, results[variant.name], flush=True)
+    for variant in VARIANTS:  # in one go, so that they can be compared
+        results[variant.name] |= cost(variant, DenoiserConfig(**recipe.config))
     print(table(results))
 
 

@@ -23,11 +23,13 @@ ship() {  # NAME
 train denoiser
 train denoiser_longer --start runs/denoiser
 train denoiser_structure --start runs/denoiser_longer
-ship denoiser_structure
+train denoiser_more --start runs/denoiser_structure
+ship denoiser_more
 train orsnet --denoiser runs/denoiser
 train orsnet_longer --denoiser runs/denoiser_longer --start runs/orsnet
-train orsnet_scales --denoiser weights --start runs/orsnet_longer
-ship orsnet_scales
+train orsnet_scales --denoiser runs/denoiser_structure --start runs/orsnet_longer
+train orsnet_sharp --denoiser weights --start runs/orsnet_scales
+ship orsnet_sharp
 
 # step 1½
 train relighter
@@ -35,7 +37,8 @@ ship relighter
 
 # step 2: the detector, then the face pair on crops as step 1 leaves them
 train retinaface --faces "$PHOTOS/faces.json"
-ship retinaface
+train retinaface_denoised --faces "$PHOTOS/faces.json" --start runs/retinaface --denoiser weights
+ship retinaface_denoised
 crops() {  # FOLDER [option ...]
   local folder=$1
   shift

@@ -14,6 +14,8 @@ import subprocess
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from restorecli.weights import read_header
 from restorecli.weights_manifest import (
@@ -26,7 +28,14 @@ from restorecli.weights_manifest import (
 
 
 def export(
-    run: Path, folder: Path, *, name: str, data: str, scores: dict[str, float], commit: str
+    run: Path,
+    folder: Path,
+    *,
+    name: str,
+    data: str,
+    scores: dict[str, float],
+    commit: str,
+    zero: str = "",
 ) -> ManifestEntry:
     """Copy one weights file and describe it.
 
@@ -38,6 +47,7 @@ def export(
         data: The photos it was trained on, in words.
         scores: Measured figures by name.
         commit: Of the code that trained it.
+        zero: Parameters whose names begin so are shipped as 0, such as a head that does no good.
 
     Returns:
         The entry that was written.
@@ -46,6 +56,8 @@ def export(
     header = read_header(source)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
+    if zero:
+        _set_to_zero(target, zero)
     history = {
         "recipe": f"training/recipes/{run.name}.toml",
         "commit": commit,
@@ -58,6 +70,16 @@ def export(
     entry = ManifestEntry(sha256=sha256(target), bytes=target.stat().st_size, history=history)
     write_manifest(folder, {**read_manifest(folder), name: entry})
     return entry
+
+
+def _set_to_zero(path: Path, prefix: str) -> None:
+    with safe_open(path, "pt") as file:
+        names = file.keys()
+        values, header = {name: file.get_tensor(name) for name in names}, file.metadata()
+    for name, value in values.items():
+        if name.startswith(prefix):
+            value.zero_()
+    save_file(values, path, header)
 
 
 def last_validation(log: Path) -> dict[str, float]:
@@ -100,6 +122,7 @@ def main() -> None:
     parser.add_argument(
         "--commit", help="of the code that trained; what is checked out if left out"
     )
+    parser.add_argument("--zero", default="", metavar="PREFIX", help="ship these parameters as 0")
     arguments = parser.parse_args()
     pairs = [score.partition("=") for score in arguments.score]
     entry = export(
@@ -109,6 +132,7 @@ def main() -> None:
         data=arguments.data,
         scores={key: float(value) for key, _, value in pairs},
         commit=arguments.commit or head_commit(),
+        zero=arguments.zero,
     )
     print(f"{entry.sha256}  {entry.bytes} bytes")
 

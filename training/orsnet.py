@@ -27,15 +27,12 @@ class ORSNetTask:
     Options of the recipe:
         sharp_below: Photos with a `soft_psnr2x` below this many decibels serve x2 and x4.
         scales: Scale of the steps in turn; (1, 2, 1, 4).
-        only: Train the parameters alone whose names begin so; all.
     """
 
     def __init__(self, recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> None:
         self.recipe, self.pool = recipe, pool
         torch.manual_seed(recipe.seed)
         self.network = ORSNet(ORSNetConfig(**recipe.config))
-        for name, parameter in self.network.named_parameters():
-            parameter.requires_grad_(name.startswith(recipe.options.get("only", "")))
         self.denoiser = weights.load(Denoiser, "denoiser", folder=denoiser_folder)
         self.denoiser.to(pool.pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.degradation = DegradeConfig(**recipe.degrade)

@@ -15,8 +15,8 @@ train() {  # NAME [option ...]
   "$PYTHON" -m training.train "$RECIPES/$name.toml" --photos "$PHOTOS" --out "runs/$name" --device "$DEVICE" "$@"
 }
 
-ship() {  # NAME
-  "$PYTHON" -m training.export "runs/$1"
+ship() {  # NAME [option ...]
+  "$PYTHON" -m training.export "runs/$1" "${@:2}"
 }
 
 # step 1, then step 3 on top of it
@@ -29,7 +29,7 @@ train orsnet --denoiser runs/denoiser
 train orsnet_longer --denoiser runs/denoiser_longer --start runs/orsnet
 train orsnet_scales --denoiser runs/denoiser_structure --start runs/orsnet_longer
 train orsnet_sharp --denoiser weights --start runs/orsnet_scales
-ship orsnet_sharp
+ship orsnet_sharp --zero heads.1. # at x1 it loses what step 1 had
 
 # step 1½
 train relighter

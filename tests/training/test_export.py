@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from restorecli import weights
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
@@ -35,6 +37,21 @@ def test_other_entries_stay(run: Path, tmp_path: Path) -> None:
     weights.save(ORSNet(ORSNetConfig(width=4, blocks=(1,))), "other", run / "other.safetensors", {})
     export.export(run, target, name="other", data="d", scores={}, commit="c")
     assert set(read_manifest(target)) == {"orsnet", "other"}
+
+
+def test_a_head_can_be_shipped_as_zero(run: Path, tmp_path: Path) -> None:
+    """Nothing else changes: not the other parameters, not the header."""
+    target, source = tmp_path / "w" / "orsnet.safetensors", run / "orsnet.safetensors"
+    network = ORSNet(ORSNetConfig(width=4, blocks=(1,)))
+    for head in network.heads.values():
+        torch.nn.init.ones_(head.weight)  # type: ignore[arg-type]
+    weights.save(network, "orsnet", source, {"seed": 1})
+    zero = "heads.1."
+    export.export(run, target.parent, name="orsnet", data="d", scores={}, commit="c", zero=zero)
+    before, after = load_file(source), load_file(target)
+    for name, value in before.items():
+        assert torch.equal(after[name], value * 0 if name.startswith(zero) else value)
+    assert weights.read_header(target) == weights.read_header(source)
 
 
 def test_a_run_without_a_log_has_no_validation(tmp_path: Path) -> None:

@@ -1,25 +1,19 @@
 """The detector's training: scenes by seed, labels that fit, the losses, a run that goes on."""
 
-import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from restorecli import anchors, weights
-from restorecli.degrade import DegradeConfig
-from restorecli.detection import Faces
-from restorecli.networks.retinaface import Predictions, RetinaFace, RetinaFaceConfig
+from restorecli.networks.retinaface import Predictions, RetinaFace
 from tests import tiny
-from training.denoised_scenes import Denoise, DenoisedScenes, cropped, denoised_scenes, mirrored
+from tests.training.conftest import CPU, EYES_AND_MOUTH, FACE_BOX
 from training.detector import DetectorTask, light, padded, settle, spoil
 from training.detector_scenes import Scene, Stock
-from training.detector_scores import labelled, made, print_made, score
 from training.loop import Run
 from training.multibox import (
     FACE,
@@ -36,46 +30,7 @@ from training.multibox import (
 from training.photos import PhotoPool
 from training.recipe import Phase, Recipe
 
-CPU = torch.device("cpu")
-FACE_BOX = [30.0, 20.0, 70.0, 70.0]
-EYES_AND_MOUTH = [[40.0, 40], [60, 40], [50, 50], [43, 60], [57, 60]]
-UNTOUCHED = DegradeConfig(clean=1)
 RECIPE = Recipe(network="retinaface", steps=2, phases=(Phase(until=1, size=64, batch=3),), ema=0.9)
-
-
-@pytest.fixture
-def labels(tmp_path: Path) -> Path:
-    face = {"box": FACE_BOX, "landmarks": EYES_AND_MOUTH, "score": 0.99}
-    doubtful = {**face, "score": 0.4}
-    entries = [
-        {"name": "a/face.png", "faces": [face]},
-        {"name": "a/two.png", "faces": [face, doubtful]},
-        {"name": "a/doubtful.png", "faces": [doubtful]},
-        {"name": "a/empty.png", "faces": []},
-        {"name": "a/elsewhere.png", "faces": [face]},
-    ]
-    path = tmp_path / "faces.json"
-    path.write_text(json.dumps(entries), "utf-8")
-    return path
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> PhotoPool:
-    """Photos of 100 × 100 px; red marks the faces."""
-    empty = np.full((100, 100, 3), (0, 90, 160), dtype=np.uint8)
-    photo = empty.copy()
-    photo[20:70, 30:70] = (255, 90, 160)
-    (tmp_path / "photos" / "a").mkdir(parents=True)
-    for name in ("face", "two", "doubtful", "empty"):
-        pixels = empty if name == "empty" else photo
-        Image.fromarray(pixels).save(tmp_path / "photos" / "a" / f"{name}.png")
-    return PhotoPool.open(tmp_path / "photos", tmp_path / "pool", CPU)
-
-
-@pytest.fixture
-def stock(pool: PhotoPool, labels: Path, monkeypatch: pytest.MonkeyPatch) -> Stock:
-    monkeypatch.setattr("training.photos._is_held_out", lambda name: False)
-    return Stock.read(pool, labels, held_out=False)
 
 
 def test_stock_joins_photos_and_labels(
@@ -242,52 +197,6 @@ def test_a_run_trains_stops_goes_on_and_exports(
         assert torch.equal(one, two)
 
 
-def test_denoised_scenes_are_made_once_and_keep_their_faces(stock: Stock, tmp_path: Path) -> None:
-    def opened(denoise: Denoise) -> DenoisedScenes:
-        make = partial(denoised_scenes, stock, denoise, UNTOUCHED, count=11, size=64, device=CPU)
-        return DenoisedScenes.open(tmp_path / "scenes.npz", make)
-
-    def never(image: Tensor) -> Tensor:
-        raise AssertionError("made again")
-
-    made = opened(lambda image: 1 - image)
-    again = opened(never)
-    assert len(again.scenes) == 11
-    for seed, (one, two) in enumerate(zip(made.scenes, again.scenes, strict=True)):
-        scene = stock.scene(seed, 64)
-        np.testing.assert_array_equal(one.pixels, 255 - scene.pixels)
-        np.testing.assert_array_equal(one.boxes, scene.boxes)
-        np.testing.assert_array_equal(two.landmarks, scene.landmarks)
-        np.testing.assert_array_equal(two.kinds, scene.kinds)
-        np.testing.assert_array_equal(one.pixels, two.pixels)
-    drawn = [made.scene(seed, 60).pixels.tobytes() for seed in range(40)]
-    assert drawn == [again.scene(seed, 60).pixels.tobytes() for seed in range(40)]
-    assert len(set(drawn)) > 11
-
-
-def test_a_square_of_a_scene_has_what_it_shows_of_the_faces() -> None:
-    boxes = np.array([[10, 10, 30, 40], [50, 50, 90, 90], [80, 80, 95, 95], [2, 10, 8, 20]])
-    landmarks = np.stack([np.linspace(box[:2], box[2:], 5) for box in boxes])
-    pixels = np.arange(100 * 100 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 100, 3)
-    scene = Scene(pixels, boxes * 1.0, landmarks, np.full(4, FACE_WITH_LANDMARKS))
-    square = cropped(scene, 4, 5, 71)
-    np.testing.assert_array_equal(square.pixels, pixels[5:76, 4:75])
-    assert square.boxes.tolist() == [[6, 5, 26, 35], [46, 45, 71, 71], [0, 5, 4, 15]]
-    assert square.kinds.tolist() == [FACE_WITH_LANDMARKS, IGNORED, IGNORED]
-    assert cropped(scene, 2, 14, 84).kinds.tolist() == [FACE, FACE, IGNORED, IGNORED]
-    whole = cropped(scene, 0, 0, 100)
-    np.testing.assert_array_equal(whole.landmarks, landmarks)
-
-
-def test_a_mirrored_scene_mirrored_again_is_the_scene(stock: Stock) -> None:
-    scene = next(s for s in (stock.scene(seed, 64) for seed in range(50)) if len(s.kinds))
-    once, twice = mirrored(scene), mirrored(mirrored(scene))
-    np.testing.assert_array_equal(once.pixels[:, 0], scene.pixels[:, -1])
-    assert (once.landmarks[:, 0, 0] < once.landmarks[:, 1, 0]).all()
-    for one, two in ((scene.boxes, twice.boxes), (scene.landmarks, twice.landmarks)):
-        np.testing.assert_allclose(one, two)
-
-
 def test_settling_gives_the_statistics_of_the_batches() -> None:
     norm = torch.nn.BatchNorm2d(2)
     first, second = torch.zeros(4, 2, 3, 3), torch.ones(4, 2, 3, 3)
@@ -296,54 +205,3 @@ def test_settling_gives_the_statistics_of_the_batches() -> None:
     assert norm.running_mean.tolist() == [0.5, 0.5]
     assert norm.momentum == pytest.approx(0.1)
     assert not norm.training
-
-
-def test_scores_of_a_known_case(tmp_path: Path) -> None:
-    (tmp_path / "clean").mkdir()
-    for name in ("one", "two"):
-        Image.new("RGB", (100, 100)).save(tmp_path / "clean" / f"{name}.png")
-    face = {"box": FACE_BOX, "landmarks": EYES_AND_MOUTH, "score": 0.9}
-    unsure = {**face, "box": [0, 0, 10, 10], "score": 0.3}
-    entries = [{"name": "one", "faces": [face, unsure]}, {"name": "two", "faces": []}]
-    (tmp_path / "faces.json").write_text(json.dumps(entries), "utf-8")
-    boxes = torch.tensor([FACE_BOX, [0.0, 0, 10, 10], [80, 80, 90, 90]])
-    marks = torch.tensor(EYES_AND_MOUTH).repeat(3, 1, 1) + torch.tensor([2.0, 0])
-    finds = Faces(boxes, marks, torch.ones(3))
-    result = score(lambda image: finds, labelled(tmp_path / "clean", tmp_path / "faces.json", 1))
-    assert result.recall == 1
-    assert result.precision == pytest.approx(1 / 5)
-    assert result.landmark_error == pytest.approx(0.1)
-    assert result.false_finds == 2
-
-
-def test_made_scenes_ask_for_faces_of_some_widths_only(stock: Stock) -> None:
-    samples = list(made(stock, count=30, size=96, narrowest=12, widest=24))
-    again = [stock.scene(seed, 96) for seed in range(30)]
-    asked = 0
-    for (image, faces), scene in zip(samples, again, strict=True):
-        assert image.shape == (1, 3, 96, 96)
-        widths = faces.boxes[:, 2] - faces.boxes[:, 0]
-        assert len(faces) == len(scene.kinds)
-        for width, kind, counts in zip(widths, scene.kinds, faces.scores, strict=True):
-            assert bool(counts) == (12 <= width < 24 and kind >= FACE)
-        asked += int(faces.scores.sum())
-    assert asked > 5
-
-
-def test_made_scenes_are_scored(
-    stock: Stock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("training.detector_scores.MADE_SCENES", 8)
-    monkeypatch.setattr("training.detector_scores.MADE_SIDE", 64)
-    nothing = Faces(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
-    monkeypatch.setattr("training.detector_scores.detect", lambda *_, **__: nothing)
-    print_made(RetinaFace(RetinaFaceConfig()), stock, 0.5)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(": ")[0] for line in lines] == [
-        "0.5 made, 12 to 16 px",
-        "0.5 made, 16 to 24 px",
-        "0.5 made, 24 to 48 px",
-        "0.5 made, no faces",
-    ]
-    assert all(line.endswith("recall 0.000") for line in lines[:3])
-    assert "none found in 1.000 of" in lines[3]

@@ -25,7 +25,7 @@ from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.retinaface import RetinaFace
 from training.detector_scenes import Stock
 from training.multibox import FACE
-from training.options import open_photos
+from training.options import open_photos, photo_options
 
 TRUSTED_SCORE = 0.6
 SAME_FACE = 0.5
@@ -143,15 +143,13 @@ def print_made(detector: RetinaFace, stock: Stock, threshold: float) -> None:
 
 def main() -> None:
     """Print the scores on clean, degraded and denoised photos, and on made scenes."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, parents=[photo_options(required=False)])
     parser.add_argument("set", type=Path, help="folder with clean/, degraded/ and faces.json")
     parser.add_argument("--weights", type=Path, default=None, help="folder of retinaface")
     parser.add_argument("--denoiser", type=Path, default=None, help="folder of step 1's weights")
     parser.add_argument("--threshold", type=float, nargs="+", default=[0.6])
     parser.add_argument("--every", type=int, default=1, help="every so many photos")
-    parser.add_argument("--photos", type=Path, help="folder tree of the photos of training")
     parser.add_argument("--faces", type=Path, help="faces.json of those photos")
-    parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
     arguments = parser.parse_args()
     detector = weights.load(RetinaFace, "retinaface", folder=arguments.weights)
     denoiser = (

@@ -51,13 +51,17 @@ def export(
 
     Returns:
         The entry that was written.
+
+    Raises:
+        ValueError: No parameter's name begins with `zero`.
     """
     source, target = run / f"{name}{SUFFIX}", folder / f"{name}{SUFFIX}"
     header = read_header(source)
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
     if zero:
-        _set_to_zero(target, zero)
+        _copy_with_zeros(source, target, zero)
+    else:
+        shutil.copyfile(source, target)
     history = {
         "recipe": f"training/recipes/{run.name}.toml",
         "commit": commit,
@@ -72,14 +76,16 @@ def export(
     return entry
 
 
-def _set_to_zero(path: Path, prefix: str) -> None:
-    with safe_open(path, "pt") as file:
+def _copy_with_zeros(source: Path, target: Path, prefix: str) -> None:
+    with safe_open(source, "pt") as file:
         names = file.keys()
         values, header = {name: file.get_tensor(name) for name in names}, file.metadata()
-    for name, value in values.items():
-        if name.startswith(prefix):
-            value.zero_()
-    save_file(values, path, header)
+    chosen = [name for name in names if name.startswith(prefix)]
+    if not chosen:
+        raise ValueError(f"{source}: no parameter's name begins with {prefix}")
+    for name in chosen:
+        values[name].zero_()
+    save_file(values, target, header)
 
 
 def last_validation(log: Path) -> dict[str, float]:

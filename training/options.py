@@ -10,10 +10,12 @@ from training.photos import PhotoPool
 from training.recipe import Recipe
 
 
-def photo_options() -> argparse.ArgumentParser:
+def photo_options(*, required: bool = True) -> argparse.ArgumentParser:
     """`--photos` and `--cache`: which photos, and where they are kept decoded."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--photos", type=Path, required=True, help="folder tree of clean photos")
+    parser.add_argument(
+        "--photos", type=Path, required=required, help="folder tree of clean photos"
+    )
     parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
     return parser
 

@@ -52,6 +52,12 @@ def test_a_head_can_be_shipped_as_zero(run: Path, tmp_path: Path) -> None:
     for name, value in before.items():
         assert torch.equal(after[name], value * 0 if name.startswith(zero) else value)
     assert weights.read_header(target) == weights.read_header(source)
+    whole = target.read_bytes()
+    with pytest.raises(ValueError, match="no parameter's name begins with tail"):
+        export.export(
+            run, target.parent, name="orsnet", data="d", scores={}, commit="c", zero="tail"
+        )
+    assert target.read_bytes() == whole
 
 
 def test_a_run_without_a_log_has_no_validation(tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ same coordinates times one factor, which is the half-pixel rule without the halv
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from restorecli import anchors
+from restorecli.found_faces import Faces
+from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.retinaface import RetinaFace
+from restorecli.refinement import refined
 
 FINE_SIDE = 1024  # px of the longer side at most, where small faces are looked for
 COARSE_SIDE = 320  # px of the longer side, where faces that fill a large photo are looked for
@@ -21,50 +24,17 @@ SECOND_SIDES = (640, 160)  # longer sides of the second scale, for small photos 
 AGREEING = 0.6  # overlap from which on a find has a say in the box and landmarks of a better one
 SAME_FACE = 0.4  # overlap from which on two finds are one face
 CANDIDATES = 400
+POSSIBLE = 0.2  # score of the detector from which on a find is worth a second look
 RETRY_CAUTION = 0.5  # share of the way from the threshold to 1 that a second try must go
 
 
-@dataclass(frozen=True, eq=False)
-class Faces:
-    """Faces of one picture, largest box first; float32 on the CPU.
-
-    Attributes:
-        boxes: (n, 4) in pixels of the picture; may reach over its border.
-        landmarks: (n, 5, 2): eye, eye, nose, mouth corner, mouth corner, the person's right side
-            (left in an upright picture) first.
-        scores: (n,) in [0, 1].
-    """
-
-    boxes: Float[Tensor, "n 4"]
-    landmarks: Float[Tensor, "n 5 2"]
-    scores: Float[Tensor, " n"]
-
-    def __len__(self) -> int:
-        """Number of faces."""
-        return len(self.scores)
-
-    def chosen(self, rows: Int[Tensor, " m"]) -> "Faces":
-        """Some of the faces, in the order of `rows`."""
-        return Faces(self.boxes[rows], self.landmarks[rows], self.scores[rows])
-
-    def scaled(self, across: float, down: float) -> "Faces":
-        """The same faces in a picture that is so many times wider and higher."""
-        factor = torch.tensor([across, down])
-        boxes = (self.boxes.reshape(-1, 2, 2) * factor).reshape(-1, 4)
-        return Faces(boxes, self.landmarks * factor, self.scores)
-
-    def turned_back(self, turns: int, height: int, width: int) -> "Faces":
-        """Undo `torch.rot90(image, turns)` of a picture of this height and width."""
-        boxes, landmarks = self.boxes.reshape(-1, 2, 2), self.landmarks
-        sides = (height, width) if turns % 2 == 0 else (width, height)
-        for _ in range(turns % 4):
-            boxes, landmarks = _turn_back(boxes, sides[0]), _turn_back(landmarks, sides[0])
-            sides = (sides[1], sides[0])
-        edges = torch.cat([boxes.amin(1), boxes.amax(1)], dim=1)
-        return Faces(edges, landmarks, self.scores)
-
-
-def detect(detector: RetinaFace, image: Float[Tensor, "1 3 h w"], *, threshold: float) -> Faces:
+def detect(
+    detector: RetinaFace,
+    image: Float[Tensor, "1 3 h w"],
+    *,
+    threshold: float,
+    refiner: FaceRefiner | None = None,
+) -> Faces:
     """Find the faces of a photo.
 
     Large photos are looked at twice, reduced to `FINE_SIDE` and to `COARSE_SIDE`, because the
@@ -75,33 +45,53 @@ def detect(detector: RetinaFace, image: Float[Tensor, "1 3 h w"], *, threshold: 
         detector: In eval mode, on any device.
         image: RGB in [0, 1].
         threshold: Score from which on a find counts.
+        refiner: Looks again at all that the detector thinks possible; its scores, boxes and
+            landmarks are the result's. None: the detector's own are.
 
     Returns:
         The faces in pixels of `image`, largest first.
     """
     height, width = image.shape[-2:]
     image = _reduced(image, FINE_SIDE)  # once: every copy of a large photo would be a large one
-    found = _detect(detector, image, threshold)
+    found = _Search(detector, refiner).faces(image, threshold)
     return found.scaled(width / image.shape[-1], height / image.shape[-2])
 
 
-def _detect(detector: RetinaFace, image: Float[Tensor, "1 3 h w"], threshold: float) -> Faces:
-    """Find the faces of a photo that is no larger than it is looked at."""
-    longest = max(image.shape[-2:])
-    sides = [longest]
-    if longest >= TWO_LEVELS_FROM:
-        sides.append(COARSE_SIDE)
-    finds = [find(detector, image, side=side, threshold=threshold) for side in sides]
-    found = merged(finds)
-    if len(found):
-        return found
-    caution = threshold + (1 - threshold) * RETRY_CAUTION
-    second = SECOND_SIDES[0] if longest < TWO_LEVELS_FROM else SECOND_SIDES[1]
-    found = find(detector, image, side=second, threshold=caution)
-    if len(found):
-        return found
-    tries = [_find_turned(detector, image, turns, caution) for turns in (1, 2, 3)]
-    return max(tries, key=lambda faces: float(faces.scores.sum()))
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Looks for the faces of photos that are no larger than they are looked at."""
+
+    detector: RetinaFace
+    refiner: FaceRefiner | None
+
+    def faces(self, image: Float[Tensor, "1 3 h w"], threshold: float) -> Faces:
+        """Find faces, with second tries if there seem to be none."""
+        longest = max(image.shape[-2:])
+        sides = [longest, COARSE_SIDE] if longest >= TWO_LEVELS_FROM else [longest]
+        found = self._at(image, sides, threshold)
+        if len(found):
+            return found
+        caution = threshold + (1 - threshold) * RETRY_CAUTION
+        second = SECOND_SIDES[0] if longest < TWO_LEVELS_FROM else SECOND_SIDES[1]
+        found = self._at(image, [second], caution)
+        if len(found):
+            return found
+        tries = [self._turned(image, turns, caution) for turns in (1, 2, 3)]
+        return max(tries, key=lambda faces: float(faces.scores.sum()))
+
+    def _at(self, image: Float[Tensor, "1 3 h w"], sides: list[int], threshold: float) -> Faces:
+        least = threshold if self.refiner is None else min(threshold, POSSIBLE)
+        found = merged([find(self.detector, image, side=side, threshold=least) for side in sides])
+        if self.refiner is None:
+            return found
+        found = refined(self.refiner, image, found)
+        return merged([found.chosen(torch.nonzero(found.scores >= threshold)[:, 0])])
+
+    def _turned(self, image: Float[Tensor, "1 3 h w"], turns: int, threshold: float) -> Faces:
+        height, width = image.shape[-2:]
+        turned = torch.rot90(image, turns, (2, 3))
+        found = self._at(turned, [max(height, width)], threshold)
+        return merged([found.turned_back(turns, height, width)])
 
 
 def find(
@@ -125,11 +115,7 @@ def find(
 
 def merged(finds: list[Faces]) -> Faces:
     """One list out of several, each face once, largest first."""
-    every = Faces(
-        torch.cat([faces.boxes for faces in finds]),
-        torch.cat([faces.landmarks for faces in finds]),
-        torch.cat([faces.scores for faces in finds]),
-    )
+    every = Faces.joined(finds)
     area = anchors.area(every.boxes)
     whole = torch.nonzero((area > 0) & area.isfinite())[:, 0]
     every = every.chosen(whole)
@@ -138,16 +124,6 @@ def merged(finds: list[Faces]) -> Faces:
     mean = anchors.agreed(told, every.boxes, every.scores, best, AGREEING)
     kept = Faces(mean[:, :4], mean[:, 4:].reshape(-1, 5, 2), every.scores[best])
     return kept.chosen(anchors.area(kept.boxes).argsort(descending=True, stable=True))
-
-
-def _find_turned(
-    detector: RetinaFace, image: Float[Tensor, "1 3 h w"], turns: int, threshold: float
-) -> Faces:
-    height, width = image.shape[-2:]
-    turned = torch.rot90(image, turns, (2, 3))
-    found = find(detector, turned, side=max(height, width), threshold=threshold)
-    found = found.turned_back(turns, height, width)
-    return merged([found])
 
 
 def _reduced(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i j"]:
@@ -163,9 +139,3 @@ def _resized(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i
     if size == (height, width):
         return image
     return F.interpolate(image, size, mode="bilinear", antialias=scale < 1)
-
-
-def _turn_back(points: Float[Tensor, "n k 2"], turned_height: int) -> Float[Tensor, "n k 2"]:
-    """Points of a picture turned once counter-clockwise, in the picture as it was."""
-    x, y = points.unbind(-1)
-    return torch.stack([turned_height - y, x], dim=-1)

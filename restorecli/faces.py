@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from restorecli.alignment import Placement, align, oval, paste, pixel_centres, place
-from restorecli.detection import Faces
+from restorecli.found_faces import Faces
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair
 from restorecli.options import Options
 

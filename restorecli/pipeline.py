@@ -27,6 +27,7 @@ from restorecli.faces import FaceRecord, restore_faces
 from restorecli.host_memory import give_back
 from restorecli.kept_steps import KeptSteps
 from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
@@ -78,6 +79,7 @@ class Restorer:
         denoiser: Step 1.
         relighter: Step 1½; stays on the CPU, where the whole picture is.
         detector: Finds faces.
+        refiner: Looks at them again.
         face_pair: Step 2.
         upscaler: Step 3.
         device: Where tiles and crops are computed.
@@ -87,6 +89,7 @@ class Restorer:
     denoiser: Denoiser
     relighter: Relighter
     detector: RetinaFace
+    refiner: FaceRefiner
     face_pair: FaceVAEPair
     upscaler: ORSNet
     device: torch.device
@@ -117,6 +120,7 @@ class Restorer:
             denoiser=load(Denoiser, "denoiser"),
             relighter=weights.load(Relighter, "relighter", folder=folder),
             detector=load(RetinaFace, "retinaface"),
+            refiner=load(FaceRefiner, "face_refiner"),
             face_pair=load(FaceVAEPair, "face_vae"),
             upscaler=load(ORSNet, "orsnet"),
             device=chosen,
@@ -169,7 +173,9 @@ class Restorer:
             image, relit = relight(image, self.relighter, options.relight, in_place=True)
         steps.keep("relit", image)
         if "faces" in options.stages:
-            found = detect(self.detector, image, threshold=options.face_threshold)
+            found = detect(
+                self.detector, image, threshold=options.face_threshold, refiner=self.refiner
+            )
             image, faces = restore_faces(image, found, self.face_pair, options, in_place=True)
         steps.keep("composed", image)
         pixels = self._upscale(image, source, first, tile, options, photo.pixels.dtype)

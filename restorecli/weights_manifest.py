@@ -18,7 +18,7 @@ from restorecli.errors import WeightsError
 
 MANIFEST = "manifest.toml"
 SUFFIX = ".safetensors"
-NETWORKS = ("denoiser", "relighter", "retinaface", "face_vae", "orsnet")
+NETWORKS = ("denoiser", "relighter", "retinaface", "face_refiner", "face_vae", "orsnet")
 
 
 @dataclass(frozen=True, kw_only=True)

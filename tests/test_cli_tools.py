@@ -199,7 +199,7 @@ def test_weights_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list", "--folder", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["denoiser", "missing"]
-    assert lines[4].startswith("orsnet")
+    assert lines[5].startswith("orsnet")
     assert lines[4].endswith("unlisted")
 
 
@@ -208,14 +208,16 @@ def test_weights_list_in_json(folder: Path, capsys: pytest.CaptureFixture[str]) 
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert records[0]["status"] == "missing"
     assert records[0]["parameters"] is None
-    assert (records[4]["parameters"], records[4]["config"]) == (3, {"width": 2})
+    assert (records[5]["parameters"], records[5]["config"]) == (3, {"width": 2})
 
 
 def test_weights_verify(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "verify", "--folder", str(folder)]) == 3
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 5
-    assert err.startswith("restore: denoiser, relighter, retinaface, face_vae: not as the manifest")
+    assert len(out.splitlines()) == 6
+    assert err.startswith(
+        "restore: denoiser, relighter, retinaface, face_refiner, face_vae: not as the manifest"
+    )
 
 
 def test_weights_verified(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from restorecli import anchors, detection
-from restorecli.detection import Faces, detect, find, merged
+from restorecli import anchors, detection, refinement
+from restorecli.detection import detect, find, merged
+from restorecli.found_faces import Faces
+from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig, Refinements
 from restorecli.networks.retinaface import Predictions, RetinaFace, RetinaFaceConfig
+from restorecli.refinement import CONTEXT
 
 MARKS = torch.tensor([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.75], [0.65, 0.75]])
 
@@ -115,6 +118,49 @@ def test_later_tries_must_be_surer() -> None:
     certainty = 1 / (1 + torch.tensor(-6.0).exp())
     assert len(detect(detector, image, threshold=float(2 * certainty - 1) + 1e-4)) == 0
     assert len(detect(detector, image, threshold=float(2 * certainty - 1) - 1e-4)) == 1
+
+
+class Doubting(FaceRefiner):
+    """Is as sure as it is told, and moves nothing but the nose."""
+
+    def __init__(self, score: float) -> None:
+        super().__init__(FaceRefinerConfig(size=16, widths=(1, 1, 1, 1), summary=1))
+        self.logit = torch.tensor(score).logit()
+        self.seen = 0
+
+    def forward(self, crops: Tensor) -> Refinements:
+        self.seen += len(crops)
+        margin = (1 - 1 / CONTEXT) / 2
+        box = torch.tensor([margin, margin, 1 - margin, 1 - margin])
+        return Refinements(
+            self.logit.repeat(len(crops)),
+            box.repeat(len(crops), 1),
+            torch.full((len(crops), 5, 2), 0.5),
+        )
+
+
+def test_the_second_look_decides() -> None:
+    image = picture(96, 96, (20, 20, 60, 60))
+    faces = detect(BrightFace(), image, threshold=0.5, refiner=Doubting(0.75))
+    assert faces.scores.tolist() == pytest.approx([0.75])
+    assert faces.boxes[0].tolist() == pytest.approx([20, 20, 60, 60], abs=0.01)
+    assert faces.landmarks[0].flatten().tolist() == pytest.approx([40] * 10, abs=0.01)
+    assert len(detect(BrightFace(), image, threshold=0.8, refiner=Doubting(0.75))) == 0
+
+
+def test_a_doubtful_find_gets_a_second_look_and_an_impossible_one_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = picture(96, 96, (20, 20, 60, 60))
+    certainty = 1 / (1 + float(torch.tensor(-6.0).exp()))
+    monkeypatch.setattr(detection, "POSSIBLE", certainty - 1e-3)
+    sure = Doubting(0.9999)
+    assert len(detect(BrightFace(), image, threshold=0.9985, refiner=sure)) == 1
+    assert sure.seen == refinement.LOOKS
+    monkeypatch.setattr(detection, "POSSIBLE", certainty + 1e-3)
+    unasked = Doubting(0.9999)
+    assert len(detect(BrightFace(), image, threshold=0.9985, refiner=unasked)) == 0
+    assert unasked.seen == 0
 
 
 @settings(max_examples=20, deadline=None)

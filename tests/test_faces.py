@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from restorecli.detection import Faces
 from restorecli.faces import chosen, restore_faces
+from restorecli.found_faces import Faces
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, FaceVAEPairConfig
 from restorecli.options import Options
 from tests.test_alignment import landmarks

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from restorecli import pipeline
-from restorecli.detection import Faces
 from restorecli.errors import DeviceError, WeightsError
+from restorecli.found_faces import Faces
 from restorecli.metrics import psnr
 from restorecli.networks.face_vae import FaceRestoration
 from restorecli.options import Options, Stage

@@ -84,6 +84,7 @@ def test_verify_tells_every_state(tmp_path: Path) -> None:
         "denoiser": "ok",
         "relighter": "missing",
         "retinaface": "missing",
+        "face_refiner": "missing",
         "face_vae": "missing",
         "orsnet": "changed",
         "gone": "missing",

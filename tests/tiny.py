@@ -6,6 +6,7 @@ import torch
 
 from restorecli import weights
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
 from restorecli.networks.relighter import Relighter, RelighterConfig
@@ -14,6 +15,7 @@ from restorecli.pipeline import Restorer
 
 DENOISER = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
 ORSNET = ORSNetConfig(width=4, feature_width=4, blocks=(1, 1))
+REFINER = FaceRefinerConfig(size=16, widths=(4, 4, 4, 8), summary=8)
 FACE_PAIR = FaceVAEPairConfig(
     size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2, fusion_width=8
 )
@@ -26,6 +28,7 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
         denoiser=Denoiser(DENOISER),
         relighter=Relighter(RelighterConfig()),
         detector=RetinaFace(RetinaFaceConfig()),
+        refiner=FaceRefiner(REFINER),
         face_pair=FaceVAEPair(FACE_PAIR),
         upscaler=ORSNet(ORSNET),
         device=torch.device("cpu"),
@@ -33,7 +36,7 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
     )
     for head in restorer.upscaler.heads.values():
         torch.nn.init.normal_(head.weight, std=0.05)  # type: ignore[arg-type]
-    for part in ("denoiser", "relighter", "detector", "face_pair", "upscaler"):
+    for part in ("denoiser", "relighter", "detector", "refiner", "face_pair", "upscaler"):
         getattr(restorer, part).eval().requires_grad_(False)
     return restorer
 
@@ -44,6 +47,7 @@ def save(restorer: Restorer, folder: Path) -> None:
         ("denoiser", restorer.denoiser),
         ("relighter", restorer.relighter),
         ("retinaface", restorer.detector),
+        ("face_refiner", restorer.refiner),
         ("face_vae", restorer.face_pair),
         ("orsnet", restorer.upscaler),
     ):

@@ -20,7 +20,8 @@ from PIL import Image
 from torch import Tensor
 
 from restorecli import anchors, weights
-from restorecli.detection import Faces, detect
+from restorecli.detection import detect
+from restorecli.found_faces import Faces
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.retinaface import RetinaFace
 from training.detector_scenes import Stock

@@ -13,6 +13,7 @@ from training.options import open_photos, photo_options, run, run_options, use_t
 from training.orsnet import ORSNetTask
 from training.photos import PhotoPool
 from training.recipe import Recipe, read_recipe
+from training.refiner import RefinerTask
 from training.relighter import RelighterTask
 
 
@@ -27,12 +28,12 @@ def make_task(
     """The task that a recipe names.
 
     Args:
-        recipe: One of denoiser, orsnet, relighter and retinaface.
+        recipe: One of denoiser, orsnet, relighter, retinaface and face_refiner.
         pool: Photos.
-        denoiser_folder: Of step 1's weights, which orsnet stands on and retinaface looks through;
-            for retinaface of step 1½'s as well.
-        faces: `faces.json` of the photos, for retinaface.
-        cache: Beside it the relighter keeps its small photos, retinaface its denoised scenes.
+        denoiser_folder: Of step 1's weights, which orsnet stands on and the two that find faces
+            look through; for these of step 1½'s as well, for face_refiner of retinaface's too.
+        faces: `faces.json` of the photos, for retinaface and face_refiner.
+        cache: Beside it the relighter keeps its small photos, these two their denoised scenes.
 
     Raises:
         ValueError: There is no such task, or it lacks its labels.
@@ -43,14 +44,14 @@ def make_task(
         return ORSNetTask(recipe, pool, denoiser_folder)
     if recipe.network == "relighter":
         return RelighterTask(recipe, pool, cache.with_name("small"))
-    if recipe.network == "retinaface":
+    if recipe.network in ("retinaface", "face_refiner"):
         if faces is None:
-            raise ValueError("retinaface: needs the faces of the photos, --faces faces.json")
-        return DetectorTask(
-            recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes")
-        )
+            raise ValueError(f"{recipe.network}: needs the faces of the photos, --faces faces.json")
+        task = DetectorTask if recipe.network == "retinaface" else RefinerTask
+        return task(recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes"))
     raise ValueError(
-        f"{recipe.network}: this command trains denoiser, orsnet, relighter and retinaface"
+        f"{recipe.network}: this command trains denoiser, orsnet, relighter, retinaface and "
+        f"face_refiner"
     )
 
 
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument(
         "--start", type=Path, default=Path("weights"), help="folder of the recipe's start_from"
     )
-    parser.add_argument("--faces", type=Path, help="faces.json of the photos, for retinaface")
+    parser.add_argument("--faces", type=Path, help="faces.json of the photos, to find faces")
     arguments = parser.parse_args()
     use_threads(arguments)
     recipe, pool = read_recipe(arguments.recipe), open_photos(arguments, arguments.device)

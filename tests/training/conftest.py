@@ -16,6 +16,13 @@ FACE_BOX = [30.0, 20.0, 70.0, 70.0]
 EYES_AND_MOUTH = [[40.0, 40], [60, 40], [50, 50], [43, 60], [57, 60]]
 
 
+def quick_scores(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """Let a task that trains on scenes score itself on one batch of two."""
+    monkeypatch.setattr("training.scene_batches.HELD_OUT_BATCH", 2)
+    for name in ("SETTLING_BATCHES", "VALIDATION_BATCHES"):
+        monkeypatch.setattr(f"{module}.{name}", 1)
+
+
 @pytest.fixture
 def labels(tmp_path: Path) -> Path:
     face = {"box": FACE_BOX, "landmarks": EYES_AND_MOUTH, "score": 0.99}

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from restorecli import anchors, weights
+from restorecli.degrade import DegradeConfig
 from restorecli.networks.retinaface import Predictions, RetinaFace
 from tests import tiny
-from tests.training.conftest import CPU, EYES_AND_MOUTH, FACE_BOX
-from training.detector import DetectorTask, light, padded, settle, spoil
+from tests.training.conftest import CPU, EYES_AND_MOUTH, FACE_BOX, quick_scores
+from training.detector import DetectorTask, settle
 from training.detector_scenes import Scene, Stock
 from training.loop import Run
 from training.multibox import (
@@ -29,6 +30,7 @@ from training.multibox import (
 )
 from training.photos import PhotoPool
 from training.recipe import Phase, Recipe
+from training.scene_batches import light, padded, spoil
 
 RECIPE = Recipe(network="retinaface", steps=2, phases=(Phase(until=1, size=64, batch=3),), ema=0.9)
 
@@ -78,7 +80,7 @@ def test_some_scenes_are_empty_and_some_are_crowds(stock: Stock) -> None:
 def test_light_and_spoil_keep_the_range_and_the_seed(stock: Stock) -> None:
     image = torch.rand(6, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     seeds = torch.arange(6)
-    task_config = DetectorTask.degradation_of(RECIPE)
+    task_config = DegradeConfig(**RECIPE.degrade)
     both = spoil(light(image, seeds), seeds, task_config)
     alone = spoil(light(image[4:], seeds[4:]), seeds[4:], task_config)
     assert both.min() >= 0
@@ -178,8 +180,7 @@ def test_a_run_trains_stops_goes_on_and_exports(
     )
     everything = list(range(len(pool.names)))
     monkeypatch.setattr(PhotoPool, "split", lambda self, held_out: everything)
-    for name, value in {"BATCH": 2, "SETTLING_BATCHES": 1, "VALIDATION_BATCHES": 1}.items():
-        monkeypatch.setattr(f"training.detector.{name}", value)
+    quick_scores(monkeypatch, "training.detector")
 
     def task() -> DetectorTask:
         return DetectorTask(recipe, pool, labels, tmp_path / "weights", tmp_path / "scenes")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from restorecli.detection import Faces
+from restorecli.found_faces import Faces
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
 from tests.training.conftest import EYES_AND_MOUTH, FACE_BOX
 from training.detector_scenes import Stock

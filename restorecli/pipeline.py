@@ -10,6 +10,7 @@ device. Nothing of a photo is kept after it: a `Restorer` holds networks and not
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -38,6 +39,7 @@ from restorecli.relight import relight
 from restorecli.repeats import Repeats
 
 Image = Float[Tensor, "1 3 h w"]
+ROWS_AT_ONCE = 256  # of a picture that step 3 leaves as it is
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 TILE_OF_MANY = 448  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
 BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, steps 1 and 3 at x4
@@ -226,7 +228,11 @@ class Restorer:
                 result: Tensor = self.upscaler(composed, degraded, features, scale)
             return result
 
-        if "upscale" not in options.stages:
+        strips: Iterator[tuple[int, Tensor]]
+        if scale == 1 and ("upscale" not in options.stages or not self.upscaler.changes(scale)):
+            tops = range(0, height, ROWS_AT_ONCE)
+            strips = ((top, image[..., top : top + ROWS_AT_ONCE, :]) for top in tops)
+        elif "upscale" not in options.stages:
             strips = iter([(0, _enlarged(image, scale))])
         else:
             strips = tiling.strips(
@@ -291,6 +297,4 @@ class _FirstStep:
 
 def _enlarged(image: Image, scale: int) -> Float[Tensor, "1 3 sh sw"]:
     """Bicubic enlargement, for when step 3 is left out."""
-    if scale == 1:
-        return image
     return F.interpolate(image, scale_factor=float(scale), mode="bicubic", align_corners=False)

@@ -102,22 +102,3 @@ def test_two_looks_bring_a_crooked_find_onto_the_face(monkeypatch: pytest.Monkey
 def test_nothing_to_look_at() -> None:
     none = Faces(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
     assert refined(FaceRefiner(CONFIG), torch.rand(1, 3, 20, 20), none) is none
-
-
-def test_the_network_answers_for_each_crop_alone() -> None:
-    torch.manual_seed(0)
-    network = FaceRefiner(CONFIG).eval()
-    crops = torch.rand(3, 3, 32, 32)
-    with torch.inference_mode():
-        together, alone = network(crops), network(crops[1:2])
-    assert [part.shape for part in together] == [(3,), (3, 4), (3, 5, 2)]
-    for whole, one in zip(together, alone, strict=True):
-        assert torch.allclose(whole[1:2], one, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"size": 8}, {"size": 40}, {"widths": (4, 4, 0, 4)}, {"summary": 0}]
-)
-def test_impossible_sizes_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=r"multiple|positive"):
-        FaceRefinerConfig(**wrong)  # type: ignore[arg-type]

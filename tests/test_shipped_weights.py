@@ -15,6 +15,7 @@ CLASSES = {
     "denoiser": "Denoiser",
     "relighter": "Relighter",
     "retinaface": "RetinaFace",
+    "face_refiner": "FaceRefiner",
     "face_vae": "FaceVAEPair",
     "orsnet": "ORSNet",
 }

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from restorecli import anchors, weights
 from restorecli.detection import detect
 from restorecli.found_faces import Faces
 from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.retinaface import RetinaFace
 from training.detector_scenes import Stock
 from training.multibox import FACE
@@ -126,12 +128,8 @@ def made(
         yield image, Faces(boxes, landmarks, scores)
 
 
-def print_made(detector: RetinaFace, stock: Stock, threshold: float) -> None:
+def print_made(finder: Finder, stock: Stock, threshold: float) -> None:
     """Print the scores on small faces, and in how many scenes without faces none is found."""
-
-    def finder(image: Tensor) -> Faces:
-        return detect(detector, image, threshold=threshold)
-
     for narrowest, widest in itertools.pairwise(SMALL_WIDTHS):
         scenes = made(stock, count=MADE_SCENES, size=MADE_SIDE, narrowest=narrowest, widest=widest)
         recall = score(finder, scenes).recall
@@ -146,13 +144,23 @@ def main() -> None:
     """Print the scores on clean, degraded and denoised photos, and on made scenes."""
     parser = argparse.ArgumentParser(description=__doc__, parents=[photo_options(required=False)])
     parser.add_argument("set", type=Path, help="folder with clean/, degraded/ and faces.json")
-    parser.add_argument("--weights", type=Path, default=None, help="folder of retinaface")
+    parser.add_argument(
+        "--weights", type=Path, default=None, help="folder of retinaface and face_refiner"
+    )
+    parser.add_argument(
+        "--without-refiner", action="store_true", help="take the detector's finds as they are"
+    )
     parser.add_argument("--denoiser", type=Path, default=None, help="folder of step 1's weights")
     parser.add_argument("--threshold", type=float, nargs="+", default=[0.6])
     parser.add_argument("--every", type=int, default=1, help="every so many photos")
     parser.add_argument("--faces", type=Path, help="faces.json of those photos")
     arguments = parser.parse_args()
     detector = weights.load(RetinaFace, "retinaface", folder=arguments.weights)
+    refiner = (
+        None
+        if arguments.without_refiner
+        else weights.load(FaceRefiner, "face_refiner", folder=arguments.weights)
+    )
     denoiser = (
         weights.load(Denoiser, "denoiser", folder=arguments.denoiser)
         if arguments.denoiser
@@ -160,25 +168,26 @@ def main() -> None:
     )
 
     for threshold in arguments.threshold:
+        finder = partial(detect, detector, threshold=threshold, refiner=refiner)
+
+        def after_step_1(image: Tensor, finder: Finder = finder) -> Faces:
+            assert denoiser is not None
+            return finder(denoiser(image)[0].clamp(0, 1))
+
         for name in ("clean", "degraded", "denoised"):
             if name == "denoised" and denoiser is None:
                 continue
 
-            def finder(image: Tensor, name: str = name, threshold: float = threshold) -> Faces:
-                if name == "denoised":
-                    assert denoiser is not None
-                    image = denoiser(image)[0].clamp(0, 1)
-                return detect(detector, image, threshold=threshold)
-
             folder = arguments.set / ("clean" if name == "clean" else "degraded")
             with torch.inference_mode():
                 samples = labelled(folder, arguments.set / "faces.json", arguments.every)
-                print(threshold, name, score(finder, samples), flush=True)
+                chosen = after_step_1 if name == "denoised" else finder
+                print(threshold, name, score(chosen, samples), flush=True)
         if arguments.photos and arguments.faces:
             pool = open_photos(arguments, torch.device("cpu"))
             stock = Stock.read(pool, arguments.faces, held_out=True)
             with torch.inference_mode():
-                print_made(detector, stock, threshold)
+                print_made(finder, stock, threshold)
 
 
 if __name__ == "__main__":

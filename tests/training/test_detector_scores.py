@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from restorecli.found_faces import Faces
-from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
 from tests.training.conftest import EYES_AND_MOUTH, FACE_BOX
 from training.detector_scenes import Stock
 from training.detector_scores import labelled, made, print_made, score
@@ -55,8 +54,7 @@ def test_made_scenes_are_scored(
     monkeypatch.setattr("training.detector_scores.MADE_SCENES", 8)
     monkeypatch.setattr("training.detector_scores.MADE_SIDE", 64)
     nothing = Faces(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
-    monkeypatch.setattr("training.detector_scores.detect", lambda *_, **__: nothing)
-    print_made(RetinaFace(RetinaFaceConfig()), stock, 0.5)
+    print_made(lambda image: nothing, stock, 0.5)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[0] for line in lines] == [
         "0.5 made, 12 to 16 px",

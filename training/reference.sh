@@ -38,7 +38,10 @@ ship relighter
 # step 2: the detector, then the face pair on crops as step 1 leaves them
 train retinaface --faces "$PHOTOS/faces.json"
 train retinaface_denoised --faces "$PHOTOS/faces.json" --start runs/retinaface --denoiser weights
-ship retinaface_denoised
+train retinaface_longer --faces "$PHOTOS/faces.json" --start runs/retinaface_denoised --denoiser weights
+ship retinaface_longer
+train face_refiner --faces "$PHOTOS/faces.json" --denoiser weights
+ship face_refiner
 crops() {  # FOLDER [option ...]
   local folder=$1
   shift

@@ -15,6 +15,7 @@ from restorecli.networks.retinaface import activated
 
 LEAK = 0.1
 HALVINGS = 4
+FLATTEST = 0.02  # deviation of a crop below which its contrast is mostly grain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,14 @@ class Refinements(NamedTuple):
     landmarks: Float[Tensor, "n 5 2"]
 
 
+def _exposed(crops: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n 3 s s"]:
+    """The crops with mean 0 and deviation 1: how light or flat a face is says nothing."""
+    crops = crops.float()
+    mean = crops.mean((1, 2, 3), keepdim=True)
+    deviation = crops.var((1, 2, 3), keepdim=True, correction=0).sqrt()
+    return (crops - mean) / (deviation + FLATTEST)
+
+
 class FaceRefiner(nn.Module):
     """Scores a crop and places box and landmarks in it.
 
@@ -89,7 +98,7 @@ class FaceRefiner(nn.Module):
 
     def forward(self, crops: Float[Tensor, "n 3 s s"]) -> Refinements:
         """Look at crops, RGB in [0, 1], of the config's size."""
-        summary = self.sum_up(self.look(crops * 4 - 2))
+        summary = self.sum_up(self.look(_exposed(crops)))
         places = torch.sigmoid(self.place(summary).float()) * 2 - 0.5
         return Refinements(
             self.score(summary).float()[:, 0], places[:, :4], places[:, 4:].reshape(-1, 5, 2)

@@ -19,6 +19,17 @@ def test_the_network_answers_for_each_crop_alone() -> None:
         assert torch.allclose(whole[1:2], one, atol=1e-5)
 
 
+def test_exposure_and_contrast_make_no_difference() -> None:
+    torch.manual_seed(0)
+    network = FaceRefiner(CONFIG).eval()
+    crops = torch.rand(2, 3, 32, 32)
+    with torch.inference_mode():
+        light, dark = network(crops), network(0.7 * crops + 0.1)
+        flat = network(torch.full_like(crops, 0.5))
+    assert torch.allclose(light.landmarks, dark.landmarks, atol=0.02)
+    assert all(part.isfinite().all() for part in flat)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"size": 8}, {"size": 40}, {"widths": (4, 4, 0, 4)}, {"summary": 0}]
 )

@@ -24,6 +24,7 @@ SECOND_SIDES = (640, 160)  # longer sides of the second scale, for small photos 
 AGREEING = 0.6  # overlap from which on a find has a say in the box and landmarks of a better one
 SAME_FACE = 0.4  # overlap from which on two finds are one face
 CANDIDATES = 400
+LOOKS = 2  # at each find; the second one at a square around what the first one saw
 POSSIBLE = 0.2  # score of the detector from which on a find is worth a second look
 RETRY_CAUTION = 0.5  # share of the way from the threshold to 1 that a second try must go
 
@@ -84,8 +85,9 @@ class _Search:
         found = merged([find(self.detector, image, side=side, threshold=least) for side in sides])
         if self.refiner is None:
             return found
-        found = refined(self.refiner, image, found)
-        return merged([found.chosen(torch.nonzero(found.scores >= threshold)[:, 0])])
+        for _ in range(LOOKS):  # what the first look brings onto one face is one find for the next
+            found = merged([refined(self.refiner, image, found)])
+        return found.chosen(torch.nonzero(found.scores >= threshold)[:, 0])
 
     def _turned(self, image: Float[Tensor, "1 3 h w"], turns: int, threshold: float) -> Faces:
         height, width = image.shape[-2:]

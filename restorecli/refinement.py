@@ -12,13 +12,12 @@ from restorecli.found_faces import Faces
 from restorecli.networks.face_refiner import FaceRefiner
 
 CONTEXT = 1.3  # side of a square over the longer side of the box in its middle
-LOOKS = 2  # the second one at a square around what the first one found
 CROPS_AT_ONCE = 64
 LEAST_SIDE = 4.0  # px
 
 
 def refined(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], found: Faces) -> Faces:
-    """Look twice at each find.
+    """Look again at each find.
 
     Args:
         refiner: In eval mode, on any device.
@@ -32,13 +31,8 @@ def refined(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], found: Faces)
         return found
     device = next((p.device for p in refiner.parameters()), image.device)
     image = image.to(device)
-    parts = []
-    for rows in torch.split(torch.arange(len(found)), CROPS_AT_ONCE):
-        faces = found.chosen(rows)
-        for _ in range(LOOKS):
-            faces = _look(refiner, image, faces)
-        parts.append(faces)
-    return Faces.joined(parts)
+    rows = torch.split(torch.arange(len(found)), CROPS_AT_ONCE)
+    return Faces.joined([_look(refiner, image, found.chosen(part)) for part in rows])
 
 
 def _look(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], faces: Faces) -> Faces:

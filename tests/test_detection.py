@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from restorecli import anchors, detection, refinement
+from restorecli import anchors, detection
 from restorecli.detection import detect, find, merged
 from restorecli.found_faces import Faces
 from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig, Refinements
@@ -156,7 +156,7 @@ def test_a_doubtful_find_gets_a_second_look_and_an_impossible_one_does_not(
     monkeypatch.setattr(detection, "POSSIBLE", certainty - 1e-3)
     sure = Doubting(0.9999)
     assert len(detect(BrightFace(), image, threshold=0.9985, refiner=sure)) == 1
-    assert sure.seen == refinement.LOOKS
+    assert sure.seen == detection.LOOKS
     monkeypatch.setattr(detection, "POSSIBLE", certainty + 1e-3)
     unasked = Doubting(0.9999)
     assert len(detect(BrightFace(), image, threshold=0.9985, refiner=unasked)) == 0

@@ -85,13 +85,14 @@ class Centring(FaceRefiner):
         return Refinements(torch.linspace(-2, 2, len(crops)), places, marks)
 
 
-def test_two_looks_bring_a_crooked_find_onto_the_face(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_looks_bring_crooked_finds_onto_the_face(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refinement, "CROPS_AT_ONCE", 2)
     image = torch.zeros(1, 3, 90, 120)
     image[..., 30:60, 50:80] = 1
     boxes = torch.tensor([[40.0, 25, 70, 55], [60.0, 35, 95, 80], [50.0, 30, 80, 60]])
     found = Faces(boxes, torch.zeros(3, 5, 2), torch.tensor([0.3, 0.4, 0.5]))
-    again = refined(Centring(CONFIG), image, found)
+    once = refined(Centring(CONFIG), image, found)
+    again = refined(Centring(CONFIG), image, once)
     assert torch.allclose(again.boxes, torch.tensor([50.0, 30, 80, 60]).expand(3, 4), atol=1.0)
     assert torch.allclose(again.landmarks, torch.tensor([65.0, 45]).expand(3, 5, 2), atol=1.0)
     wanted = torch.tensor([-2.0, 2, -2]).sigmoid()  # two at once, then one

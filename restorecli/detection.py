@@ -46,8 +46,8 @@ def detect(
         detector: In eval mode, on any device.
         image: RGB in [0, 1].
         threshold: Score from which on a find counts.
-        refiner: Looks again at all that the detector thinks possible; its scores, boxes and
-            landmarks are the result's. None: the detector's own are.
+        refiner: Looks again at all that the detector thinks possible; its boxes and landmarks are
+            the result's, and it has a say in the scores. None: the detector's own are.
 
     Returns:
         The faces in pixels of `image`, largest first.

@@ -14,6 +14,7 @@ from restorecli.networks.face_refiner import FaceRefiner
 CONTEXT = 1.3  # side of a square over the longer side of the box in its middle
 CROPS_AT_ONCE = 64
 LEAST_SIDE = 4.0  # px
+SUREST = 1e-6  # no score is nearer to 0 or to 1
 
 
 def refined(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], found: Faces) -> Faces:
@@ -25,7 +26,8 @@ def refined(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], found: Faces)
         found: Faces to look at, in pixels of `image`.
 
     Returns:
-        The same number of faces in the same order; scores, boxes and landmarks are the refiner's.
+        The same number of faces in the same order. Boxes and landmarks are the refiner's; the
+        log odds of a score are the mean of what it says and of what was thought before.
     """
     if not len(found):
         return found
@@ -43,7 +45,7 @@ def _look(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], faces: Faces) -
     return Faces(
         (corner + boxes.reshape(-1, 2, 2) * side).flatten(1).cpu(),
         (corner + landmarks * side).cpu(),
-        logits.sigmoid().cpu(),
+        ((logits.cpu() + faces.scores.logit(eps=SUREST)) / 2).sigmoid(),
     )
 
 

@@ -1,5 +1,6 @@
 """Detection: mapping back from any size and turn, merging, and the second tries."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -140,12 +141,14 @@ class Doubting(FaceRefiner):
 
 
 def test_the_second_look_decides() -> None:
+    """The detector says 6 in log odds, each look -2: (6 - 2) / 2 is 2, (2 - 2) / 2 is 0."""
     image = picture(96, 96, (20, 20, 60, 60))
-    faces = detect(BrightFace(), image, threshold=0.5, refiner=Doubting(0.75))
-    assert faces.scores.tolist() == pytest.approx([0.75])
+    doubt = Doubting(1 / (1 + math.exp(2)))
+    faces = detect(BrightFace(), image, threshold=0.3, refiner=doubt)
+    assert faces.scores.tolist() == pytest.approx([0.5], abs=1e-4)
     assert faces.boxes[0].tolist() == pytest.approx([20, 20, 60, 60], abs=0.01)
     assert faces.landmarks[0].flatten().tolist() == pytest.approx([40] * 10, abs=0.01)
-    assert len(detect(BrightFace(), image, threshold=0.8, refiner=Doubting(0.75))) == 0
+    assert len(detect(BrightFace(), image, threshold=0.51, refiner=doubt)) == 0
 
 
 def test_a_doubtful_find_gets_a_second_look_and_an_impossible_one_does_not(

@@ -22,6 +22,7 @@ COARSE_SIDE = 320  # px of the longer side, where faces that fill a large photo 
 TWO_LEVELS_FROM = 480
 SECOND_SIDES = (640, 160)  # longer sides of the second scale, for small photos and for large ones
 AGREEING = 0.6  # overlap from which on a find has a say in the box and landmarks of a better one
+PART = 0.8  # share of a find that lies in another one, from which on it is a part of it
 SAME_FACE = 0.4  # overlap from which on two finds are one face
 CANDIDATES = 400
 LOOKS = 2  # at each find; the second one at a square around what the first one saw
@@ -87,7 +88,7 @@ class _Search:
             return found
         for _ in range(LOOKS):  # what the first look brings onto one face is one find for the next
             found = merged([refined(self.refiner, image, found)])
-        return found.chosen(torch.nonzero(found.scores >= threshold)[:, 0])
+        return whole(found.chosen(torch.nonzero(found.scores >= threshold)[:, 0]))
 
     def _turned(self, image: Float[Tensor, "1 3 h w"], turns: int, threshold: float) -> Faces:
         height, width = image.shape[-2:]
@@ -126,6 +127,15 @@ def merged(finds: list[Faces]) -> Faces:
     mean = anchors.agreed(told, every.boxes, every.scores, best, AGREEING)
     kept = Faces(mean[:, :4], mean[:, 4:].reshape(-1, 5, 2), every.scores[best])
     return kept.chosen(anchors.area(kept.boxes).argsort(descending=True, stable=True))
+
+
+def whole(found: Faces) -> Faces:
+    """The faces that are no part of a surer, larger one, as an eye in its glasses would be."""
+    area = anchors.area(found.boxes)
+    shared = anchors.overlap(found.boxes, found.boxes)
+    inside = shared * (area[:, None] + area) / (1 + shared) / area[:, None].clamp(min=1e-3)
+    surer = (found.scores > found.scores[:, None]) & (area > area[:, None])
+    return found.chosen(torch.nonzero(~((inside >= PART) & surer).any(1))[:, 0])
 
 
 def _reduced(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i j"]:

@@ -35,7 +35,7 @@ class Options:
     relight: Literal["auto", "on", "off"] = "auto"
     fidelity: float = 0.5
     faces: str = "all"
-    face_threshold: float = 0.9
+    face_threshold: float = 0.85
     min_face: int = 24
     tile: int | None = None
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from restorecli import anchors, detection
-from restorecli.detection import detect, find, merged
+from restorecli.detection import detect, find, merged, whole
 from restorecli.found_faces import Faces
 from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig, Refinements
 from restorecli.networks.retinaface import Predictions, RetinaFace, RetinaFaceConfig
@@ -149,6 +149,17 @@ def test_the_second_look_decides() -> None:
     assert faces.boxes[0].tolist() == pytest.approx([20, 20, 60, 60], abs=0.01)
     assert faces.landmarks[0].flatten().tolist() == pytest.approx([40] * 10, abs=0.01)
     assert len(detect(BrightFace(), image, threshold=0.51, refiner=doubt)) == 0
+
+
+def test_a_part_of_a_surer_larger_face_is_none() -> None:
+    boxes = torch.tensor(
+        [[0.0, 0, 100, 100], [10, 10, 30, 30], [90, 90, 120, 120], [40, 40, 60, 60], [5, 5, 9, 9]]
+    )
+    scores = torch.tensor([0.9, 0.8, 0.8, 0.95, 0.9])
+    assert whole(Faces(boxes, torch.zeros(5, 5, 2), scores)).scores.tolist() == pytest.approx(
+        [0.9, 0.8, 0.95, 0.9]
+    )
+    assert len(whole(Faces(boxes[:0], torch.zeros(0, 5, 2), scores[:0]))) == 0
 
 
 def test_a_doubtful_find_gets_a_second_look_and_an_impossible_one_does_not(

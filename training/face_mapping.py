@@ -50,7 +50,7 @@ class MapTask:
 
 
 class FuseTask:
-    """Stage 3, and stage 4 where the recipe starts from a finished pair (`"face_vae"`).
+    """Stage 3.
 
     Options: `tune` (names of the parts trained), `decibels` (weight of the error's logarithm) and
     `prior` (weight of decoder B's picture alone, which starves where the fusion does not trust it).
@@ -59,13 +59,10 @@ class FuseTask:
     def __init__(self, recipe: Recipe, crops: Path, start: Path, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        if recipe.start_from == "face_vae":
-            pair = weights.load(FaceVAEPair, "face_vae", folder=start)
-        else:
-            pair = weights.load(FaceTraining, recipe.start_from, folder=start).pair
-            start_fusion(pair.fusion)
+        pair = weights.load(FaceTraining, recipe.start_from, folder=start).pair
         for part in recipe.options["tune"]:
             pair.get_submodule(part).requires_grad_(True)
+        start_fusion(pair.fusion)
         self.network: nn.Module = pair
         self._pairs = FacePairs.open(crops, "train", device)
         self._held_out = FacePairs.open(crops, "held-out", device)

@@ -1,6 +1,5 @@
 """The stages of the face pair's training, each for two tiny steps."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +76,6 @@ def test_the_stages_end_in_a_pair(crops: Path, tmp_path: Path) -> None:
     assert equal(second.pair.mapping, pair.mapping)
     assert not equal(second.pair.fusion, pair.fusion)
     assert "ssim_fused" in (folders[2] / "log.csv").read_text("utf-8")
-
-    longer = replace(fusing, start_from="face_vae", options={**fusing.options, "tune": ["mapping"]})
-    task = make_face_task(longer, crops, folders[2], CPU)
-    assert equal(pair, task.network)
-    assert Run(task, longer, tmp_path / "four", CPU).go()
-    last = weights.load(FaceVAEPair, "face_vae", folder=tmp_path / "four")
-    assert equal(pair.fusion, last.fusion)
-    assert not equal(pair.mapping, last.mapping)
 
 
 def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:

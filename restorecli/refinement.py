@@ -77,20 +77,36 @@ def cut(
     rows = rows.to(images.device)
     crops = images.new_empty(len(around), 3, size, size)
     halvings = ((around[:, 2] - around[:, 0]) / size).log2().round().clamp(min=0).long()
-    centres = (torch.arange(size, device=images.device) + 0.5) / size
     for level in range(int(halvings.max()) + 1 if len(around) else 0):
-        chosen = torch.nonzero(halvings == level)[:, 0]
-        if len(chosen):
-            low, high = (around[chosen] / 2**level)[:, None].split(2, dim=-1)
-            points = low + (high - low) * centres[None, :, None]  # (m, s, 2): columns x, rows y
-            x = points[..., 0][:, None, :].expand(-1, size, -1)
-            y = points[..., 1][:, :, None].expand(-1, -1, size)
-            sides = points.new_tensor([images.shape[-1], images.shape[-2]])
-            grid = torch.stack([x, y], dim=-1) / sides * 2 - 1
-            crops[chosen] = F.grid_sample(
-                images[rows[chosen]], grid, padding_mode="border", align_corners=False
-            )
+        for row in rows[halvings == level].unique().tolist():
+            chosen = torch.nonzero((halvings == level) & (rows == row))[:, 0]
+            grid = _grid(around[chosen] / 2**level, images, size)
+            crops[chosen] = _sampled(images[row : row + 1], grid)
         images = _halved(images)
+    return crops
+
+
+def _grid(
+    around: Float[Tensor, "m 4"], images: Float[Tensor, "n 3 h w"], size: int
+) -> Float[Tensor, "m s s 2"]:
+    """Middles of the crops' pixels, in the coordinates of `grid_sample`."""
+    centres = (torch.arange(size, device=around.device) + 0.5) / size
+    low, high = around[:, None, :2], around[:, None, 2:]
+    points = low + (high - low) * centres[None, :, None]  # (m, s, 2): columns x, rows y
+    x = points[..., 0][:, None, :].expand(-1, size, -1)
+    y = points[..., 1][:, :, None].expand(-1, -1, size)
+    sides = points.new_tensor([images.shape[-1], images.shape[-2]])
+    return torch.stack([x, y], dim=-1) / sides * 2 - 1
+
+
+def _sampled(
+    image: Float[Tensor, "1 3 h w"], grid: Float[Tensor, "m s s 2"]
+) -> Float[Tensor, "m 3 s s"]:
+    """All crops of one picture at once, below each other: no copy of the picture for each."""
+    column: Tensor = F.grid_sample(
+        image, grid.flatten(0, 1)[None], padding_mode="border", align_corners=False
+    )
+    crops: Tensor = column[0].reshape(3, *grid.shape[:3]).transpose(0, 1)
     return crops
 
 

@@ -78,7 +78,7 @@ def cut(
     crops = images.new_empty(len(around), 3, size, size)
     halvings = ((around[:, 2] - around[:, 0]) / size).log2().round().clamp(min=0).long()
     for level in range(int(halvings.max()) + 1 if len(around) else 0):
-        for row in rows[halvings == level].unique().tolist():
+        for row in torch.unique(rows[halvings == level]).tolist():
             chosen = torch.nonzero((halvings == level) & (rows == row))[:, 0]
             grid = _grid(around[chosen] / 2**level, images, size)
             crops[chosen] = _sampled(images[row : row + 1], grid)

@@ -162,3 +162,20 @@ class SupervisedAttention(nn.Module):
         image = self.image(x).float() + degraded
         attention = torch.sigmoid(self.attention(image))
         return image, x + self.features(x) * attention
+
+
+def convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+    """A convolution that keeps the size law ceil(side / stride), with its batch norm."""
+    padding = kernel // 2
+    return [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+
+
+def activated(
+    inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, leak: float
+) -> nn.Sequential:
+    """Convolution, batch norm, leaky ReLU."""
+    layers = convolution(inputs, outputs, kernel=kernel, stride=stride)
+    return nn.Sequential(*layers, nn.LeakyReLU(leak, inplace=True))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from restorecli.networks.retinaface import activated
+from restorecli.networks.blocks import activated
 
 LEAK = 0.1
 HALVINGS = 4

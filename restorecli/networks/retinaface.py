@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restorecli.networks.blocks import activated, convolution
+
 Backbone = Literal["mobilenet0.25", "resnet50"]
 ANCHORS_PER_CELL = 2
 BOTTLENECK_EXPANSION = 4
@@ -56,23 +58,6 @@ class Predictions(NamedTuple):
     boxes: Float[Tensor, "n anchors 4"]
     logits: Float[Tensor, "n anchors 2"]
     landmarks: Float[Tensor, "n anchors 10"]
-
-
-def convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
-    """A convolution that keeps the size law ceil(side / stride), with its batch norm."""
-    padding = kernel // 2
-    return [
-        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
-        nn.BatchNorm2d(outputs),
-    ]
-
-
-def activated(
-    inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, leak: float
-) -> nn.Sequential:
-    """Convolution, batch norm, leaky ReLU."""
-    layers = convolution(inputs, outputs, kernel=kernel, stride=stride)
-    return nn.Sequential(*layers, nn.LeakyReLU(leak, inplace=True))
 
 
 def separable(inputs: int, outputs: int, *, stride: int = 1, leak: float = 0.1) -> nn.Sequential:

@@ -200,7 +200,7 @@ def test_weights_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["denoiser", "missing"]
     assert lines[5].startswith("orsnet")
-    assert lines[4].endswith("unlisted")
+    assert lines[5].endswith("unlisted")
 
 
 def test_weights_list_in_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

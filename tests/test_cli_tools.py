@@ -203,6 +203,15 @@ def test_weights_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[5].endswith("unlisted")
 
 
+@pytest.mark.parametrize("command", ["list", "verify"])
+def test_names_are_apart_from_what_is_said_of_them(
+    folder: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["weights", command, "--folder", str(folder)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(weights.NETWORKS)
+
+
 def test_weights_list_in_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list", "--folder", str(folder), "--json"]) == 0
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

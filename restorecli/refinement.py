@@ -78,11 +78,12 @@ def cut(
     crops = images.new_empty(len(around), 3, size, size)
     halvings = ((around[:, 2] - around[:, 0]) / size).log2().round().clamp(min=0).long()
     for level in range(int(halvings.max()) + 1 if len(around) else 0):
+        if level:
+            images = _halved(images)
         for row in torch.unique(rows[halvings == level]).tolist():
             chosen = torch.nonzero((halvings == level) & (rows == row))[:, 0]
             grid = _grid(around[chosen] / 2**level, images, size)
             crops[chosen] = _sampled(images[row : row + 1], grid)
-        images = _halved(images)
     return crops
 
 
@@ -113,4 +114,5 @@ def _sampled(
 def _halved(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 i j"]:
     """Means of two by two pixels; the last row or column of an odd picture is repeated."""
     odd = (0, images.shape[-1] % 2, 0, images.shape[-2] % 2)
-    return F.avg_pool2d(F.pad(images, odd, mode="replicate"), 2)
+    padded = F.pad(images, odd, mode="replicate") if any(odd) else images
+    return F.avg_pool2d(padded, 2)

@@ -27,6 +27,7 @@ from restorecli.device import choose_device, choose_precision, free_memory
 from restorecli.faces import FaceRecord, restore_faces
 from restorecli.host_memory import give_back
 from restorecli.kept_steps import KeptSteps
+from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
@@ -116,6 +117,7 @@ class Restorer:
 
         def load(network: type[NetworkT], name: str) -> NetworkT:
             loaded = weights.load(network, name, folder=folder)
+            fold_batch_norms(loaded)
             return loaded.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
         return cls(
@@ -233,7 +235,8 @@ class Restorer:
             tops = range(0, height, ROWS_AT_ONCE)
             strips = ((top, image[..., top : top + ROWS_AT_ONCE, :]) for top in tops)
         elif "upscale" not in options.stages:
-            strips = iter([(0, _enlarged(image, scale))])
+            enlarged = F.interpolate(image, scale_factor=float(scale), mode="bicubic")
+            strips = iter([(0, enlarged)])
         else:
             strips = tiling.strips(
                 lambda composed, degraded: sharpen(first, composed, degraded),
@@ -293,8 +296,3 @@ class _FirstStep:
     def in_full_precision(self) -> "_FirstStep":
         """The same in float32."""
         return _FirstStep(self._denoiser, self._device, torch.float32)
-
-
-def _enlarged(image: Image, scale: int) -> Float[Tensor, "1 3 sh sw"]:
-    """Bicubic enlargement, for when step 3 is left out."""
-    return F.interpolate(image, scale_factor=float(scale), mode="bicubic", align_corners=False)

@@ -1,9 +1,12 @@
 """Blocks that several networks share. Nothing here knows what it is used for."""
 
+import itertools
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from restorecli.networks.windows import Windows
 
@@ -179,3 +182,20 @@ def activated(
     """Convolution, batch norm, leaky ReLU."""
     layers = convolution(inputs, outputs, kernel=kernel, stride=stride)
     return nn.Sequential(*layers, nn.LeakyReLU(leak, inplace=True))
+
+
+def fold_batch_norms(network: nn.Module) -> None:
+    """Put each batch norm that follows a convolution in a row of layers into that convolution.
+
+    The picture passes through memory once less for each; answers stay the same but for rounding.
+
+    Args:
+        network: In eval mode; changed in place, and no longer fit to be trained or saved.
+    """
+    for row in list(network.modules()):
+        if not isinstance(row, nn.Sequential):
+            continue
+        for index, (layer, following) in enumerate(itertools.pairwise(list(row))):
+            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+                row[index] = fuse_conv_bn_eval(layer, following)
+                row[index + 1] = nn.Identity()

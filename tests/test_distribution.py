@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 import restorecli
-from restorecli.weights_manifest import set_hash
+from restorecli.weights_manifest import NETWORKS, set_hash
 from tests.fake_restorer import picture
 
 ROOT = Path(__file__).parents[1]
@@ -172,7 +172,7 @@ def test_a_stranger_asks_what_there_is(installed: Installed) -> None:
     assert version.stdout == f"restore {restorecli.__version__} ({said})\n"
     verified = installed.run("restore", "weights", "verify")
     assert verified.returncode == 0, verified.stderr
-    assert verified.stdout.count(" ok ") == 5
+    assert verified.stdout.count(" ok ") == len(NETWORKS)
     doctor = installed.run("restore", "doctor")
     assert doctor.returncode == 0, doctor.stdout
     bench = installed.run("restore", "bench", "--limit", "1", "--stages", "denoise")

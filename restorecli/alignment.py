@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorecli.tile_source import Source, TensorSource
+
 # Mean layout of the 2,922 surest faces of the training set (Procrustes), made symmetric; the crop
 # is 3.4 eye distances wide, so that it holds forehead and chin.
 TEMPLATE = ((0.3529, 0.3941), (0.6471, 0.3941), (0.5, 0.5718), (0.3654, 0.6926), (0.6346, 0.6926))
@@ -80,12 +82,12 @@ def place(landmarks: Float[Tensor, "5 2"], size: int) -> Placement:
 
 
 def align(
-    image: Float[Tensor, "1 3 h w"], landmarks: Float[Tensor, "5 2"], size: int
+    image: Source, landmarks: Float[Tensor, "5 2"], size: int
 ) -> tuple[Float[Tensor, "1 3 s s"], Placement]:
     """Cut a face out of a photo, upright, the landmarks near the template.
 
     Args:
-        image: Whole photo, in [0, 1].
+        image: Whole photo, in [0, 1]; no more of it is read than the crop needs.
         landmarks: Of one face, in pixels of the photo.
         size: Side of the crop.
 
@@ -125,7 +127,7 @@ def paste(
     Raises:
         ValueError: `placement` lies wholly outside the photo.
     """
-    before = _cut(image, placement)
+    before = _cut(TensorSource(image), placement)
     change = _colour_matched(face - before)
     share = torch.ones_like(face[:, :1]) if prior is None else prior
     top, left, bottom, right = placement.region(*image.shape[-2:])
@@ -147,16 +149,16 @@ def oval(size: int) -> Float[Tensor, "1 1 s s"]:
     return _mask(pixel_centres(0, 0, size, size) / size).float()
 
 
-def _cut(image: Float[Tensor, "1 3 h w"], placement: Placement) -> Float[Tensor, "1 3 s s"]:
+def _cut(image: Source, placement: Placement) -> Float[Tensor, "1 3 s s"]:
     """Sample the crop; the part of the photo below it is reduced first where it has more pixels."""
-    height, width = image.shape[-2:]
-    top, left, bottom, right = placement.region(height, width, margin=4 * placement.scale)
+    margin = 4 * placement.scale
+    top, left, bottom, right = placement.region(image.height, image.width, margin=margin)
     if bottom <= top or right <= left:
         raise ValueError("the face lies wholly outside the photo")
     points = placement.to_photo(pixel_centres(0, 0, placement.size, placement.size))
     origin = torch.tensor([left, top], dtype=torch.float64)
-    part = image[..., top:bottom, left:right]
-    return _resampled(part, (points - origin).to(image), placement.scale)
+    part = image.read(top, left, bottom, right)
+    return _resampled(part, (points - origin).to(part), placement.scale)
 
 
 def _resampled(

@@ -14,6 +14,7 @@ from restorecli.alignment import Placement, align, oval, paste, pixel_centres, p
 from restorecli.found_faces import Faces
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair
 from restorecli.options import Options
+from restorecli.tile_source import Source, TensorSource
 
 __all__ = ["FaceRecord", "Placement", "align", "chosen", "paste", "restore_faces"]
 
@@ -52,6 +53,7 @@ def restore_faces(
     pair: FaceVAEPair,
     options: Options,
     *,
+    source: Source | None = None,
     in_place: bool = False,
 ) -> tuple[Float[Tensor, "1 3 h w"], tuple[FaceRecord, ...]]:
     """Restore the chosen faces of a photo.
@@ -61,6 +63,7 @@ def restore_faces(
         found: Its faces, largest first.
         pair: Restores aligned crops of its own size; on any device.
         options: `faces`, `min_face` and `fidelity` count here.
+        source: The photo as it came, of the same size and brightness; None if there is no such.
         in_place: Write into `image`, so that no second photo has to be held.
 
     Returns:
@@ -70,13 +73,19 @@ def restore_faces(
     statuses = [_status(found, index, height, width, options) for index in range(len(found.scores))]
     size = pair.config.size
     todo = [index for index, status in enumerate(statuses) if status == RESTORED]
-    cuts = {index: align(image, found.landmarks[index], size) for index in todo}
+    before = TensorSource(image)
+    cuts = {index: align(before, found.landmarks[index], size) for index in todo}
+    seen = {
+        index: cuts[index][0] if source is None else align(source, found.landmarks[index], size)[0]
+        for index in todo
+    }
     measures = dict.fromkeys(range(len(statuses)), (0.0, 0.0))
     result = image if in_place or not todo else image.clone()
     for start in range(0, len(todo), CROPS_AT_ONCE):
         rows = todo[start : start + CROPS_AT_ONCE]
         crops = torch.cat([cuts[index][0] for index in rows])
-        restoration = _on_device_of(pair, crops, options.fidelity)
+        sources = torch.cat([seen[index] for index in rows])
+        restoration = _on_device_of(pair, crops, sources, options.fidelity)
         for row, index in enumerate(rows):
             crop, placement = cuts[index]
             face, prior = (part[row : row + 1].float() for part in restoration)
@@ -126,11 +135,14 @@ def _visible(placement: Placement, height: int, width: int) -> float:
 
 
 def _on_device_of(
-    pair: FaceVAEPair, crops: Float[Tensor, "n 3 s s"], fidelity: float
+    pair: FaceVAEPair,
+    crops: Float[Tensor, "n 3 s s"],
+    sources: Float[Tensor, "n 3 s s"],
+    fidelity: float,
 ) -> FaceRestoration:
     """Run the pair where it is, and bring its pictures back to where the crops are."""
     device = next((p.device for p in pair.parameters()), crops.device)
-    face, prior = pair(crops.to(device), fidelity)
+    face, prior = pair(crops.to(device), sources.to(device), fidelity)
     return FaceRestoration(face.to(crops.device), prior.to(crops.device))
 
 

@@ -5,8 +5,8 @@
     faces     (1, 3, h, w) → (1, 3, h, w)            none or more aligned crops
     upscale   (1, 3, h, w) → (1, 3, s·h, s·w)        tiles
 
-Between the steps a picture is float32 RGB in [0, 1] on the CPU; tiles and crops travel to the
-device. Nothing of a photo is kept after it: a `Restorer` holds networks and nothing else.
+Between the steps a picture is float32 RGB in [0, 1] on the CPU; tiles and crops go to the device.
+A `Restorer` holds networks and nothing else, so nothing of a photo is kept after it.
 """
 
 import time
@@ -180,7 +180,9 @@ class Restorer:
             found = detect(
                 self.detector, image, threshold=options.face_threshold, refiner=self.refiner
             )
-            image, faces = restore_faces(image, found, self.face_pair, options, in_place=True)
+            seen = None if relit else source  # it is as bright as the picture, or of no use
+            pair = self.face_pair
+            image, faces = restore_faces(image, found, pair, options, source=seen, in_place=True)
         steps.keep("composed", image)
         pixels = self._upscale(image, source, first, tile, options, photo.pixels.dtype)
         return Restoration(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from restorecli.alignment import TEMPLATE, Placement, align, oval, paste, pixel_centres, place
+from restorecli.tile_source import TensorSource
 
 angles = st.floats(-math.pi, math.pi)
 
@@ -50,20 +51,20 @@ def test_one_point_is_no_face() -> None:
 @pytest.mark.parametrize(("scale", "tolerance"), [(40, 0.01), (64, 0.01), (300, 0.015)])
 def test_the_crop_shows_what_lies_there(scale: float, tolerance: float) -> None:
     image = gradient(500, 400)
-    crop, placement = align(image, landmarks(scale, 0.4, 200, 240), 64)
+    crop, placement = align(TensorSource(image), landmarks(scale, 0.4, 200, 240), 64)
     expected = placement.to_photo(pixel_centres(0, 0, 64, 64)) / torch.tensor([400, 500])
     assert torch.allclose(crop[0, :2], expected.permute(2, 0, 1).float(), atol=tolerance)
 
 
 def test_a_crop_beyond_the_border_is_mirrored_and_finite() -> None:
-    crop, _ = align(gradient(60, 60), landmarks(80, 0.2, 55, 10), 32)
+    crop, _ = align(TensorSource(gradient(60, 60)), landmarks(80, 0.2, 55, 10), 32)
     assert crop.isfinite().all()
     assert crop.max() <= 1
 
 
 def test_a_face_wholly_outside_is_refused() -> None:
     with pytest.raises(ValueError, match="outside the photo"):
-        align(gradient(20, 20), landmarks(10, 0.0, 100, 100), 16)
+        align(TensorSource(gradient(20, 20)), landmarks(10, 0.0, 100, 100), 16)
 
 
 @settings(deadline=None, max_examples=25)
@@ -72,7 +73,7 @@ def test_only_the_mask_changes(scale: float, angle: float, x: float, y: float, s
     draw = torch.Generator().manual_seed(seed)
     image = torch.rand(1, 3, 80, 100, generator=draw)
     before = image.clone()
-    crop, placement = align(image, landmarks(scale, angle, x, y), 32)
+    crop, placement = align(TensorSource(image), landmarks(scale, angle, x, y), 32)
     pasted = paste(image, 1 - crop, placement)
     assert torch.equal(image, before)
     assert pasted.min() >= 0
@@ -87,7 +88,7 @@ def test_only_the_mask_changes(scale: float, angle: float, x: float, y: float, s
 def test_the_middle_becomes_the_face() -> None:
     """At equal scale, the whole change arrives inside; a mere colour cast is taken out."""
     image = gradient(160, 160)
-    crop, placement = align(image, landmarks(96, 0.0, 80, 80), 96)
+    crop, placement = align(TensorSource(image), landmarks(96, 0.0, 80, 80), 96)
     spot = torch.zeros_like(crop)
     spot[..., 40:56, 40:56] = 0.3
     pasted = paste(image, crop + spot, placement)
@@ -101,7 +102,7 @@ def test_detail_finer_than_the_crop(share: float, left: float) -> None:
     """It stays where the face is evidence, and goes where the prior replaced it."""
     checks = (torch.arange(200).view(1, -1) + torch.arange(200).view(-1, 1)) % 2
     image = (0.4 + 0.2 * checks.float()).expand(1, 3, 200, 200)
-    crop, placement = align(image, landmarks(160, 0.0, 100, 100), 32)
+    crop, placement = align(TensorSource(image), landmarks(160, 0.0, 100, 100), 32)
     spot = torch.zeros_like(crop)
     spot[..., 12:20, 12:20] = 0.1
     pasted = paste(image, crop + spot, placement, torch.full_like(crop[:, :1], share))

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from restorecli.faces import chosen, restore_faces
+from restorecli.faces import align, chosen, restore_faces
 from restorecli.found_faces import Faces
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, FaceVAEPairConfig
 from restorecli.options import Options
+from restorecli.tile_source import TensorSource
 from tests.test_alignment import landmarks
 
 CONFIG = FaceVAEPairConfig(size=32)
@@ -20,6 +21,7 @@ class FakePair(FaceVAEPair):
 
     Attributes:
         batches: Sizes of the batches it was given.
+        sources: The crops of the photo as it came.
         fault: Number that it adds to every face.
     """
 
@@ -27,9 +29,11 @@ class FakePair(FaceVAEPair):
         torch.nn.Module.__init__(self)
         self.config, self.fault = CONFIG, fault
         self.batches: list[int] = []
+        self.sources: list[Tensor] = []
 
-    def forward(self, degraded: Tensor, fidelity: float) -> FaceRestoration:
+    def forward(self, degraded: Tensor, source: Tensor, fidelity: float) -> FaceRestoration:
         self.batches.append(len(degraded))
+        self.sources.append(source)
         face = degraded.clone()
         face[..., 10:22, 10:22] -= 0.1 * (1 - fidelity)
         prior = torch.full_like(face[:, :1], 0.5)
@@ -61,6 +65,15 @@ def test_a_face_is_restored_and_measured(image: Tensor) -> None:
     assert record.landmarks[2] == tuple(found.landmarks[0, 2].tolist())
     assert float((image - result)[..., 95:105, 145:155].mean()) > 0.03
     assert torch.equal(result[..., :40, :], image[..., :40, :])
+
+
+def test_the_pair_sees_the_photo_as_it_came(image: Tensor) -> None:
+    found, pair = faces(landmarks(100, 0.1, 150, 100)), FakePair()
+    restore_faces(image, found, pair, Options())
+    restore_faces(image, found, pair, Options(), source=TensorSource(1 - image))
+    crop, _ = align(TensorSource(image), found.landmarks[0], CONFIG.size)
+    assert torch.equal(pair.sources[0], crop)
+    torch.testing.assert_close(pair.sources[1], 1 - crop)
 
 
 def test_full_fidelity_changes_nothing(image: Tensor) -> None:

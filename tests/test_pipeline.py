@@ -212,7 +212,8 @@ def test_faces_found_are_restored_and_recorded(
     found = Faces(torch.tensor([[36.0, 30, 92, 100]]), landmarks, torch.tensor([0.9]))
     monkeypatch.setattr(pipeline, "detect", lambda *_, **__: found)
 
-    def white(crop: Tensor, fidelity: float) -> FaceRestoration:
+    def white(crop: Tensor, source: Tensor, fidelity: float) -> FaceRestoration:
+        assert torch.equal(source, crop)
         assert fidelity == 0.25
         return FaceRestoration(torch.ones_like(crop), torch.ones_like(crop[:, :1]))
 

@@ -17,8 +17,9 @@ DENOISER = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(
 ORSNET = ORSNetConfig(width=4, feature_width=4, blocks=(1, 1))
 REFINER = FaceRefinerConfig(size=16, widths=(4, 4, 4, 8), summary=8)
 FACE_PAIR = FaceVAEPairConfig(
-    size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2, fusion_width=8
-)
+    size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2,
+    fusion_widths=(8, 8, 8), fusion_blocks=(1, 1, 1),
+)  # fmt: skip
 
 
 def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:

@@ -1,4 +1,4 @@
-"""Aligned pairs of face crops: as step 1 leaves a face, and clean.
+"""Aligned crops of faces: as step 1 leaves a face, as it came to step 1, and clean.
 
 `python -m training.face_crops --photos DIR --faces faces.json --out crops/` writes them once, in
 parts, so that a stopped run goes on and later parts can see a better denoiser; `FacePairs` reads
@@ -23,6 +23,7 @@ from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.rng import Draws
 from restorecli.faces import align
 from restorecli.networks.denoiser import Denoiser
+from restorecli.tile_source import TensorSource
 from training.options import machine_options, open_photos, photo_options, use_threads
 from training.photos import PhotoPool
 
@@ -95,7 +96,7 @@ def window(
 
 def make_pairs(
     pool: PhotoPool, faces: list[Face], seeds: list[int], side: int, denoiser: Denoiser | None
-) -> tuple[Crops, Crops]:
+) -> tuple[Crops, Crops, Crops]:
     """Degrade, denoise and align some faces, each by its own seed.
 
     Args:
@@ -106,7 +107,7 @@ def make_pairs(
         denoiser: Step 1, on the pool's device; None leaves faint patterns and blur instead.
 
     Returns:
-        The crops after step 1 and the clean crops.
+        The crops after step 1, before it, and clean.
     """
     config = DegradeConfig(plain=0.12) if denoiser else _FAINT
     rows = []
@@ -120,8 +121,10 @@ def make_pairs(
         image = pair.image if denoiser is None else denoiser(pair.image)[0].float().clamp(0, 1)
         error = draws.normal_field(1, 5, 2)[0, 0].cpu() * LANDMARK_ERROR
         landmarks = landmarks + error * (landmarks[1] - landmarks[0]).norm()
-        rows.append([align(picture, landmarks, side)[0] for picture in (image, pair.target)])
-    return torch.cat([row[0] for row in rows]), torch.cat([row[1] for row in rows])
+        pictures = (image, pair.image, pair.target)
+        rows.append([align(TensorSource(p), landmarks, side)[0] for p in pictures])
+    degraded, source, clean = (torch.cat(column) for column in zip(*rows, strict=True))
+    return degraded, source, clean
 
 
 _FAINT = DegradeConfig(clean=0.15, plain=0.2, mild=1, second=0, sigma=0.03, plain_sigma=0.06,
@@ -134,11 +137,13 @@ class FacePairs:
 
     Attributes:
         degraded: (m, 3, s, s) uint8, as step 1 left them.
+        source: (m, 3, s, s) uint8, as they came to step 1.
         clean: (m, 3, s, s) uint8.
         domain: (m,) 0 or 1: the random half of the photos that each crop's photo is in.
     """
 
     degraded: Tensor
+    source: Tensor
     clean: Tensor
     domain: Tensor
 
@@ -159,14 +164,18 @@ class FacePairs:
         return cls(*(torch.from_numpy(column).to(device) for column in columns))
 
     def draw(
-        self, seeds: Int[Tensor, " n"], size: int, *, domain: int | None = None
-    ) -> tuple[Crops, Crops]:
-        """Random pairs, mirrored at times, a few in grey, cut to a random square of `size` px.
+        self, seeds: Int[Tensor, " n"], size: int, *, domain: int | None = None, lost: float = 0.0
+    ) -> tuple[Crops, Crops, Crops]:
+        """Random crops, mirrored at times, a few in grey, cut to a random square of `size` px.
 
         Args:
-            seeds: One a pair.
+            seeds: One a crop.
             size: At most the crops' side; multiples of 8 are cut at multiples of 8.
             domain: Only crops of this half of the photos.
+            lost: Share of the crops whose source is given as what step 1 made of it.
+
+        Returns:
+            What step 1 left, the source, and the clean crops.
         """
         draws = Draws(seeds, stream=29)
         among = torch.arange(len(self.domain), device=seeds.device)
@@ -176,17 +185,19 @@ class FacePairs:
         mirrored, grey = draws.chance(0.5).tolist(), draws.chance(0.06).tolist()
         room = (self.clean.shape[-1] - size) // 8 + 1
         tops, lefts = draws.integers(0, room) * 8, draws.integers(0, room) * 8
-        pairs = []
+        unknown = draws.chance(lost).tolist()
+        rows = []
         for row, (number, top, left) in enumerate(zip(which, tops, lefts, strict=True)):
-            both = torch.stack((self.degraded[number], self.clean[number]))
-            both = both[:, :, top : top + size, left : left + size].float() / 255
-            both = both.flip(3) if mirrored[row] else both
-            pairs.append(both.mean(1, keepdim=True).expand_as(both) if grey[row] else both)
-        pairs_at_once = torch.stack(pairs, 1)
-        return pairs_at_once[0], pairs_at_once[1]
+            source = self.degraded if unknown[row] else self.source
+            crops = torch.stack((self.degraded[number], source[number], self.clean[number]))
+            crops = crops[:, :, top : top + size, left : left + size].float() / 255
+            crops = crops.flip(3) if mirrored[row] else crops
+            rows.append(crops.mean(1, keepdim=True).expand_as(crops) if grey[row] else crops)
+        degraded, known, clean = torch.stack(rows, 1)
+        return degraded, known, clean
 
 
-_KEYS = ("degraded", "clean", "domain")
+_KEYS = ("degraded", "source", "clean", "domain")
 
 
 def _mirrored(index: Tensor, length: int) -> Tensor:
@@ -200,12 +211,12 @@ def _write_part(pool: PhotoPool, faces: list[Face], seeds: list[int], path: Path
                 side: int, denoiser: Denoiser | None) -> None:  # fmt: skip
     with torch.inference_mode():
         crops = make_pairs(pool, faces, seeds, side, denoiser)
-    degraded, clean = (crop.mul(255).round().byte().cpu().numpy() for crop in crops)
+    degraded, source, clean = (crop.mul(255).round().byte().cpu().numpy() for crop in crops)
     names = [pool.names[face.photo] for face in faces]
     domain = [hashlib.sha256(name.encode()).digest()[1] % 2 for name in names]
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".tmp.npz")
-    np.savez(unfinished, degraded=degraded, clean=clean, domain=np.array(domain))
+    np.savez(unfinished, degraded=degraded, source=source, clean=clean, domain=np.array(domain))
     unfinished.replace(path)
 
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from restorecli import weights
 from restorecli.degrade.rng import Draws
 from restorecli.metrics import ssim_per_image
-from restorecli.networks.face_vae import FaceEncoder, FaceVAEPair, Fusion
+from restorecli.networks.face_fusion import Fusion
+from restorecli.networks.face_vae import FaceEncoder, FaceVAEPair
 from training.face_crops import FacePairs
 from training.face_vae import HELD_OUT, AutoencodeTask, CommonTask, FaceTraining, fast, mean_psnr
 from training.losses import picture_loss
@@ -52,8 +53,10 @@ class MapTask:
 class FuseTask:
     """Stage 3.
 
-    Options: `tune` (names of the parts trained), `decibels` (weight of the error's logarithm) and
-    `prior` (weight of decoder B's picture alone, which starves where the fusion does not trust it).
+    Options: `tune` (names of the parts trained), `lost` (share of crops without their source),
+    `decibels` (weight of the error's logarithm), `picture` (weight of the prior's picture, which is
+    all that fidelity 0 shows) and `prior` (of decoder B's alone, which starves where the fusion
+    does not trust it).
     """
 
     def __init__(self, recipe: Recipe, crops: Path, start: Path, device: torch.device) -> None:
@@ -68,22 +71,27 @@ class FuseTask:
         self._held_out = FacePairs.open(crops, "held-out", device)
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
-        """The fused face at fidelity 0.5, and decoder B's picture alone, against the clean face."""
+        """Of the face fused at fidelity 0.5, of the prior's picture, and of decoder B's alone."""
         assert isinstance(network, FaceVAEPair)
-        degraded, clean = (fast(part) for part in self._pairs.draw(seeds, phase.size))
-        prior = network.prior(degraded)
-        fused = torch.lerp(degraded, prior.picture, torch.sigmoid(prior.logit))
         options, terms = self.recipe.options, self.recipe.losses
-        alone = sum(picture_loss(prior.clean, clean, terms).values(), torch.zeros(()).to(clean))
-        alone = alone + options["decibels"] * log_error(prior.clean, clean)
+        drawn = self._pairs.draw(seeds, phase.size, lost=options["lost"])
+        degraded, source, clean = (fast(part) for part in drawn)
+        prior = network.prior(degraded, source)
+        fused = torch.lerp(degraded, prior.picture, torch.sigmoid(prior.logit))
+        quick = {name: weight for name, weight in terms.items() if name != "structure"}
+        nothing = torch.zeros(()).to(clean)
+        losses = {
+            name: options[name] * sum(picture_loss(picture, clean, quick).values(), nothing)
+            for name, picture in (("picture", prior.picture), ("prior", prior.clean))
+        }
         return {
             **picture_loss(fused, clean, terms),
             "decibels": options["decibels"] * log_error(fused, clean),
-            "prior": options["prior"] * alone,
+            **losses,
         }
 
     def score(self, network: nn.Module) -> dict[str, float]:
-        """SSIM and PSNR of held-out crops: as they come, decoder B's, and fused at 0.5."""
+        """SSIM and PSNR of held-out crops: as they come, B's, the prior's, fused at 0.5."""
         assert isinstance(network, FaceVAEPair)
         return pair_scores(network, self._held_out)
 
@@ -134,29 +142,35 @@ def latents(encoder: FaceEncoder, crops: Tensor) -> Float[Tensor, "m c h4 w4"]:
 
 
 def start_fusion(fusion: Fusion) -> None:
-    """Let a fusion answer `FIRST_LOGITS` everywhere, so that decoder B has a say from the start."""
-    last = fusion.body[-2]
+    """Let a fusion answer `FIRST_LOGITS` everywhere and correct nothing, for a start.
+
+    Decoder B has a say from the first step, and what the fusion draws begins with the mixture.
+    """
+    last = fusion.leave[-2]
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None
     with torch.no_grad():
         last.weight.mul_(0.1)
-        last.bias.copy_(torch.tensor(FIRST_LOGITS).repeat_interleave(4))
+        last.bias.zero_()
+        last.bias[:8] = torch.tensor(FIRST_LOGITS).repeat_interleave(4)
 
 
 def pair_scores(pair: FaceVAEPair, held_out: FacePairs) -> dict[str, float]:
-    """Mean SSIM and PSNR of held-out crops: as they come, decoder B's, and fused at 0.5."""
+    """Mean SSIM and PSNR of held-out crops: as they come, B's, the prior's, fused at 0.5."""
     totals: dict[str, float] = {}
     count = min(HELD_OUT, len(held_out.clean))
     for start in range(0, count, 10):
         rows = slice(start, min(start + 10, count))
-        degraded, clean = (p[rows].float() / 255 for p in (held_out.degraded, held_out.clean))
+        crops = (held_out.degraded, held_out.source, held_out.clean)
+        degraded, source, clean = (part[rows].float() / 255 for part in crops)
         with torch.inference_mode():
-            prior = pair.prior(degraded)
+            prior = pair.prior(degraded, source)
             fused = torch.lerp(degraded, prior.picture.clamp(0, 1), torch.sigmoid(prior.logit))
-            for name, crops in (("in", degraded), ("b", prior.clean), ("fused", fused)):
-                share = len(crops) / count
-                quality = share * float(ssim_per_image(crops.clamp(0, 1), clean).mean())
+            pictures = {"in": degraded, "b": prior.clean, "prior": prior.picture, "fused": fused}
+            for name, picture in pictures.items():
+                share = len(picture) / count
+                quality = share * float(ssim_per_image(picture.clamp(0, 1), clean).mean())
                 totals[f"ssim_{name}"] = totals.get(f"ssim_{name}", 0) + quality
-                decibels = share * mean_psnr(crops, clean)
+                decibels = share * mean_psnr(picture, clean)
                 totals[f"psnr_{name}"] = totals.get(f"psnr_{name}", 0) + decibels
     return totals

@@ -177,8 +177,8 @@ def both_domains(pairs: FacePairs, seeds: Tensor, size: int) -> tuple[Crops, Cro
     """
     torch.manual_seed(int(seeds[0]) % 2**31)
     half = len(seeds) // 2
-    degraded, _ = pairs.draw(seeds[:half], size, domain=0)
-    _, clean = pairs.draw(seeds[half:], size, domain=1)
+    degraded, _, _ = pairs.draw(seeds[:half], size, domain=0)
+    _, _, clean = pairs.draw(seeds[half:], size, domain=1)
     return fast(degraded), fast(clean)
 
 

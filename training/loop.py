@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from restorecli import weights
 from training import plot
+from training.crew import Crew
 from training.optimizer import Optimizer
 from training.recipe import Phase, Recipe
 
@@ -71,6 +72,7 @@ class Run:
         network: Being trained, on the device.
         average: Its exponential moving average, which is what gets exported.
         step: Optimiser steps done.
+        crew: The processes that share the run; the first alone scores and writes.
     """
 
     def __init__(self, task: Task, recipe: Recipe, out: Path, device: torch.device) -> None:
@@ -79,6 +81,7 @@ class Run:
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = Optimizer(self.network, recipe.optimizer, weight_decay=recipe.weight_decay)
         self.step = 0
+        self.crew = Crew()
         out.mkdir(parents=True, exist_ok=True)
         self._resume()
 
@@ -100,13 +103,14 @@ class Run:
             for name, value in self._one_step().items():
                 sums[name] = sums.get(name, 0.0) + float(value)
             self.step += 1
-            late = time.monotonic() - start > minutes * 60
+            late = self.crew.any(time.monotonic() - start > minutes * 60)
             if self.step % every == 0 or self.step == self.recipe.steps or late:
-                count = (self.step - 1) % every + 1
-                seconds = (time.monotonic() - last) / count
-                means = {name: value / count for name, value in sums.items()}
-                self._report({**means, **self.task.score(self.average), "seconds": seconds})
-                self.save()
+                if self.crew.rank == 0:
+                    count = (self.step - 1) % every + 1
+                    seconds = (time.monotonic() - last) / count
+                    means = {name: value / count for name, value in sums.items()}
+                    self._report({**means, **self.task.score(self.average), "seconds": seconds})
+                    self.save()
                 sums, last = {}, time.monotonic()
             if late:
                 break
@@ -142,10 +146,12 @@ class Run:
     def _one_step(self) -> dict[str, Tensor]:
         phase = self.recipe.phase(self.step)
         seeds = sample_seeds(self.recipe, self.step, phase.batch, self.device)
+        seeds = self.crew.share(seeds)
         low = self.recipe.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
             losses = self.task.losses(self.network, seeds, phase)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        self.crew.average_gradients(self.network)
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step(learning_rate(self.recipe, self.step))
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))

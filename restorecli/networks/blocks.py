@@ -66,6 +66,20 @@ class ChannelAttentionBlock(nn.Module):
         return x + correction
 
 
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions around a SiLU, added to their input; no normalisation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(channels, channels, 3, padding=1)
+        self.project = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Size and channels stay."""
+        change: Tensor = self.project(F.silu(self.expand(F.silu(x))))
+        return x + change
+
+
 class SpectralGate(nn.Module):
     """Turn down the frequencies that a repeating pattern sits in.
 

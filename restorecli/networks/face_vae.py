@@ -1,8 +1,9 @@
 """The pair of VAEs that restores one aligned face (step 2), as it is used at run time.
 
-Here: the encoder and decoder of both domains, the mapping between their latents, and the fusion of
-what they decode with the evidence. Not here: finding, aligning and pasting (`restorecli.faces`),
-sampling of latents, discriminators and the encoder of the clean domain (`training.face_vae`).
+Here: the encoder and decoder of both domains, the mapping between their latents, and how the parts
+make one face. Not here: the fusion of what they decode with the evidence
+(`restorecli.networks.face_fusion`), finding, aligning and pasting (`restorecli.faces`), sampling of
+latents, discriminators and the encoder of the clean domain (`training.face_vae`).
 """
 
 import math
@@ -14,8 +15,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restorecli.networks.blocks import ResidualBlock
+from restorecli.networks.face_fusion import Fusion
+
 LOG_VARIANCE_BOUND = 10.0
-LOGIT_BOUND = 12.0
 Image = Float[Tensor, "n 3 h w"]
 Latent = Float[Tensor, "n c h4 w4"]
 LogOdds = Float[Tensor, "n 1 h w"]
@@ -34,7 +37,8 @@ class FaceVAEPairConfig:
         mapping_widths: Channels of the latent mapping at a quarter and at an eighth of the side.
         mapping_blocks: Residual blocks at an eighth before, and again after, the attention.
         heads: Attention heads of the mapping.
-        fusion_width: Channels inside the fusion.
+        fusion_widths: Channels of the fusion at half, a quarter and an eighth of the side.
+        fusion_blocks: Its residual blocks at each of these, on the way down and again upwards.
     """
 
     size: int = 160
@@ -44,7 +48,8 @@ class FaceVAEPairConfig:
     mapping_widths: tuple[int, int] = (64, 128)
     mapping_blocks: int = 1
     heads: int = 4
-    fusion_width: int = 32
+    fusion_widths: tuple[int, int, int] = (48, 96, 128)
+    fusion_blocks: tuple[int, int, int] = (2, 2, 1)
 
     def __post_init__(self) -> None:
         """Refuse impossible sizes in a sentence.
@@ -71,7 +76,7 @@ class Prior(NamedTuple):
     """What the pair believes before the fidelity is known.
 
     Attributes:
-        picture: The face as the decoders draw it (n, 3, s, s), sRGB, not clamped.
+        picture: The face as decoders and fusion draw it (n, 3, s, s), sRGB, not clamped.
         logit: Log odds of the prior against the evidence in each pixel (n, 1, s, s).
         degraded: Picture of decoder A alone (n, 3, s, s).
         clean: Picture of decoder B alone (n, 3, s, s).
@@ -81,20 +86,6 @@ class Prior(NamedTuple):
     logit: Tensor
     degraded: Tensor
     clean: Tensor
-
-
-class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions around a SiLU, added to their input; no normalisation."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.expand = nn.Conv2d(channels, channels, 3, padding=1)
-        self.project = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Size and channels stay."""
-        change: Tensor = self.project(F.silu(self.expand(F.silu(x))))
-        return x + change
 
 
 class LatentAttention(nn.Module):
@@ -204,36 +195,15 @@ class LatentMapping(nn.Module):
         return latent + change
 
 
-class Fusion(nn.Module):
-    """Weighs, pixel by pixel, decoder B against A and the two against the evidence."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.PixelUnshuffle(2),
-            nn.Conv2d(36, width, 3, padding=1),
-            ResidualBlock(width),
-            ResidualBlock(width),
-            nn.SiLU(),
-            nn.Conv2d(width, 8, 3, padding=1),
-            nn.PixelShuffle(2),
-        )
-
-    def forward(self, evidence: Image, degraded: Image, clean: Image) -> tuple[LogOdds, LogOdds]:
-        """Log odds (of the prior against the evidence, of decoder B against A), bounded."""
-        seen = torch.cat((evidence, degraded - evidence, clean - evidence), dim=1)
-        logits = self.body(seen).clamp(-LOGIT_BOUND, LOGIT_BOUND)
-        return logits[:, :1], logits[:, 1:]
-
-
 class FaceVAEPair(nn.Module):
     """Two VAEs, one per domain, joined by a latent mapping and a fusion.
 
     After Wan et al., "Bringing Old Photos Back to Life" (CVPR 2020), the two decoders' pictures
     combined as in "multi-autoencoder progressive image restoration". Encoder A → latent →
     decoder A draws the face as it came; latent → mapping → decoder B draws it clean; the fusion
-    predicts how much of each replaces the evidence. Latents are at a quarter of the side, as Wan et
-    al.'s are: at an eighth, few channels can no longer tell one person from another.
+    mixes the two, corrects the mixture where a latent had no room, and predicts how much of it
+    replaces the evidence. Latents are at a quarter of the side, as Wan et al.'s are: at an eighth,
+    few channels can no longer tell one person from another.
 
     Encoder B is needed to train only, and lives in `training.face_vae`.
     """
@@ -247,20 +217,24 @@ class FaceVAEPair(nn.Module):
         self.degraded_decoder = FaceDecoder(config)
         self.mapping = LatentMapping(config)
         self.clean_decoder = FaceDecoder(config)
-        self.fusion = Fusion(config.fusion_width)
+        self.fusion = Fusion(config.latent, config.fusion_widths, config.fusion_blocks)
 
-    def prior(self, degraded: Float[Tensor, "n 3 s s"]) -> Prior:
-        """Draw faces (sRGB, sides multiples of 8) with both decoders and weigh them, in float32."""
-        evidence = degraded.to(self.mapping.enter.weight.dtype)
+    def prior(self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"]) -> Prior:
+        """Draw faces and weigh them; arguments as in `forward`, pictures in float32."""
+        kind = self.mapping.enter.weight.dtype
+        evidence = degraded.to(kind)
         mean, _ = self.degraded_encoder(evidence)
-        as_it_came = self.degraded_decoder(mean)
-        clean = self.clean_decoder(self.mapping(mean))
-        logit, choice = self.fusion(evidence, as_it_came, clean)
-        share = torch.sigmoid(choice.float())
-        picture = torch.lerp(as_it_came.float(), clean.float(), share)
-        return Prior(picture, logit.float(), as_it_came.float(), clean.float())
+        mapped = self.mapping(mean)
+        as_it_came, clean = self.degraded_decoder(mean), self.clean_decoder(mapped)
+        drawn = self.fusion(evidence, source.to(kind), as_it_came, clean, mapped)
+        share = torch.sigmoid(drawn.choice.float())
+        mixture = torch.lerp(as_it_came.float(), clean.float(), share)
+        picture = mixture + drawn.correction.float()
+        return Prior(picture, drawn.logit.float(), as_it_came.float(), clean.float())
 
-    def forward(self, degraded: Float[Tensor, "n 3 s s"], fidelity: float) -> FaceRestoration:
+    def forward(
+        self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"], fidelity: float
+    ) -> FaceRestoration:
         """Restore aligned faces.
 
         The predicted mask gives the odds of the prior against the evidence; `fidelity` f
@@ -268,7 +242,10 @@ class FaceVAEPair(nn.Module):
         predicted at 0.5, all prior at 0 and nothing at 1.
 
         Args:
-            degraded: Aligned crops, float32 sRGB in [0, 1]; not modified.
+            degraded: Aligned crops as step 1 left them, float32 sRGB in [0, 1], sides multiples of
+                8; not modified.
+            source: The same crops as they came to step 1; `degraded` itself where that tells
+                nothing, as when the picture was made lighter since.
             fidelity: In [0, 1]; at 1 the very crop is returned, to the bit.
 
         Returns:
@@ -281,7 +258,7 @@ class FaceVAEPair(nn.Module):
             raise ValueError(f"fidelity {fidelity} is not in [0, 1]")
         if fidelity == 1:
             return FaceRestoration(degraded, torch.zeros_like(degraded[:, :1]))
-        prior = self.prior(degraded)
+        prior = self.prior(degraded, source)
         mask = prior_share(prior.logit, fidelity)
         return FaceRestoration(torch.lerp(degraded, prior.picture.clamp(0, 1), mask), mask)
 

@@ -73,9 +73,10 @@ def test_a_window_over_the_border_is_mirrored(pool: PhotoPool) -> None:
 
 def test_pairs_show_the_same_face(pool: PhotoPool) -> None:
     faces = [Face(0, LANDMARKS), Face(1, LANDMARKS)]
-    degraded, clean = make_pairs(pool, faces, [1, 2], 32, None)
+    degraded, source, clean = make_pairs(pool, faces, [1, 2], 32, None)
     assert degraded.shape == clean.shape == (2, 3, 32, 32)
-    alone, _ = make_pairs(pool, faces[1:], [2], 32, None)
+    assert torch.equal(source, degraded)
+    alone, _, _ = make_pairs(pool, faces[1:], [2], 32, None)
     torch.testing.assert_close(alone[0], degraded[1])
     difference = (degraded - clean).abs().mean((1, 2, 3))
     crossed = (degraded - clean.flip(0)).abs().mean((1, 2, 3))

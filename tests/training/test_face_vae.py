@@ -17,8 +17,10 @@ from training.recipe import Phase, Recipe
 
 TINY: dict[str, Any] = {
     "size": 32, "latent": 4, "widths": (8, 8), "blocks": 1,
-    "mapping_widths": (8, 8), "heads": 2, "fusion_width": 8,
+    "mapping_widths": (8, 8), "heads": 2,
+    "fusion_widths": (8, 8, 8), "fusion_blocks": (1, 1, 1),
 }  # fmt: skip
+FUSE = {"lost": 0.1, "picture": 0.5, "prior": 0.3, "decibels": 0.02}
 CPU = torch.device("cpu")
 
 
@@ -29,7 +31,10 @@ def crops(tmp_path: Path) -> Path:
         clean = rng.integers(0, 256, (6, 3, 32, 32), dtype=np.uint8)
         noise = rng.integers(-9, 10, clean.shape)
         degraded = np.clip(clean.astype(int) + noise, 0, 255).astype(np.uint8)
-        np.savez(tmp_path / part, degraded=degraded, clean=clean, domain=np.arange(6) % 2)
+        source = rng.integers(0, 256, clean.shape, dtype=np.uint8)
+        np.savez(
+            tmp_path / part, degraded=degraded, source=source, clean=clean, domain=np.arange(6) % 2
+        )
     return tmp_path
 
 
@@ -70,7 +75,7 @@ def test_the_stages_end_in_a_pair(crops: Path, tmp_path: Path) -> None:
     assert equal(first.pair.clean_decoder, second.pair.clean_decoder)
     assert not equal(first.pair.mapping, second.pair.mapping)
 
-    fusing = recipe("fuse", tune=["fusion"], prior=0.3, decibels=0.02)
+    fusing = recipe("fuse", tune=["fusion"], **FUSE)
     assert Run(make_face_task(fusing, crops, folders[1], CPU), fusing, folders[2], CPU).go()
     pair = weights.load(FaceVAEPair, "face_vae", folder=folders[2])
     assert equal(second.pair.mapping, pair.mapping)
@@ -114,17 +119,26 @@ def test_each_side_of_the_adversary_learns_from_its_own_loss() -> None:
 def test_a_pair_does_not_depend_on_its_batch(crops: Path) -> None:
     pairs = FacePairs.open(crops, "train", CPU)
     assert pairs.clean.shape == (12, 3, 32, 32)
-    degraded, clean = pairs.draw(torch.arange(5), 16)
-    assert degraded.shape == clean.shape == (5, 3, 16, 16)
+    degraded, source, clean = pairs.draw(torch.arange(5), 16)
+    assert degraded.shape == source.shape == clean.shape == (5, 3, 16, 16)
     assert (degraded - clean).abs().max() <= 9 / 255 + 1e-6
-    alone, _ = pairs.draw(torch.tensor([3]), 16)
+    alone, _, _ = pairs.draw(torch.tensor([3]), 16)
     assert torch.equal(alone[0], degraded[3])
+
+
+def test_a_lost_source_is_what_step_1_made_of_it(crops: Path) -> None:
+    pairs = FacePairs.open(crops, "train", CPU)
+    degraded, source, _ = pairs.draw(torch.arange(64), 32, lost=0.5)
+    lost = [torch.equal(one, other) for one, other in zip(degraded, source, strict=True)]
+    assert 20 <= sum(lost) <= 44
+    degraded, source, _ = pairs.draw(torch.arange(64), 32)
+    assert not any(torch.equal(one, other) for one, other in zip(degraded, source, strict=True))
 
 
 def test_domains_share_no_crop(crops: Path) -> None:
     pairs = FacePairs.open(crops, "train", CPU)
     sums = [
-        {round(float(crop.sum()), 3) for crop in pairs.draw(torch.arange(80), 32, domain=domain)[1]}
+        {round(float(crop.sum()), 3) for crop in pairs.draw(torch.arange(80), 32, domain=domain)[2]}
         for domain in (0, 1)
     ]
     assert not sums[0] & sums[1]

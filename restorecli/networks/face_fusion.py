@@ -1,0 +1,105 @@
+"""The fusion of step 2: what the two decoders drew of a face, and what was there before."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorecli.networks.blocks import ResidualBlock, SpectralGate
+from restorecli.networks.windows import Windows
+
+LOGIT_BOUND = 12.0
+GATE = 16  # channels whose spectra are gated
+Image = Float[Tensor, "n 3 h w"]
+
+
+class Fused(NamedTuple):
+    """What a fusion says of each pixel.
+
+    Attributes:
+        logit: Log odds of the prior against the evidence (n, 1, h, w), bounded.
+        choice: Log odds of decoder B against decoder A (n, 1, h, w), bounded.
+        correction: To the mixture of the decoders' pictures (n, 3, h, w), sRGB.
+    """
+
+    logit: Tensor
+    choice: Tensor
+    correction: Tensor
+
+
+class Fusion(nn.Module):
+    """Weighs decoder B against A and the two against the evidence, and corrects their mixture.
+
+    A latent at a quarter of the side holds who a face is, but less of its texture than step 1 has
+    kept, and step 1 has lost some that is still in the source. So the fusion is a small U-Net
+    (Ronneberger et al. 2015) over all four pictures, with the mapped latent at its own resolution;
+    a gate on the spectrum finds what is left of a repeating pattern.
+
+    Args:
+        latent: Channels of the mapped latent.
+        widths: Channels at half, a quarter and an eighth of the side.
+        blocks: Residual blocks at each of these, on the way down and again on the way up.
+    """
+
+    def __init__(
+        self, latent: int, widths: tuple[int, int, int], blocks: tuple[int, int, int]
+    ) -> None:
+        super().__init__()
+        half, quarter, eighth = widths
+        self.enter = nn.Sequential(
+            nn.PixelUnshuffle(2), nn.Conv2d(48, half, 3, padding=1), *_blocks(half, blocks[0])
+        )
+        self.gate = SpectralGate(half, min(GATE, half), Windows(side=128, overlap=32))
+        self.down = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
+        self.latent = nn.Conv2d(latent, quarter, 1)
+        self.encode = nn.Sequential(*_blocks(quarter, blocks[1]))
+        self.coarse = nn.Sequential(
+            nn.Conv2d(quarter, eighth, 3, stride=2, padding=1),
+            *_blocks(eighth, 2 * blocks[2]),
+            nn.SiLU(),
+            nn.Conv2d(eighth, 4 * quarter, 1),
+            nn.PixelShuffle(2),
+        )
+        self.decode = nn.Sequential(
+            *_blocks(quarter, blocks[1]),
+            nn.SiLU(),
+            nn.Conv2d(quarter, 4 * half, 1),
+            nn.PixelShuffle(2),
+        )
+        self.leave = nn.Sequential(
+            *_blocks(half, blocks[0]),
+            nn.SiLU(),
+            nn.Conv2d(half, 20, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
+
+    def forward(
+        self,
+        evidence: Image,
+        source: Image,
+        degraded: Image,
+        clean: Image,
+        latent: Float[Tensor, "n c h4 w4"],
+    ) -> Fused:
+        """Fuse pictures in sRGB, sides multiples of 8.
+
+        Args:
+            evidence: As step 1 left the face.
+            source: As it came to step 1.
+            degraded: As decoder A draws it.
+            clean: As decoder B draws it.
+            latent: What decoder B drew from.
+        """
+        pictures = (evidence - 0.5, source - evidence, degraded - evidence, clean - evidence)
+        half: Tensor = self.gate(self.enter(torch.cat(pictures, dim=1)))
+        quarter: Tensor = self.encode(self.down(F.silu(half)) + self.latent(latent))
+        near = self.decode(quarter + self.coarse(quarter))
+        drawn: Tensor = self.leave(half + near)
+        logits = drawn[:, :2].clamp(-LOGIT_BOUND, LOGIT_BOUND)
+        return Fused(logits[:, :1], logits[:, 1:], drawn[:, 2:])
+
+
+def _blocks(channels: int, count: int) -> list[nn.Module]:
+    return [ResidualBlock(channels) for _ in range(count)]

@@ -149,6 +149,12 @@ def oval(size: int) -> Float[Tensor, "1 1 s s"]:
     return _mask(pixel_centres(0, 0, size, size) / size).float()
 
 
+def radii(points: Float[Tensor, "h w 2"]) -> Float[Tensor, "h w"]:
+    """How far out points lie that are given in sides of the crop: 1 on the mask's edge."""
+    offset = (points - points.new_tensor(MASK_CENTRE)) / points.new_tensor(MASK_RADII)
+    return offset.abs().pow(MASK_ROUNDNESS).sum(-1).pow(1 / MASK_ROUNDNESS)
+
+
 def _cut(image: Source, placement: Placement) -> Float[Tensor, "1 3 s s"]:
     """Sample the crop; the part of the photo below it is reduced first where it has more pixels."""
     margin = 4 * placement.scale
@@ -184,9 +190,7 @@ def pixel_centres(top: int, left: int, bottom: int, right: int) -> Float[Tensor,
 
 def _mask(points: Float[Tensor, "h w 2"]) -> Float[Tensor, "1 1 h w"]:
     """The feathered rounded oval at points given in sides of the crop: 1 inside, 0 outside."""
-    offset = (points - points.new_tensor(MASK_CENTRE)) / points.new_tensor(MASK_RADII)
-    radius = offset.abs().pow(MASK_ROUNDNESS).sum(-1).pow(1 / MASK_ROUNDNESS)
-    ramp = ((1 - radius) / MASK_FEATHER).clamp(0, 1)
+    ramp = ((1 - radii(points)) / MASK_FEATHER).clamp(0, 1)
     return (ramp * ramp * (3 - 2 * ramp))[None, None]
 
 

@@ -1,8 +1,9 @@
-"""Training of the pair of VAEs, stages 2 and 3: from one latent to the other, and the fusion.
+"""Training of the pair of VAEs, stages 2 to 4: from one latent to the other, and the fusion.
 
 2. `map`: the latent mapping, on pairs of latents, both VAEs frozen. The encoders run once over all
    crops; an epoch then costs a third of what it would with them.
 3. `fuse`: the fusion, with the parts that the recipe names tuned along, on what the user will see.
+4. `fuse` again, from a finished pair, with an adversary.
 """
 
 from pathlib import Path
@@ -17,7 +18,16 @@ from restorecli.metrics import ssim_per_image
 from restorecli.networks.face_fusion import Fusion
 from restorecli.networks.face_vae import FaceEncoder, FaceVAEPair
 from training.face_crops import FacePairs
-from training.face_vae import HELD_OUT, AutoencodeTask, CommonTask, FaceTraining, fast, mean_psnr
+from training.face_vae import (
+    HELD_OUT,
+    AutoencodeTask,
+    CommonTask,
+    FaceTraining,
+    PatchDiscriminator,
+    fast,
+    judged,
+    mean_psnr,
+)
 from training.losses import picture_loss
 from training.recipe import Phase, Recipe
 
@@ -50,50 +60,70 @@ class MapTask:
         return pair_scores(network.pair, self._held_out)
 
 
+class FuseTraining(nn.Module):
+    """A pair and the adversary that judges what it fuses.
+
+    Attributes:
+        shipped: The pair.
+        judge: Says whether a face is a photo's.
+    """
+
+    def __init__(self, pair: FaceVAEPair) -> None:
+        super().__init__()
+        self.shipped, self.judge = pair, PatchDiscriminator()
+
+
 class FuseTask:
-    """Stage 3.
+    """Stage 3, and stage 4 where the recipe starts from a finished pair ("face_vae").
 
     Options: `tune` (names of the parts trained), `lost` (share of crops without their source),
     `decibels` (weight of the error's logarithm), `picture` (weight of the prior's picture, which is
-    all that fidelity 0 shows) and `prior` (of decoder B's alone, which starves where the fusion
-    does not trust it).
+    all that fidelity 0 shows), `prior` (of decoder B's alone, which starves where the fusion
+    does not trust it) and `adversary` (weight of the least-squares adversary; 0 is without).
     """
 
-    def __init__(self, recipe: Recipe, crops: Path, start: Path, device: torch.device) -> None:
+    def __init__(
+        self, recipe: Recipe, crops: Path, start: Path | None, device: torch.device
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        pair = weights.load(FaceTraining, recipe.start_from, folder=start).pair
+        if recipe.start_from == "face_vae":
+            pair = weights.load(FaceVAEPair, "face_vae", folder=start)
+        else:
+            pair = weights.load(FaceTraining, recipe.start_from, folder=start).pair
+            start_fusion(pair.fusion)
         for part in recipe.options["tune"]:
             pair.get_submodule(part).requires_grad_(True)
-        start_fusion(pair.fusion)
-        self.network: nn.Module = pair
+        self.network: nn.Module = FuseTraining(pair)
         self._pairs = FacePairs.open(crops, "train", device)
         self._held_out = FacePairs.open(crops, "held-out", device)
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Of the face fused at fidelity 0.5, of the prior's picture, and of decoder B's alone."""
-        assert isinstance(network, FaceVAEPair)
+        assert isinstance(network, FuseTraining)
         options, terms = self.recipe.options, self.recipe.losses
         drawn = self._pairs.draw(seeds, phase.size, lost=options["lost"])
         degraded, source, clean = (fast(part) for part in drawn)
-        prior = network.prior(degraded, source)
+        prior = network.shipped.prior(degraded, source)
         fused = torch.lerp(degraded, prior.picture, torch.sigmoid(prior.logit))
         quick = {name: weight for name, weight in terms.items() if name != "structure"}
         nothing = torch.zeros(()).to(clean)
         losses = {
-            name: options[name] * sum(picture_loss(picture, clean, quick).values(), nothing)
-            for name, picture in (("picture", prior.picture), ("prior", prior.clean))
-        }
-        return {
             **picture_loss(fused, clean, terms),
             "decibels": options["decibels"] * log_error(fused, clean),
-            **losses,
         }
+        for name, picture in (("picture", prior.picture), ("prior", prior.clean)):
+            alone = sum(picture_loss(picture, clean, quick).values(), nothing)
+            losses[name] = options[name] * alone
+        if options["adversary"]:
+            fooled, own = judged(network.judge, clean, fused)
+            losses |= {"adversary": options["adversary"] * fooled, "judge": own}
+        return losses
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """SSIM and PSNR of held-out crops: as they come, B's, the prior's, fused at 0.5."""
-        assert isinstance(network, FaceVAEPair)
-        return pair_scores(network, self._held_out)
+        assert isinstance(network, FuseTraining)
+        return pair_scores(network.shipped, self._held_out)
 
 
 def make_face_task(

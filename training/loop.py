@@ -116,9 +116,10 @@ class Run:
                 break
 
     def export(self) -> Path:
-        """Write the averaged network as a weights file into the run's folder."""
+        """Write the averaged network, or its part `shipped`, as a weights file."""
         path = self.out / f"{self.recipe.network}.safetensors"
-        weights.save(self.average, self.recipe.network, path, self.recipe.as_dict())
+        shipped = getattr(self.average, "shipped", self.average)
+        weights.save(shipped, self.recipe.network, path, self.recipe.as_dict())
         return path
 
     def save(self) -> None:

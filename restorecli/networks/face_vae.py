@@ -219,18 +219,22 @@ class FaceVAEPair(nn.Module):
         self.clean_decoder = FaceDecoder(config)
         self.fusion = Fusion(config.latent, config.fusion_widths, config.fusion_blocks)
 
+    def draw(self, evidence: Image) -> tuple[Image, Image, Latent]:
+        """Give the pictures of decoder A and of decoder B, and the latent that B drew from."""
+        mean, _ = self.degraded_encoder(evidence)
+        mapped = self.mapping(mean)
+        return self.degraded_decoder(mean), self.clean_decoder(mapped), mapped
+
     def prior(self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"]) -> Prior:
         """Draw faces and weigh them; arguments as in `forward`, pictures in float32."""
         kind = self.mapping.enter.weight.dtype
         evidence = degraded.to(kind)
-        mean, _ = self.degraded_encoder(evidence)
-        mapped = self.mapping(mean)
-        as_it_came, clean = self.degraded_decoder(mean), self.clean_decoder(mapped)
-        drawn = self.fusion(evidence, source.to(kind), as_it_came, clean, mapped)
-        share = torch.sigmoid(drawn.choice.float())
+        as_it_came, clean, latent = self.draw(evidence)
+        fused = self.fusion(evidence, source.to(kind), as_it_came, clean, latent)
+        share = torch.sigmoid(fused.choice.float())
         mixture = torch.lerp(as_it_came.float(), clean.float(), share)
-        picture = mixture + drawn.correction.float()
-        return Prior(picture, drawn.logit.float(), as_it_came.float(), clean.float())
+        picture = mixture + fused.correction.float()
+        return Prior(picture, fused.logit.float(), as_it_came.float(), clean.float())
 
     def forward(
         self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"], fidelity: float

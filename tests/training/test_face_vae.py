@@ -1,5 +1,7 @@
 """The stages of the face pair's training, each for two tiny steps."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 from restorecli import weights
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from training.face_crops import FacePairs
-from training.face_mapping import latents, make_face_task
+from training.face_mapping import FuseTraining, latents, make_face_task
 from training.face_vae import FaceTraining, PatchDiscriminator, judged
 from training.loop import Run
 from training.recipe import Phase, Recipe
@@ -20,7 +22,7 @@ TINY: dict[str, Any] = {
     "mapping_widths": (8, 8), "heads": 2,
     "fusion_widths": (8, 8, 8), "fusion_blocks": (1, 1, 1),
 }  # fmt: skip
-FUSE = {"lost": 0.1, "picture": 0.5, "prior": 0.3, "decibels": 0.02}
+FUSE = {"lost": 0.1, "picture": 0.5, "prior": 0.3, "decibels": 0.02, "adversary": 0}
 CPU = torch.device("cpu")
 
 
@@ -81,6 +83,28 @@ def test_the_stages_end_in_a_pair(crops: Path, tmp_path: Path) -> None:
     assert equal(second.pair.mapping, pair.mapping)
     assert not equal(second.pair.fusion, pair.fusion)
     assert "ssim_fused" in (folders[2] / "log.csv").read_text("utf-8")
+
+
+def test_a_finished_pair_goes_on_with_an_adversary(crops: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    pair = FaceVAEPair(FaceVAEPairConfig(**TINY))
+    torch.nn.init.normal_(pair.fusion.gate.leave.weight)
+    weights.save(pair, "face_vae", tmp_path / "face_vae.safetensors", {})
+    going_on = recipe("fuse", tune=["fusion"], **FUSE | {"adversary": 0.1})
+    going_on = replace(going_on, start_from="face_vae")
+    task = make_face_task(going_on, crops, tmp_path, CPU)
+    assert isinstance(task.network, FuseTraining)
+    assert equal(task.network.shipped, pair)
+    judge = copy.deepcopy(task.network.judge)
+    run = Run(task, going_on, tmp_path / "on", CPU)
+    assert run.go()
+    assert isinstance(run.network, FuseTraining)
+    assert not equal(run.network.judge, judge)
+    after = weights.load(FaceVAEPair, "face_vae", folder=tmp_path / "on")
+    assert equal(after.clean_decoder, pair.clean_decoder)
+    assert not equal(after.fusion, pair.fusion)
+    head = (tmp_path / "on" / "log.csv").read_text("utf-8").splitlines()[0]
+    assert "adversary,judge" in head
 
 
 def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from restorecli import weights
 from restorecli.degrade.rng import Draws
 from restorecli.metrics import ssim_per_image
+from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_fusion import Fusion
 from restorecli.networks.face_vae import FaceEncoder, FaceVAEPair
 from training.face_crops import FacePairs
@@ -31,7 +32,7 @@ from training.face_vae import (
 from training.losses import picture_loss
 from training.recipe import Phase, Recipe
 
-FIRST_LOGITS = (-1.0, 2.0)  # an untrained fusion takes a quarter of the prior, most of it B's
+FIRST_LOGITS = (-0.5, -2.0, 0.0, 2.0)  # two fifths of the prior, most of it the second look's
 
 
 class MapTask:
@@ -78,13 +79,14 @@ class FuseTask:
 
     Options: `tune` (names of the parts trained), `lost` (share of crops without their source),
     `decibels` (weight of the error's logarithm), `picture` (weight of the prior's picture, which is
-    all that fidelity 0 shows), `prior` (of decoder B's alone, which starves where the fusion
-    does not trust it) and `adversary` (weight of the least-squares adversary; 0 is without).
+    all that fidelity 0 shows), `prior` (of decoder B's and of the second look's alone, which starve
+    where the fusion does not trust them) and `adversary` (weight of the least-squares adversary; 0 is without).
     """
 
     def __init__(
-        self, recipe: Recipe, crops: Path, start: Path | None, device: torch.device
-    ) -> None:
+        self, recipe: Recipe, crops: Path, start: Path | None, device: torch.device,
+        denoiser: Path | None = None,
+    ) -> None:  # fmt: skip
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         if recipe.start_from == "face_vae":
@@ -92,6 +94,8 @@ class FuseTask:
         else:
             pair = weights.load(FaceTraining, recipe.start_from, folder=start).pair
             start_fusion(pair.fusion)
+            first = weights.load(Denoiser, "denoiser", folder=denoiser).state_dict()
+            pair.second_look.load_state_dict({**pair.second_look.state_dict(), **first})
         for part in recipe.options["tune"]:
             pair.get_submodule(part).requires_grad_(True)
         self.network: nn.Module = FuseTraining(pair)
@@ -112,9 +116,10 @@ class FuseTask:
             **picture_loss(fused, clean, terms),
             "decibels": options["decibels"] * log_error(fused, clean),
         }
-        for name, picture in (("picture", prior.picture), ("prior", prior.clean)):
+        pictures = (("picture", prior.picture), ("prior", prior.clean), ("second", prior.second))
+        for name, picture in pictures:
             alone = sum(picture_loss(picture, clean, quick).values(), nothing)
-            losses[name] = options[name] * alone
+            losses[name] = options["picture" if name == "picture" else "prior"] * alone
         if options["adversary"]:
             fooled, own = judged(network.judge, clean, fused)
             losses |= {"adversary": options["adversary"] * fooled, "judge": own}
@@ -127,7 +132,7 @@ class FuseTask:
 
 
 def make_face_task(
-    recipe: Recipe, crops: Path, start: Path, device: torch.device
+    recipe: Recipe, crops: Path, start: Path, device: torch.device, denoiser: Path | None = None
 ) -> CommonTask | AutoencodeTask | MapTask | FuseTask:
     """The task of the stage that a recipe names.
 
@@ -136,6 +141,7 @@ def make_face_task(
         crops: Folder that `training.face_crops` wrote.
         start: Folder of the earlier stage's weights file, named in `start_from`.
         device: Of the training.
+        denoiser: Folder of step 1's weights, which the second look starts from; None: the shipped.
 
     Raises:
         ValueError: There is no such stage.
@@ -148,7 +154,7 @@ def make_face_task(
     if stage == "map":
         return MapTask(recipe, crops, start, device)
     if stage == "fuse":
-        return FuseTask(recipe, crops, start, device)
+        return FuseTask(recipe, crops, start, device, denoiser)
     raise ValueError(f"stage {stage!r}: not one of common, autoencode, map, fuse")
 
 
@@ -172,17 +178,14 @@ def latents(encoder: FaceEncoder, crops: Tensor) -> Float[Tensor, "m c h4 w4"]:
 
 
 def start_fusion(fusion: Fusion) -> None:
-    """Let a fusion answer `FIRST_LOGITS` everywhere and correct nothing, for a start.
-
-    Decoder B has a say from the first step, and what the fusion draws begins with the mixture.
-    """
+    """Let a fusion answer `FIRST_LOGITS` everywhere and correct nothing, for a start."""
     last = fusion.leave[-2]
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None
     with torch.no_grad():
         last.weight.mul_(0.1)
         last.bias.zero_()
-        last.bias[:8] = torch.tensor(FIRST_LOGITS).repeat_interleave(4)
+        last.bias[:16] = torch.tensor(FIRST_LOGITS).repeat_interleave(4)
 
 
 def pair_scores(pair: FaceVAEPair, held_out: FacePairs) -> dict[str, float]:
@@ -196,7 +199,10 @@ def pair_scores(pair: FaceVAEPair, held_out: FacePairs) -> dict[str, float]:
         with torch.inference_mode():
             prior = pair.prior(degraded, source)
             fused = torch.lerp(degraded, prior.picture.clamp(0, 1), torch.sigmoid(prior.logit))
-            pictures = {"in": degraded, "b": prior.clean, "prior": prior.picture, "fused": fused}
+            pictures = {
+                "in": degraded, "b": prior.clean, "second": prior.second, "prior": prior.picture,
+                "fused": fused,
+            }  # fmt: skip
             for name, picture in pictures.items():
                 share = len(picture) / count
                 quality = share * float(ssim_per_image(picture.clamp(0, 1), clean).mean())

@@ -16,11 +16,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, parents=[run_options()])
     parser.add_argument("--crops", type=Path, required=True, help="folder of aligned pairs")
     parser.add_argument("--start", type=Path, default=Path("runs"), help="earlier stage's weights")
+    parser.add_argument("--denoiser", type=Path, help="folder of step 1's weights; the shipped")
     arguments = parser.parse_args()
     use_threads(arguments)
     recipe = read_recipe(arguments.recipe)
+    device, denoiser = arguments.device, arguments.denoiser
     run(
-        make_face_task(recipe, arguments.crops, arguments.start, arguments.device),
+        make_face_task(recipe, arguments.crops, arguments.start, device, denoiser),
         recipe,
         arguments,
     )

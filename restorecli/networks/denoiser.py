@@ -117,7 +117,12 @@ class Denoiser(nn.Module):
             The denoised photos (float32, not clamped) and the features for step 3 at full size,
             `config.widths[0]` channels.
         """
-        x = self.enter(degraded)
+        return self.restore(self.enter(degraded), degraded)
+
+    def restore(
+        self, x: Float[Tensor, "n c h w"], degraded: Float[Tensor, "n 3 h w"]
+    ) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n c h w"]]:
+        """All but the first convolution, whose features are `x`; otherwise as `forward`."""
         skips = []
         for level, blocks in enumerate(self.encoder):
             x = blocks(x)

@@ -20,8 +20,8 @@ class Fused(NamedTuple):
 
     Attributes:
         logit: Log odds of the prior against the evidence (n, 1, h, w), bounded.
-        choice: Log odds of decoder B against decoder A (n, 1, h, w), bounded.
-        correction: To the mixture of the decoders' pictures (n, 3, h, w), sRGB.
+        choice: Logits of decoder A, decoder B and the second look (n, 3, h, w), bounded.
+        correction: To the mixture of these three pictures (n, 3, h, w), sRGB.
     """
 
     logit: Tensor
@@ -30,10 +30,10 @@ class Fused(NamedTuple):
 
 
 class Fusion(nn.Module):
-    """Weighs decoder B against A and the two against the evidence, and corrects their mixture.
+    """Mixes three pictures of a face, corrects the mixture, and weighs it against the evidence.
 
     A latent at a quarter of the side holds who a face is, but less of its texture than step 1 has
-    kept, and step 1 has lost some that is still in the source. So the fusion is a small U-Net
+    kept, and step 1 has lost some that the second look still finds. The fusion is a small U-Net
     (Ronneberger et al. 2015) over all four pictures, with the mapped latent at its own resolution;
     a gate on the spectrum finds what is left of a repeating pattern.
 
@@ -71,14 +71,14 @@ class Fusion(nn.Module):
         self.leave = nn.Sequential(
             *_blocks(half, blocks[0]),
             nn.SiLU(),
-            nn.Conv2d(half, 20, 3, padding=1),
+            nn.Conv2d(half, 28, 3, padding=1),
             nn.PixelShuffle(2),
         )
 
     def forward(
         self,
         evidence: Image,
-        source: Image,
+        second: Image,
         degraded: Image,
         clean: Image,
         latent: Float[Tensor, "n c h4 w4"],
@@ -87,18 +87,18 @@ class Fusion(nn.Module):
 
         Args:
             evidence: As step 1 left the face.
-            source: As it came to step 1.
+            second: As the second look sees it.
             degraded: As decoder A draws it.
             clean: As decoder B draws it.
             latent: What decoder B drew from.
         """
-        pictures = (evidence - 0.5, source - evidence, degraded - evidence, clean - evidence)
+        pictures = (evidence - 0.5, second - evidence, degraded - evidence, clean - evidence)
         half: Tensor = self.gate(self.enter(torch.cat(pictures, dim=1)))
         quarter: Tensor = self.encode(self.down(F.silu(half)) + self.latent(latent))
         near = self.decode(quarter + self.coarse(quarter))
         drawn: Tensor = self.leave(half + near)
-        logits = drawn[:, :2].clamp(-LOGIT_BOUND, LOGIT_BOUND)
-        return Fused(logits[:, :1], logits[:, 1:], drawn[:, 2:])
+        logits = drawn[:, :4].clamp(-LOGIT_BOUND, LOGIT_BOUND)
+        return Fused(logits[:, :1], logits[:, 1:], drawn[:, 4:])
 
 
 def _blocks(channels: int, count: int) -> list[nn.Module]:

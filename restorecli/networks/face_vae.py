@@ -1,8 +1,8 @@
 """The pair of VAEs that restores one aligned face (step 2), as it is used at run time.
 
 Here: the encoder and decoder of both domains, the mapping between their latents, and how the parts
-make one face. Not here: the fusion of what they decode with the evidence
-(`restorecli.networks.face_fusion`), finding, aligning and pasting (`restorecli.faces`), sampling of
+make one face. Not here: the second look (`restorecli.networks.second_look`), the fusion of all
+pictures with the evidence (`restorecli.networks.face_fusion`), finding, aligning and pasting (`restorecli.faces`), sampling of
 latents, discriminators and the encoder of the clean domain (`training.face_vae`).
 """
 
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli.networks.blocks import ResidualBlock
+from restorecli.networks.denoiser import DenoiserConfig
 from restorecli.networks.face_fusion import Fusion
+from restorecli.networks.second_look import SecondLook
 
 LOG_VARIANCE_BOUND = 10.0
 Image = Float[Tensor, "n 3 h w"]
@@ -39,6 +41,8 @@ class FaceVAEPairConfig:
         heads: Attention heads of the mapping.
         fusion_widths: Channels of the fusion at half, a quarter and an eighth of the side.
         fusion_blocks: Its residual blocks at each of these, on the way down and again upwards.
+        look_widths: As the denoiser's sizes of the same names, for the second look; so are
+            `look_encoder_blocks`, `look_decoder_blocks` and `look_gates`.
     """
 
     size: int = 160
@@ -48,8 +52,12 @@ class FaceVAEPairConfig:
     mapping_widths: tuple[int, int] = (64, 128)
     mapping_blocks: int = 1
     heads: int = 4
-    fusion_widths: tuple[int, int, int] = (48, 96, 128)
-    fusion_blocks: tuple[int, int, int] = (2, 2, 1)
+    fusion_widths: tuple[int, int, int] = (32, 64, 96)
+    fusion_blocks: tuple[int, int, int] = (1, 1, 1)
+    look_widths: tuple[int, ...] = (16, 32, 64, 128)
+    look_encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
+    look_decoder_blocks: tuple[int, ...] = (2, 2, 2)
+    look_gates: tuple[int, ...] = (16, 16, 32, 64)
 
     def __post_init__(self) -> None:
         """Refuse impossible sizes in a sentence.
@@ -76,16 +84,18 @@ class Prior(NamedTuple):
     """What the pair believes before the fidelity is known.
 
     Attributes:
-        picture: The face as decoders and fusion draw it (n, 3, s, s), sRGB, not clamped.
+        picture: The mixture of the next three, corrected (n, 3, s, s), sRGB, not clamped.
         logit: Log odds of the prior against the evidence in each pixel (n, 1, s, s).
         degraded: Picture of decoder A alone (n, 3, s, s).
         clean: Picture of decoder B alone (n, 3, s, s).
+        second: Picture of the second look alone (n, 3, s, s).
     """
 
     picture: Tensor
     logit: Tensor
     degraded: Tensor
     clean: Tensor
+    second: Tensor
 
 
 class LatentAttention(nn.Module):
@@ -200,9 +210,10 @@ class FaceVAEPair(nn.Module):
 
     After Wan et al., "Bringing Old Photos Back to Life" (CVPR 2020), the two decoders' pictures
     combined as in "multi-autoencoder progressive image restoration". Encoder A → latent →
-    decoder A draws the face as it came; latent → mapping → decoder B draws it clean; the fusion
-    mixes the two, corrects the mixture where a latent had no room, and predicts how much of it
-    replaces the evidence. Latents are at a quarter of the side, as Wan et al.'s are: at an eighth,
+    decoder A draws the face as it came; latent → mapping → decoder B draws it clean. A departure
+    from both: step 1's network looks at the source once more, having learnt faces only. The fusion
+    mixes these three pictures, corrects the mixture where a latent had no room, and predicts how
+    much of it replaces the evidence. Latents are at a quarter of the side, as Wan et al.'s are: at an eighth,
     few channels can no longer tell one person from another.
 
     Encoder B is needed to train only, and lives in `training.face_vae`.
@@ -217,6 +228,14 @@ class FaceVAEPair(nn.Module):
         self.degraded_decoder = FaceDecoder(config)
         self.mapping = LatentMapping(config)
         self.clean_decoder = FaceDecoder(config)
+        self.second_look = SecondLook(
+            DenoiserConfig(
+                widths=tuple(config.look_widths),
+                encoder_blocks=tuple(config.look_encoder_blocks),
+                decoder_blocks=tuple(config.look_decoder_blocks),
+                gates=tuple(config.look_gates),
+            )
+        )
         self.fusion = Fusion(config.latent, config.fusion_widths, config.fusion_blocks)
 
     def draw(self, evidence: Image) -> tuple[Image, Image, Latent]:
@@ -230,11 +249,12 @@ class FaceVAEPair(nn.Module):
         kind = self.mapping.enter.weight.dtype
         evidence = degraded.to(kind)
         as_it_came, clean, latent = self.draw(evidence)
-        fused = self.fusion(evidence, source.to(kind), as_it_came, clean, latent)
-        share = torch.sigmoid(fused.choice.float())
-        mixture = torch.lerp(as_it_came.float(), clean.float(), share)
-        picture = mixture + fused.correction.float()
-        return Prior(picture, fused.logit.float(), as_it_came.float(), clean.float())
+        second = self.second_look.look(source.to(kind), evidence)
+        fused = self.fusion(evidence, second.to(kind), as_it_came, clean, latent)
+        pictures = torch.stack([picture.float() for picture in (as_it_came, clean, second)])
+        share = fused.choice.float().softmax(1).transpose(0, 1).unsqueeze(2)
+        picture = (share * pictures).sum(0) + fused.correction.float()
+        return Prior(picture, fused.logit.float(), *pictures)
 
     def forward(
         self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"], fidelity: float

@@ -9,7 +9,8 @@ from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig, LatentA
 
 TINY = FaceVAEPairConfig(
     size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2,
-    fusion_widths=(8, 8, 8), fusion_blocks=(1, 1, 1),
+    fusion_widths=(8, 8, 8), fusion_blocks=(1, 1, 1), look_widths=(4, 8), look_encoder_blocks=(1, 1),
+    look_decoder_blocks=(1,), look_gates=(4, 4),
 )  # fmt: skip
 
 

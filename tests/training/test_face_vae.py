@@ -21,6 +21,8 @@ TINY: dict[str, Any] = {
     "size": 32, "latent": 4, "widths": (8, 8), "blocks": 1,
     "mapping_widths": (8, 8), "heads": 2,
     "fusion_widths": (8, 8, 8), "fusion_blocks": (1, 1, 1),
+    "look_widths": (4, 8), "look_encoder_blocks": (1, 1), "look_decoder_blocks": (1,),
+    "look_gates": (4, 4),
 }  # fmt: skip
 FUSE = {"lost": 0.1, "picture": 0.5, "prior": 0.3, "decibels": 0.02, "adversary": 0}
 CPU = torch.device("cpu")

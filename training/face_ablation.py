@@ -14,7 +14,7 @@ from torch import Tensor
 from restorecli import weights
 from restorecli.metrics import ssim_per_image
 from restorecli.networks.face_fusion import Fused
-from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig, Prior
+from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from training.face_crops import FacePairs
 from training.face_mapping import FuseTask, FuseTraining
 from training.face_scores import gradient
@@ -25,7 +25,7 @@ from training.recipe import Recipe, read_recipe
 
 RECIPE = Path(__file__).with_name("recipes") / "face_vae_ablation.toml"
 CPU = torch.device("cpu")
-PARTS = ("", "A", "B", "mapping", "source", "correction", "A B")
+PARTS = ("", "A", "B", "mapping", "look", "correction", "A B")
 Crops = Tensor  # (n, 3, s, s)
 
 
@@ -33,8 +33,8 @@ class Without(FaceVAEPair):
     """The pair without some of its parts.
 
     Attributes:
-        left_out: "A" and "B": a decoder gives the evidence instead. "mapping": decoder B draws from
-            A's latent. "source": step 1's picture in its place. "correction": none.
+        left_out: "A", "B", "look": a decoder, or the second look, gives the evidence instead.
+            "mapping": decoder B draws from A's latent. "correction": the fusion corrects nothing.
     """
 
     def __init__(self, config: FaceVAEPairConfig, left_out: tuple[str, ...]) -> None:
@@ -43,18 +43,16 @@ class Without(FaceVAEPair):
         if "correction" in left_out:
             self.fusion.register_forward_hook(_uncorrected)
 
-    def draw(self, evidence: Crops) -> tuple[Tensor, Tensor, Tensor]:
-        """Give the pictures of the decoders that are there."""
+    def draw(self, evidence: Crops, source: Crops) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Give the pictures of the parts that are there, the evidence for those that are not."""
         mean, _ = self.degraded_encoder(evidence)
         mapped = mean if "mapping" in self.left_out else self.mapping(mean)
         degraded = evidence if "A" in self.left_out else self.degraded_decoder(mean)
+        look = "look" not in self.left_out
+        second = self.second_look.look(source, evidence) if look else evidence
         if "B" in self.left_out:
-            return degraded, evidence, torch.zeros_like(mapped)
-        return degraded, self.clean_decoder(mapped), mapped
-
-    def prior(self, degraded: Crops, source: Crops) -> Prior:
-        """As the whole pair's."""
-        return super().prior(degraded, degraded if "source" in self.left_out else source)
+            return degraded, evidence, second, torch.zeros_like(mapped)
+        return degraded, self.clean_decoder(mapped), second, mapped
 
 
 class FaceAblationTask(FuseTask):

@@ -80,7 +80,8 @@ class FuseTask:
     Options: `tune` (names of the parts trained), `lost` (share of crops without their source),
     `decibels` (weight of the error's logarithm), `picture` (weight of the prior's picture, which is
     all that fidelity 0 shows), `prior` (of decoder B's and of the second look's alone, which starve
-    where the fusion does not trust them) and `adversary` (weight of the least-squares adversary; 0 is without).
+    where the fusion does not trust them) and `adversary` (weight of the least-squares adversary; 0
+    is without).
     """
 
     def __init__(

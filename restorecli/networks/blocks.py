@@ -177,7 +177,7 @@ class SupervisedAttention(nn.Module):
     ) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n c h w"]]:
         """Return the restored picture (input plus residual) and the attention-guided features."""
         image = self.image(x).float() + degraded
-        attention = torch.sigmoid(self.attention(image))
+        attention = torch.sigmoid(self.attention(image.to(x.dtype)))
         return image, x + self.features(x) * attention
 
 

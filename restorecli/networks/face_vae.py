@@ -2,8 +2,9 @@
 
 Here: the encoder and decoder of both domains, the mapping between their latents, and how the parts
 make one face. Not here: the second look (`restorecli.networks.second_look`), the fusion of all
-pictures with the evidence (`restorecli.networks.face_fusion`), finding, aligning and pasting (`restorecli.faces`), sampling of
-latents, discriminators and the encoder of the clean domain (`training.face_vae`).
+pictures with the evidence (`restorecli.networks.face_fusion`), finding, aligning and pasting
+(`restorecli.faces`), sampling of latents, discriminators and the encoder of the clean domain
+(`training.face_vae`).
 """
 
 import math
@@ -208,13 +209,13 @@ class LatentMapping(nn.Module):
 class FaceVAEPair(nn.Module):
     """Two VAEs, one per domain, joined by a latent mapping and a fusion.
 
-    After Wan et al., "Bringing Old Photos Back to Life" (CVPR 2020), the two decoders' pictures
+    After Wan et al., "Bringing Old Photos Back to Life" (CVPR 2020), the decoders' pictures
     combined as in "multi-autoencoder progressive image restoration". Encoder A → latent →
     decoder A draws the face as it came; latent → mapping → decoder B draws it clean. A departure
     from both: step 1's network looks at the source once more, having learnt faces only. The fusion
-    mixes these three pictures, corrects the mixture where a latent had no room, and predicts how
-    much of it replaces the evidence. Latents are at a quarter of the side, as Wan et al.'s are: at an eighth,
-    few channels can no longer tell one person from another.
+    mixes these three pictures, corrects the mixture, and predicts how much of it replaces the
+    evidence. Latents are at a quarter of the side, as Wan et al.'s are: at an eighth, few channels
+    can no longer tell one person from another.
 
     Encoder B is needed to train only, and lives in `training.face_vae`.
     """
@@ -238,18 +239,18 @@ class FaceVAEPair(nn.Module):
         )
         self.fusion = Fusion(config.latent, config.fusion_widths, config.fusion_blocks)
 
-    def draw(self, evidence: Image) -> tuple[Image, Image, Latent]:
-        """Give the pictures of decoder A and of decoder B, and the latent that B drew from."""
+    def draw(self, evidence: Image, source: Image) -> tuple[Image, Image, Image, Latent]:
+        """Give the pictures of decoder A, decoder B and the second look, and B's latent."""
         mean, _ = self.degraded_encoder(evidence)
         mapped = self.mapping(mean)
-        return self.degraded_decoder(mean), self.clean_decoder(mapped), mapped
+        second = self.second_look.look(source, evidence)
+        return self.degraded_decoder(mean), self.clean_decoder(mapped), second, mapped
 
     def prior(self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"]) -> Prior:
         """Draw faces and weigh them; arguments as in `forward`, pictures in float32."""
         kind = self.mapping.enter.weight.dtype
         evidence = degraded.to(kind)
-        as_it_came, clean, latent = self.draw(evidence)
-        second = self.second_look.look(source.to(kind), evidence)
+        as_it_came, clean, second, latent = self.draw(evidence, source.to(kind))
         fused = self.fusion(evidence, second.to(kind), as_it_came, clean, latent)
         pictures = torch.stack([picture.float() for picture in (as_it_came, clean, second)])
         share = fused.choice.float().softmax(1).transpose(0, 1).unsqueeze(2)

@@ -5,12 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig, LatentAttention
+from restorecli.networks.second_look import SecondLook
 
 TINY = FaceVAEPairConfig(
     size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2,
-    fusion_widths=(8, 8, 8), fusion_blocks=(1, 1, 1), look_widths=(4, 8), look_encoder_blocks=(1, 1),
-    look_decoder_blocks=(1,), look_gates=(4, 4),
+    fusion_widths=(8, 8, 8), fusion_blocks=(1, 1, 1),
+    look_widths=(4, 8), look_encoder_blocks=(1, 1), look_decoder_blocks=(1,), look_gates=(4, 4),
 )  # fmt: skip
 
 
@@ -105,6 +107,16 @@ def test_before_training_the_mapping_leaves_a_latent_alone(pair: FaceVAEPair) ->
     assert torch.equal(pair.mapping(latent), latent)
 
 
+def test_before_training_the_second_look_is_step_1(crops: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    config = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
+    denoiser, look = Denoiser(config).eval(), SecondLook(config).eval()
+    look.load_state_dict({**look.state_dict(), **denoiser.state_dict()})
+    assert torch.equal(look.look(crops, 1 - crops), denoiser(crops)[0])
+    torch.nn.init.normal_(look.hint.weight)
+    assert not torch.equal(look.look(crops, 1 - crops), denoiser(crops)[0])
+
+
 def test_attention_knows_the_place() -> None:
     torch.manual_seed(0)
     attention = LatentAttention(8, 2, 4)
@@ -122,8 +134,10 @@ def test_gradients_reach_every_part() -> None:
     torch.nn.init.normal_(pair.mapping.leave.weight)
     torch.nn.init.normal_(pair.fusion.gate.leave.weight)
     pair(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32), 0.5).face.sum().backward()
-    without = [name for name, value in pair.named_parameters() if value.grad is None]
-    assert not without
+    without = {name for name, value in pair.named_parameters() if value.grad is None}
+    for_step_3 = {"features", "attention"}  # what the second look finds besides its picture
+    assert {name.split(".")[-2] for name in without} == for_step_3
+    assert all(name.startswith("second_look.attention.") for name in without)
 
 
 def test_the_shipped_size_stays_within_its_budget() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from restorecli import weights
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from training.face_crops import FacePairs
 from training.face_mapping import FuseTraining, latents, make_face_task
@@ -80,7 +81,13 @@ def test_the_stages_end_in_a_pair(crops: Path, tmp_path: Path) -> None:
     assert not equal(first.pair.mapping, second.pair.mapping)
 
     fusing = recipe("fuse", tune=["fusion"], **FUSE)
-    assert Run(make_face_task(fusing, crops, folders[1], CPU), fusing, folders[2], CPU).go()
+    config = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
+    denoiser = Denoiser(config)
+    weights.save(denoiser, "denoiser", tmp_path / "denoiser.safetensors", {})
+    task = make_face_task(fusing, crops, folders[1], CPU, tmp_path)
+    assert isinstance(task.network, FuseTraining)
+    assert equal(task.network.shipped.second_look.enter, denoiser.enter)
+    assert Run(task, fusing, folders[2], CPU).go()
     pair = weights.load(FaceVAEPair, "face_vae", folder=folders[2])
     assert equal(second.pair.mapping, pair.mapping)
     assert not equal(second.pair.fusion, pair.fusion)

@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="every so many photos")
     parser.add_argument("--sheet", type=Path, help="picture of faces: as they came | after step 1 "
                         "| after step 2 at the first fidelity | clean")  # fmt: skip
-    parser.add_argument("--shown", type=Path, help="names of the photos on the sheet, one a line")
+    parser.add_argument("--shown", type=Path, help="list of the sheet's photos, a line each")
     arguments = parser.parse_args()
     use_threads(arguments)
     pair = weights.load(FaceVAEPair, "face_vae", folder=arguments.pair or arguments.weights)
@@ -249,7 +249,8 @@ def main() -> None:
             after = ((restored(sample, pair, options)[0], faces) for sample, faces in both)
             print(f"  landmarks after: {_landmark_error(detector, refiner, after):.4f}", flush=True)
         if arguments.sheet:
-            names = set(arguments.shown.read_text("utf-8").split())
+            lines = arguments.shown.read_text("utf-8").splitlines()
+            names = {line.split()[0] for line in lines if line and not line.startswith("#")}
             shown = [sample for sample in taken if sample.name in names]
             options = Options(fidelity=arguments.fidelity[0])
             sheet(shown, pair, options).save(arguments.sheet, quality=85)

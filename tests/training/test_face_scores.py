@@ -104,7 +104,7 @@ def test_the_command(
         torch.tensor([FACE_BOX]).float(), torch.tensor([EYES_AND_MOUTH]).float(), torch.ones(1)
     )
     monkeypatch.setattr(face_scores, "detect", lambda *_, **__: found)
-    (tmp_path / "shown.txt").write_text("two\n", "utf-8")
+    (tmp_path / "shown.txt").write_text("# who\ntwo source.jpg\n", "utf-8")
     words = [str(tmp_path), "--weights", str(tmp_path), "--fidelity", "0.5", "1"]
     words += ["--sheet", str(tmp_path / "sheet.png"), "--shown", str(tmp_path / "shown.txt")]
     monkeypatch.setattr(sys, "argv", ["face_scores", *words])

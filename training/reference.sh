@@ -49,16 +49,17 @@ crops() {  # FOLDER [option ...]
 }
 
 stage() {  # NAME CROPS
-  "$PYTHON" -m training.train_face_vae "$RECIPES/$1.toml" --crops "runs/$2" --start runs --out "runs/$1" --device "$DEVICE"
-  cp "runs/$1/$1.safetensors" runs/
+  "$PYTHON" -m training.train_face_vae "$RECIPES/$1.toml" --crops "runs/$2" --start runs --denoiser weights --out "runs/$1" --device "$DEVICE"
+  cp "runs/$1/"*.safetensors runs/
 }
 
 crops faint --parts 3 --size 400 # faintly degraded: the VAEs learn faces from them, whatever step 1 can do
 crops faint --part held-out --parts 1 --size 40 --weights weights
-crops crops --parts 6 --size 400 --weights weights # as step 1 leaves them
+crops crops --parts 22 --size 300 --weights weights # as step 1 leaves them
 crops crops --part held-out --parts 1 --size 60 --weights weights
 stage face_vae_common faint
 stage face_vae_autoencode faint
 stage face_vae_map crops
 stage face_vae crops
-ship face_vae
+stage face_vae_sharp crops
+ship face_vae_sharp

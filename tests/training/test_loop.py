@@ -272,9 +272,17 @@ def test_every_loss_is_least_at_equality() -> None:
     image = torch.rand(2, 3, 24, 24, generator=torch.Generator().manual_seed(0))
     weight = dict.fromkeys(losses.TERMS, 1.0)
     equal = losses.picture_loss(image, image, weight)
-    other = losses.picture_loss(image, 1 - image, weight)
+    other = losses.picture_loss(0.5 * image, image, weight)
     assert set(equal) == set(losses.TERMS)
     assert all(float(equal[name]) < 2e-3 < float(other[name]) for name in weight)
+
+
+def test_texture_asks_how_much_not_where() -> None:
+    draw = torch.Generator().manual_seed(0)
+    one, other = torch.rand(2, 1, 3, 64, 64, generator=draw)
+    soft = torch.nn.functional.avg_pool2d(one, 3, 1, 1)
+    assert float(losses.texture(other, one)) < 0.1 * float(losses.texture(soft, one))
+    assert float(losses.texture(one.flip(3), one)) < 0.1 * float(losses.texture(soft, one))
 
 
 def test_small_copies_and_better_faces_keep_their_sizes() -> None:

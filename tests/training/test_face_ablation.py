@@ -80,7 +80,7 @@ def test_the_command_trains_and_scores_every_variant(
     recipe = tmp_path / "short.toml"
     text = face_ablation.RECIPE.read_text("utf-8")
     for long, short in (
-        ("steps = 150", "steps = 1"),
+        ("steps = 100", "steps = 1"),
         ("size = 96", "size = 32"),
         ("batch = 8", "batch = 2"),
     ):

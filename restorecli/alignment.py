@@ -105,20 +105,18 @@ def paste(
     image: Float[Tensor, "1 3 h w"],
     face: Float[Tensor, "1 3 s s"],
     placement: Placement,
-    prior: Float[Tensor, "1 1 s s"] | None = None,
     *,
     in_place: bool = False,
 ) -> Float[Tensor, "1 3 h w"]:
     """Blend a restored face back into the photo it was cut from.
 
     What is added is the change from the crop to the face, so a large face keeps the detail that
-    the crop had no room for, except where the prior replaced it; an unchanged face changes nothing.
+    the crop had no room for, and an unchanged face changes nothing.
 
     Args:
         image: Whole photo, in [0, 1]; modified only if `in_place`.
         face: Restored crop in the aligned frame, same range.
         placement: Where `align` took the crop from.
-        prior: Share of the prior in each pixel of the face; None for all of it.
         in_place: Write into `image`, so that no second photo has to be held.
 
     Returns:
@@ -129,16 +127,13 @@ def paste(
     """
     before = _cut(TensorSource(image), placement)
     change = _colour_matched(face - before)
-    share = torch.ones_like(face[:, :1]) if prior is None else prior
     top, left, bottom, right = placement.region(*image.shape[-2:])
     points = placement.to_crop(pixel_centres(top, left, bottom, right)).to(image)
-    layers = _resampled(torch.cat([change, before, share], 1), points, 1 / placement.scale)
-    change, before, share = layers[:, :3], layers[:, 3:6], layers[:, 6:]
+    change = _resampled(change, points, 1 / placement.scale)
     part = image[..., top:bottom, left:right]
-    detail = part - before if placement.scale > 1 else torch.zeros_like(part)
     mask = _mask(points / placement.size)
     changed = (change != 0).any(1, keepdim=True) & (mask > 0)
-    blended = (part + mask * (change - share * detail)).clamp(0, 1)
+    blended = (part + mask * change).clamp(0, 1)
     result = image if in_place else image.clone()
     result[..., top:bottom, left:right] = torch.where(changed, blended, part)
     return result

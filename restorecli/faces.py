@@ -92,7 +92,7 @@ def restore_faces(
             if not (face.isfinite().all() and prior.isfinite().all()):
                 statuses[index] = "kept: not restorable"
                 continue
-            result = paste(result, face, placement, prior, in_place=True)
+            result = paste(result, face, placement, in_place=True)
             measures[index] = _measures(crop, FaceRestoration(face, prior))
     records = [
         _record(found, index, status, *measures[index]) for index, status in enumerate(statuses)

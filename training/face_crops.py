@@ -95,7 +95,13 @@ def window(
 
 
 def make_pairs(
-    pool: PhotoPool, faces: list[Face], seeds: list[int], side: int, denoiser: Denoiser | None
+    pool: PhotoPool,
+    faces: list[Face],
+    seeds: list[int],
+    side: int,
+    denoiser: Denoiser | None,
+    *,
+    strong: bool = False,
 ) -> tuple[Crops, Crops, Crops]:
     """Degrade, denoise and align some faces, each by its own seed.
 
@@ -105,11 +111,13 @@ def make_pairs(
         seeds: What happens to each.
         side: Of the crops in px.
         denoiser: Step 1, on the pool's device; None leaves faint patterns and blur instead.
+        strong: Hardly any photo without a pattern, and none with a faint one.
 
     Returns:
         The crops after step 1, before it, and clean.
     """
-    config = DegradeConfig(plain=0.12) if denoiser else _FAINT
+    config = _STRONG if strong else DegradeConfig(plain=0.12)
+    config = config if denoiser else _FAINT
     rows = []
     for face, seed in zip(faces, seeds, strict=True):
         own = torch.tensor([seed], device=pool.pixels.device)
@@ -127,6 +135,7 @@ def make_pairs(
     return degraded, source, clean
 
 
+_STRONG = DegradeConfig(clean=0.02, plain=0.04, mild=0)
 _FAINT = DegradeConfig(clean=0.15, plain=0.2, mild=1, second=0, sigma=0.03, plain_sigma=0.06,
                        jpeg=0.3, soften=0.6, dimmed=0, strength=0.7)  # fmt: skip
 
@@ -208,9 +217,9 @@ def _mirrored(index: Tensor, length: int) -> Tensor:
 
 
 def _write_part(pool: PhotoPool, faces: list[Face], seeds: list[int], path: Path,
-                side: int, denoiser: Denoiser | None) -> None:  # fmt: skip
+                side: int, denoiser: Denoiser | None, *, strong: bool) -> None:  # fmt: skip
     with torch.inference_mode():
-        crops = make_pairs(pool, faces, seeds, side, denoiser)
+        crops = make_pairs(pool, faces, seeds, side, denoiser, strong=strong)
     degraded, source, clean = (crop.mul(255).round().byte().cpu().numpy() for crop in crops)
     names = [pool.names[face.photo] for face in faces]
     domain = [hashlib.sha256(name.encode()).digest()[1] % 2 for name in names]
@@ -233,6 +242,7 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=8)
     parser.add_argument("--first", type=int, default=0, help="number of the first part")
     parser.add_argument("--size", type=int, default=500, help="pairs a part")
+    parser.add_argument("--strong", action="store_true", help="strong patterns only")
     arguments = parser.parse_args()
     use_threads(arguments)
     pool = open_photos(arguments, arguments.device)
@@ -248,7 +258,10 @@ def main() -> None:
         seeds = list(range(number * arguments.size, (number + 1) * arguments.size))
         chosen = [faces[order[seed % len(faces)]] for seed in seeds]
         salt = 10**6 if arguments.part == "train" else 2 * 10**9
-        _write_part(pool, chosen, [seed + salt for seed in seeds], path, arguments.side, denoiser)
+        _write_part(
+            pool, chosen, [seed + salt for seed in seeds], path, arguments.side, denoiser,
+            strong=arguments.strong,
+        )  # fmt: skip
         print(f"{path}: {len(chosen)} of {len(faces)} faces", flush=True)
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.tiny import tiny_restorer
 from training import face_crops
 from training.face_crops import (
     EYES,
@@ -82,6 +83,18 @@ def test_pairs_show_the_same_face(pool: PhotoPool) -> None:
     crossed = (degraded - clean.flip(0)).abs().mean((1, 2, 3))
     assert (difference < crossed).all()
     assert LANDMARK_ERROR < 0.05
+
+
+def test_strong_patterns_leave_less_of_a_face(pool: PhotoPool) -> None:
+    torch.manual_seed(0)
+    denoiser = tiny_restorer().denoiser
+    faces = [Face(0, LANDMARKS)] * 24
+    with torch.inference_mode():
+        errors = []
+        for strong in (False, True):
+            crops = make_pairs(pool, faces, list(range(24)), 32, denoiser, strong=strong)
+            errors.append(float((crops[1] - crops[2]).abs().mean()))
+    assert errors[1] > 1.1 * errors[0]
 
 
 def test_the_command_writes_parts_and_goes_on(

@@ -116,8 +116,8 @@ def make_pairs(
     Returns:
         The crops after step 1, before it, and clean.
     """
-    config = _STRONG if strong else DegradeConfig(plain=0.12)
-    config = config if denoiser else _FAINT
+    plain = DegradeConfig(plain=0.12)
+    config = _FAINT if denoiser is None else _STRONG if strong else plain
     rows = []
     for face, seed in zip(faces, seeds, strict=True):
         own = torch.tensor([seed], device=pool.pixels.device)

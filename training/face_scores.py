@@ -9,6 +9,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,24 +20,23 @@ from PIL import Image
 from torch import Tensor
 
 from restorecli import weights
-from restorecli.alignment import align, pixel_centres, radii
+from restorecli.alignment import MASK_FEATHER, align, pixel_centres, radii
 from restorecli.detection import detect
 from restorecli.faces import FaceRecord, restore_faces
 from restorecli.found_faces import Faces
 from restorecli.metrics import psnr, ssim
-from restorecli.networks.denoiser import Denoiser
-from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
-from restorecli.networks.relighter import LUMINANCE, Relighter
-from restorecli.networks.retinaface import RetinaFace
+from restorecli.networks.relighter import LUMINANCE
 from restorecli.options import Options
+from restorecli.pipeline import Restorer
 from restorecli.relight import relight
 from restorecli.tile_source import TensorSource
 from training.detector_scores import labelled, score
 from training.options import thread_options, use_threads
 
 LEAST_SIDE = 16  # px of a face's box; a smaller one has no room for SSIM's window
-EDGE = (0.78, 1.0)  # radii of the mask's feather
+EDGE = (1 - MASK_FEATHER, 1.0)  # radii of the mask's feather
+SIDE = 160  # px of the crop that the edge is measured in
 BESIDE = (0.62, 1.15)  # radii that its surroundings reach to
 CELL, GAP, COLUMNS = 96, 4, 5  # of the sheet: px of a face, px, faces in a row
 Image3 = Float[Tensor, "1 3 h w"]
@@ -84,9 +84,9 @@ def quality(image: Image3, clean: Image3, record: FaceRecord) -> Quality:
     """Compare a face with the clean one."""
     x0, y0, x1, y1 = (max(0, int(value)) for value in record.box)
     face, wanted = (part[..., y0:y1, x0:x1] for part in (image, clean))
-    crop, _ = align(TensorSource(image), torch.tensor(record.landmarks), 160)
+    crop, _ = align(TensorSource(image), torch.tensor(record.landmarks), SIDE)
     slope = gradient(crop)
-    radius = radii(pixel_centres(0, 0, 160, 160) / 160)[:-1, :-1]
+    radius = radii(pixel_centres(0, 0, SIDE, SIDE) / SIDE)[:-1, :-1]
     under = (radius > EDGE[0]) & (radius < EDGE[1])
     beside = (radius > BESIDE[0]) & (radius < BESIDE[1]) & ~under
     return Quality(
@@ -171,25 +171,20 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def samples(arguments: argparse.Namespace) -> Iterable[tuple[Sample, Faces]]:
-    """Photos of a set after steps 1 and 1½, with their labels."""
-    folder = arguments.weights
-    denoiser = weights.load(Denoiser, "denoiser", folder=folder)
-    relighter = weights.load(Relighter, "relighter", folder=folder)
-    detector = weights.load(RetinaFace, "retinaface", folder=folder)
-    refiner = weights.load(FaceRefiner, "face_refiner", folder=folder)
-    labels, every = arguments.set / "faces.json", arguments.every
-    photos = zip(
-        labelled(arguments.set / "clean", labels, every),
-        labelled(arguments.set / "degraded", labels, every),
-        strict=True,
-    )
+def samples(restorer: Restorer, folder: Path, every: int) -> Iterable[tuple[Sample, Faces]]:
+    """Every so many photos of a set after steps 1 and 1½, with their labels."""
+    labels = folder / "faces.json"
+    names = [path.stem for path in sorted((folder / "clean").iterdir())[::every]]
+    clean, degraded = (labelled(folder / part, labels, every) for part in ("clean", "degraded"))
+    for name, (wanted, faces), (source, _) in zip(names, clean, degraded, strict=True):
+        image, relit = relight(restorer.denoiser(source)[0].clamp(0, 1), restorer.relighter, "auto")
+        yield Sample(name, wanted, source, image, relit, finder(restorer, image)), faces
+
+
+def finder(restorer: Restorer, image: Image3) -> Faces:
+    """Find faces as the pipeline does by default."""
     threshold = Options().face_threshold
-    names = [path.stem for path in sorted((arguments.set / "clean").iterdir())[::every]]
-    for name, ((clean, faces), (degraded, _)) in zip(names, photos, strict=True):
-        image, relit = relight(denoiser(degraded)[0].clamp(0, 1), relighter, "auto")
-        found = detect(detector, image, threshold=threshold, refiner=refiner)
-        yield Sample(name, clean, degraded, image, relit, found), faces
+    return detect(restorer.detector, image, threshold=threshold, refiner=restorer.refiner)
 
 
 def sheet(shown: Iterable[Sample], pair: FaceVAEPair, options: Options) -> Image.Image:
@@ -211,14 +206,6 @@ def sheet(shown: Iterable[Sample], pair: FaceVAEPair, options: Options) -> Image
     return Image.fromarray(canvas)
 
 
-def _landmark_error(detector: RetinaFace, refiner: FaceRefiner,
-                    pictures: Iterable[tuple[Image3, Faces]]) -> float:  # fmt: skip
-    def finder(image: Image3) -> Faces:
-        return detect(detector, image, threshold=Options().face_threshold, refiner=refiner)
-
-    return score(finder, pictures).landmark_error
-
-
 def main() -> None:
     """Print the table of each fidelity, and draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, parents=[thread_options()])
@@ -232,22 +219,24 @@ def main() -> None:
     parser.add_argument("--shown", type=Path, help="list of the sheet's photos, a line each")
     arguments = parser.parse_args()
     use_threads(arguments)
-    pair = weights.load(FaceVAEPair, "face_vae", folder=arguments.pair or arguments.weights)
-    detector = weights.load(RetinaFace, "retinaface", folder=arguments.weights)
-    refiner = weights.load(FaceRefiner, "face_refiner", folder=arguments.weights)
+    restorer = Restorer.load(device="cpu", precision="fp32", folder=arguments.weights)
+    pair = restorer.face_pair
+    if arguments.pair:
+        pair = weights.load(FaceVAEPair, "face_vae", folder=arguments.pair)
+    find = partial(finder, restorer)
     with torch.inference_mode():
-        both = list(samples(arguments))
+        both = list(samples(restorer, arguments.set, arguments.every))
         taken = [sample for sample, _ in both]
-        before = ((sample.image, faces) for sample, faces in both)
-        print(f"landmarks before: {_landmark_error(detector, refiner, before):.4f}")
+        before = score(find, ((sample.image, faces) for sample, faces in both))
+        print(f"landmarks before: {before.landmark_error:.4f}")
         for fidelity in arguments.fidelity:
             options = Options(fidelity=fidelity)
             rows, statuses = compare(taken, pair, options)
             print(f"fidelity {fidelity}: {len(rows)} faces,", dict(statuses))
             for name, (first, second) in summary(rows).items():
                 print(f"  {name:32} {first:8.4f} {second:8.4f}")
-            after = ((restored(sample, pair, options)[0], faces) for sample, faces in both)
-            print(f"  landmarks after: {_landmark_error(detector, refiner, after):.4f}", flush=True)
+            after = score(find, ((restored(s, pair, options)[0], faces) for s, faces in both))
+            print(f"  landmarks after: {after.landmark_error:.4f}", flush=True)
         if arguments.sheet:
             lines = arguments.shown.read_text("utf-8").splitlines()
             names = {line.split()[0] for line in lines if line and not line.startswith("#")}

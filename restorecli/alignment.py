@@ -21,6 +21,8 @@ MASK_RADII = (0.42, 0.47)
 MASK_ROUNDNESS = 3.0  # exponent of the superellipse: 2 is an ellipse
 MASK_FEATHER = 0.22  # of the radius
 COLOUR_SHIFT = 0.1  # the face's rim is brought to the photo's by at most this much
+STEP = 8  # px; sides of crops are multiples of it
+TILT = math.radians(20)  # a face tilted by less is not turned upright
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,24 +83,79 @@ def place(landmarks: Float[Tensor, "5 2"], size: int) -> Placement:
     return Placement(torch.cat([linear, (target_mean - linear @ source_mean)[:, None]], 1), size)
 
 
+def place_natively(landmarks: Float[Tensor, "5 2"], smallest: int, largest: int) -> Placement:
+    """Place a crop on the photo's own pixels if it can be, and as `place` does otherwise.
+
+    The crop's side is what the face has in the photo. If that is in bounds and the face is nearly
+    upright, or nearly so after quarter turns, the crop is cut straight out: nothing is resampled,
+    so a pattern in it keeps its period and the face its finest detail.
+
+    Args:
+        landmarks: Of one face, in pixels of the photo.
+        smallest: Least side of the crop; smaller faces are enlarged to it.
+        largest: Greatest side; larger faces are reduced to it. Both are multiples of `STEP`.
+
+    Raises:
+        ValueError: All landmarks are one point.
+    """
+    natural = round(place(landmarks, STEP).scale) * STEP
+    size = min(max(natural, smallest), largest)
+    placement = place(landmarks, size)
+    linear = placement.matrix[:, :2]
+    angle = math.atan2(float(linear[1, 0]), float(linear[0, 0]))
+    quarters = round(angle / (math.pi / 2))
+    if size != natural or abs(angle - quarters * math.pi / 2) > TILT:
+        return placement
+    turn = _QUARTER_TURN.matrix_power(quarters % 4)
+    middle = torch.full((1, 2), size / 2, dtype=torch.float64)
+    corner = placement.to_photo(middle)[0] - turn @ middle[0]
+    return Placement(torch.cat([turn, corner.round()[:, None]], 1), size)
+
+
+_QUARTER_TURN = torch.tensor([[0, -1], [1, 0]], dtype=torch.float64)
+
+
 def align(
     image: Source, landmarks: Float[Tensor, "5 2"], size: int
 ) -> tuple[Float[Tensor, "1 3 s s"], Placement]:
-    """Cut a face out of a photo, upright, the landmarks near the template.
+    """Cut a face out of a photo at a given size, upright, the landmarks near the template.
 
     Args:
-        image: Whole photo, in [0, 1]; no more of it is read than the crop needs.
+        image: Whole photo, in [0, 1].
         landmarks: Of one face, in pixels of the photo.
         size: Side of the crop.
 
     Returns:
-        The crop, mirrored where it reaches over the border, and where `paste` must put it.
+        The crop, as `cut` gives it, and where `paste` must put it.
 
     Raises:
         ValueError: The landmarks are one point, or the face lies wholly outside the photo.
     """
     placement = place(landmarks, size)
-    return _cut(image, placement), placement
+    return cut(image, placement), placement
+
+
+def cut(image: Source, placement: Placement) -> Float[Tensor, "1 3 s s"]:
+    """Sample a crop; the part of the photo below it is reduced first where it has more pixels.
+
+    Args:
+        image: Whole photo, in [0, 1]; no more of it is read than the crop needs.
+        placement: Where the crop lies.
+
+    Returns:
+        The crop, mirrored where it reaches over the border.
+
+    Raises:
+        ValueError: It lies wholly outside the photo.
+    """
+    margin = 4 * placement.scale
+    top, left, bottom, right = placement.region(image.height, image.width, margin=margin)
+    if bottom <= top or right <= left:
+        raise ValueError("the face lies wholly outside the photo")
+    points = placement.to_photo(pixel_centres(0, 0, placement.size, placement.size))
+    origin = torch.tensor([left, top], dtype=torch.float64)
+    part = image.read(top, left, bottom, right)
+    return _resampled(part, (points - origin).to(part), placement.scale)
 
 
 def paste(
@@ -116,7 +173,7 @@ def paste(
     Args:
         image: Whole photo, in [0, 1]; modified only if `in_place`.
         face: Restored crop in the aligned frame, same range.
-        placement: Where `align` took the crop from.
+        placement: Where the crop was cut from.
         in_place: Write into `image`, so that no second photo has to be held.
 
     Returns:
@@ -125,7 +182,7 @@ def paste(
     Raises:
         ValueError: `placement` lies wholly outside the photo.
     """
-    before = _cut(TensorSource(image), placement)
+    before = cut(TensorSource(image), placement)
     change = _colour_matched(face - before)
     top, left, bottom, right = placement.region(*image.shape[-2:])
     points = placement.to_crop(pixel_centres(top, left, bottom, right)).to(image)
@@ -148,18 +205,6 @@ def radii(points: Float[Tensor, "h w 2"]) -> Float[Tensor, "h w"]:
     """How far out points lie that are given in sides of the crop: 1 on the mask's edge."""
     offset = (points - points.new_tensor(MASK_CENTRE)) / points.new_tensor(MASK_RADII)
     return offset.abs().pow(MASK_ROUNDNESS).sum(-1).pow(1 / MASK_ROUNDNESS)
-
-
-def _cut(image: Source, placement: Placement) -> Float[Tensor, "1 3 s s"]:
-    """Sample the crop; the part of the photo below it is reduced first where it has more pixels."""
-    margin = 4 * placement.scale
-    top, left, bottom, right = placement.region(image.height, image.width, margin=margin)
-    if bottom <= top or right <= left:
-        raise ValueError("the face lies wholly outside the photo")
-    points = placement.to_photo(pixel_centres(0, 0, placement.size, placement.size))
-    origin = torch.tensor([left, top], dtype=torch.float64)
-    part = image.read(top, left, bottom, right)
-    return _resampled(part, (points - origin).to(part), placement.scale)
 
 
 def _resampled(

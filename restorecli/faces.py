@@ -4,19 +4,28 @@ A face that cannot be restored well stays as it is, and its record says why.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from restorecli.alignment import Placement, align, oval, paste, pixel_centres, place
+from restorecli.alignment import (
+    Placement,
+    cut,
+    oval,
+    paste,
+    pixel_centres,
+    place,
+    place_natively,
+)
 from restorecli.found_faces import Faces
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair
 from restorecli.options import Options
 from restorecli.tile_source import Source, TensorSource
 
-__all__ = ["FaceRecord", "Placement", "align", "chosen", "paste", "restore_faces"]
+__all__ = ["FaceRecord", "chosen", "restore_faces"]
 
 LEAST_VISIBLE = 0.75  # share of the mask that must lie in the photo
 PROFILE = (-0.05, 1.05)  # where along the line from eye to eye the nose may be
@@ -61,7 +70,7 @@ def restore_faces(
     Args:
         image: Whole photo after the earlier steps, in [0, 1]; modified only if `in_place`.
         found: Its faces, largest first.
-        pair: Restores aligned crops of its own size; on any device.
+        pair: Restores crops of faces, of sides that its config bounds; on any device.
         options: `faces`, `min_face` and `fidelity` count here.
         source: The photo as it came, of the same size and brightness; None if there is no such.
         in_place: Write into `image`, so that no second photo has to be held.
@@ -71,29 +80,24 @@ def restore_faces(
     """
     height, width = image.shape[-2:]
     statuses = [_status(found, index, height, width, options) for index in range(len(found.scores))]
-    size = pair.config.size
+    bounds = (pair.config.smallest, pair.config.largest)
     todo = [index for index, status in enumerate(statuses) if status == RESTORED]
+    places = {index: place_natively(found.landmarks[index], *bounds) for index in todo}
     before = TensorSource(image)
-    cuts = {index: align(before, found.landmarks[index], size) for index in todo}
-    seen = {
-        index: cuts[index][0] if source is None else align(source, found.landmarks[index], size)[0]
-        for index in todo
-    }
+    crops = {index: cut(before, places[index]) for index in todo}
+    seen = crops if source is None else {index: cut(source, places[index]) for index in todo}
     measures = dict.fromkeys(range(len(statuses)), (0.0, 0.0))
     result = image if in_place or not todo else image.clone()
-    for start in range(0, len(todo), CROPS_AT_ONCE):
-        rows = todo[start : start + CROPS_AT_ONCE]
-        crops = torch.cat([cuts[index][0] for index in rows])
-        sources = torch.cat([seen[index] for index in rows])
-        restoration = _on_device_of(pair, crops, sources, options.fidelity)
+    for rows in _batches(places):
+        stacks = (torch.cat([crop[index] for index in rows]) for crop in (crops, seen))
+        restoration = _on_device_of(pair, *stacks, options.fidelity)
         for row, index in enumerate(rows):
-            crop, placement = cuts[index]
             face, prior = (part[row : row + 1].float() for part in restoration)
             if not (face.isfinite().all() and prior.isfinite().all()):
                 statuses[index] = "kept: not restorable"
                 continue
-            result = paste(result, face, placement, in_place=True)
-            measures[index] = _measures(crop, FaceRestoration(face, prior))
+            result = paste(result, face, places[index], in_place=True)
+            measures[index] = _measures(crops[index], FaceRestoration(face, prior))
     records = [
         _record(found, index, status, *measures[index]) for index, status in enumerate(statuses)
     ]
@@ -123,6 +127,14 @@ def _status(found: Faces, index: int, height: int, width: int, options: Options)
     if outside or _visible(place(landmarks, 32), height, width) < LEAST_VISIBLE:
         return "kept: cut by the border"
     return RESTORED
+
+
+def _batches(places: dict[int, Placement]) -> Iterator[list[int]]:
+    """Faces whose crops are of one size, a few at once."""
+    for size in sorted({placement.size for placement in places.values()}):
+        alike = [index for index, placement in places.items() if placement.size == size]
+        for start in range(0, len(alike), CROPS_AT_ONCE):
+            yield alike[start : start + CROPS_AT_ONCE]
 
 
 def _visible(placement: Placement, height: int, width: int) -> float:

@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from restorecli.alignment import TEMPLATE, Placement, align, oval, paste, pixel_centres, place
+from restorecli.alignment import (
+    TEMPLATE,
+    TILT,
+    Placement,
+    align,
+    cut,
+    oval,
+    paste,
+    pixel_centres,
+    place,
+    place_natively,
+)
 from restorecli.tile_source import TensorSource
 
 angles = st.floats(-math.pi, math.pi)
@@ -46,6 +57,57 @@ def test_mirrored_landmarks_do_not_mirror_the_crop() -> None:
 def test_one_point_is_no_face() -> None:
     with pytest.raises(ValueError, match="do not span a face"):
         place(torch.ones(5, 2), 64)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.floats(28, 60),
+    st.floats(-0.95 * TILT, 0.95 * TILT),
+    st.integers(-2, 2),
+    st.floats(40, 60),
+    st.floats(30, 50),
+    st.integers(0, 2**31),
+)
+def test_a_nearly_upright_face_is_cut_straight_out(
+    scale: float, tilt: float, quarters: int, x: float, y: float, seed: int
+) -> None:
+    image = torch.rand(1, 3, 80, 100, generator=torch.Generator().manual_seed(seed))
+    marks = landmarks(scale, tilt + quarters * math.pi / 2, x, y)
+    placement = place_natively(marks, 24, 64)
+    assert placement.size % 8 == 0
+    assert abs(placement.size - scale) <= 4 + 1e-3
+    crop = cut(TensorSource(image), placement)
+    top, left, bottom, right = placement.region(80, 100)
+    seen = image[..., top:bottom, left:right].rot90(quarters % 4, (-2, -1))
+    if seen.shape[-2:] == (placement.size, placement.size):
+        torch.testing.assert_close(crop, seen, atol=1e-4, rtol=0)
+    middle = placement.to_photo(torch.full((1, 2), placement.size / 2, dtype=torch.float64))
+    assert middle[0].tolist() == pytest.approx([x, y], abs=0.51 + 1e-3)
+
+
+def test_paste_into_the_photos_own_pixels_is_exact() -> None:
+    image = torch.rand(1, 3, 200, 200, generator=torch.Generator().manual_seed(0))
+    placement = place_natively(landmarks(100, 0.1, 101.3, 99.8), 64, 128)
+    crop = cut(TensorSource(image), placement)
+    spot = torch.zeros_like(crop)
+    spot[..., 40:60, 40:60] = 0.1 * torch.rand(20, 20, generator=torch.Generator().manual_seed(1))
+    top, left, bottom, right = placement.region(200, 200)
+    pasted = paste(image, crop + spot, placement)
+    expected = (image[..., top:bottom, left:right] + spot).clamp(0, 1)
+    torch.testing.assert_close(pasted[..., top:bottom, left:right], expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("scale", "tilt", "size"),
+    [(20, 0.0, 32), (500, 0.0, 64), (48, 1.5 * TILT, 48), (48, math.pi / 4, 48)],
+)
+def test_what_does_not_fit_the_pixels_is_placed_freely(
+    scale: float, tilt: float, size: int
+) -> None:
+    marks = landmarks(scale, tilt, 100, 100)
+    placement = place_natively(marks, 32, 64)
+    assert placement.size == size
+    assert torch.equal(placement.matrix, place(marks, size).matrix)
 
 
 @pytest.mark.parametrize(("scale", "tolerance"), [(40, 0.01), (64, 0.01), (300, 0.015)])

@@ -6,14 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from restorecli.faces import align, chosen, restore_faces
+from restorecli.alignment import align
+from restorecli.faces import chosen, restore_faces
 from restorecli.found_faces import Faces
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, FaceVAEPairConfig
 from restorecli.options import Options
 from restorecli.tile_source import TensorSource
 from tests.test_alignment import landmarks
 
-CONFIG = FaceVAEPairConfig(size=32)
+CONFIG = FaceVAEPairConfig(size=32, smallest=32, largest=32)
 
 
 class FakePair(FaceVAEPair):
@@ -154,6 +155,20 @@ def test_many_faces_go_in_batches(image: Tensor) -> None:
     _, records = restore_faces(image, faces(*marks), pair, Options())
     assert pair.batches == [8, 3]
     assert {record.status for record in records} == {"restored"}
+
+
+def test_faces_of_one_size_go_together(image: Tensor) -> None:
+    """Each at the size it has in the photo, within bounds; results stay in the order of finds."""
+    marks = [landmarks(side, 0.0, 60 + 30 * i, 100) for i, side in enumerate((64, 40, 66, 120))]
+    pair = FakePair()
+    pair.config = FaceVAEPairConfig(size=32, smallest=32, largest=64)
+    _, records = restore_faces(image, faces(*marks), pair, Options(fidelity=0.0))
+    assert pair.batches == [1, 3]
+    assert [source.shape[-1] for source in pair.sources] == [40, 64]
+    assert [record.status for record in records] == ["restored"] * 4
+    assert [record.landmarks[2] for record in records] == [
+        tuple(mark[2].tolist()) for mark in marks
+    ]
 
 
 @pytest.mark.parametrize(

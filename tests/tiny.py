@@ -17,7 +17,8 @@ DENOISER = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(
 ORSNET = ORSNetConfig(width=4, feature_width=4, blocks=(1, 1))
 REFINER = FaceRefinerConfig(size=16, widths=(4, 4, 4, 8), summary=8)
 FACE_PAIR = FaceVAEPairConfig(
-    size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2,
+    size=32, smallest=32, largest=32, latent=4, widths=(8, 8), blocks=1,
+    mapping_widths=(8, 8), heads=2,
     fusion_widths=(8, 8, 8), fusion_blocks=(1, 1, 1),
     look_widths=(4, 8), look_encoder_blocks=(1, 1), look_decoder_blocks=(1,), look_gates=(4, 4),
 )  # fmt: skip

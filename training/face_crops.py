@@ -1,9 +1,9 @@
-"""Aligned crops of faces: as step 1 leaves a face, as it came to step 1, and clean.
+"""Crops of faces: as step 1 leaves a face, as it came to step 1, and clean.
 
 `python -m training.face_crops --photos DIR --faces faces.json --out crops/` writes them once, in
 parts, so that a stopped run goes on and later parts can see a better denoiser; `FacePairs` reads
-them. The crops are made as at run time: photo → pattern → step 1 → alignment with landmarks that
-are a little off, as a detector's are.
+them. The crops are made as at run time: photo → pattern → step 1 → a square around the face, at the
+photo's own pixels.
 """
 
 import argparse
@@ -21,17 +21,14 @@ from torch.nn import functional as F
 from restorecli import weights
 from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.rng import Draws
-from restorecli.faces import align
 from restorecli.networks.denoiser import Denoiser
-from restorecli.tile_source import TensorSource
 from training.options import machine_options, open_photos, photo_options, use_threads
 from training.photos import PhotoPool
 
-WINDOWS = (176, 208, 240, 272)  # px; a window is `EYES` eye distances wide
-EYES = 4.2
+WINDOWS = (208, 240, 272, 304)  # px; the part of a photo that step 1 sees
+EYES = (3.9, 5.6)  # so many eye distances is it wide
 MIN_SCORE = 0.9
 MIN_EYE_DISTANCE = 36  # px; smaller faces would be mostly invented
-LANDMARK_ERROR = 0.02  # standard deviation, in eye distances
 Crops = Float[Tensor, "n 3 s s"]
 
 
@@ -69,9 +66,9 @@ def labelled_faces(pool: PhotoPool, listing: Path, *, held_out: bool) -> list[Fa
 
 
 def window(
-    pool: PhotoPool, face: Face, size: int, shift: tuple[float, float]
+    pool: PhotoPool, face: Face, size: int, shift: tuple[float, float], eyes: float
 ) -> tuple[Float[Tensor, "1 3 s s"], Float[Tensor, "5 2"]]:
-    """Cut a square around a face, reduced so that it is `EYES` eye distances wide.
+    """Cut a square around a face, reduced so that it is `eyes` eye distances wide.
 
     A photo that would have to be enlarged is left at its size and mirrored at its borders.
 
@@ -80,9 +77,10 @@ def window(
         face: Whose surroundings.
         size: Side in px.
         shift: Of the window against the face, as a share of the side.
+        eyes: Eye distances that the window is wide.
     """
     photo = pool.photo(face.photo)
-    scale = min(1.0, size / EYES / face.eye_distance)
+    scale = min(1.0, size / eyes / face.eye_distance)
     if scale < 1:
         sides = [max(1, round(side * scale)) for side in photo.shape[-2:]]
         photo = F.interpolate(photo, sides, mode="bilinear", antialias=True, align_corners=False)
@@ -95,47 +93,38 @@ def window(
 
 
 def make_pairs(
-    pool: PhotoPool,
-    faces: list[Face],
-    seeds: list[int],
-    side: int,
-    denoiser: Denoiser | None,
-    *,
-    strong: bool = False,
+    pool: PhotoPool, faces: list[Face], seeds: list[int], side: int, denoiser: Denoiser | None
 ) -> tuple[Crops, Crops, Crops]:
-    """Degrade, denoise and align some faces, each by its own seed.
+    """Degrade and denoise the surroundings of some faces, each by its own seed, and cut them out.
 
     Args:
         pool: Photos.
         faces: As many as `seeds`.
         seeds: What happens to each.
-        side: Of the crops in px.
+        side: Of the crops in px; at most the smallest of `WINDOWS`.
         denoiser: Step 1, on the pool's device; None leaves faint patterns and blur instead.
-        strong: Hardly any photo without a pattern, and none with a faint one.
 
     Returns:
-        The crops after step 1, before it, and clean.
+        The crops after step 1, before it, and clean; a face is near the middle of its crop.
     """
-    plain = DegradeConfig(plain=0.12)
-    config = _FAINT if denoiser is None else _STRONG if strong else plain
     rows = []
     for face, seed in zip(faces, seeds, strict=True):
         own = torch.tensor([seed], device=pool.pixels.device)
         draws = Draws(own, stream=23)
         size = WINDOWS[int(draws.integers(0, len(WINDOWS)))]
         shift = (float(draws.uniform(-0.06, 0.06)), float(draws.uniform(-0.06, 0.06)))
-        clean, landmarks = window(pool, face, size, shift)
-        pair = degrade(clean, own, config)
+        clean, landmarks = window(pool, face, size, shift, float(draws.uniform(*EYES)))
+        pair = degrade(clean, own, _FAINT if denoiser is None else _STRONG)
         image = pair.image if denoiser is None else denoiser(pair.image)[0].float().clamp(0, 1)
-        error = draws.normal_field(1, 5, 2)[0, 0].cpu() * LANDMARK_ERROR
-        landmarks = landmarks + error * (landmarks[1] - landmarks[0]).norm()
+        corner = (landmarks.mean(0) - side / 2).round().clamp(0, size - side)
+        left, top = (int(value) for value in corner)
         pictures = (image, pair.image, pair.target)
-        rows.append([align(TensorSource(p), landmarks, side)[0] for p in pictures])
+        rows.append([p[..., top : top + side, left : left + side] for p in pictures])
     degraded, source, clean = (torch.cat(column) for column in zip(*rows, strict=True))
     return degraded, source, clean
 
 
-_STRONG = DegradeConfig(clean=0.02, plain=0.04, mild=0)
+_STRONG = DegradeConfig(clean=0.03, plain=0.06, mild=0.1)
 _FAINT = DegradeConfig(clean=0.15, plain=0.2, mild=1, second=0, sigma=0.03, plain_sigma=0.06,
                        jpeg=0.3, soften=0.6, dimmed=0, strength=0.7)  # fmt: skip
 
@@ -217,9 +206,9 @@ def _mirrored(index: Tensor, length: int) -> Tensor:
 
 
 def _write_part(pool: PhotoPool, faces: list[Face], seeds: list[int], path: Path,
-                side: int, denoiser: Denoiser | None, *, strong: bool) -> None:  # fmt: skip
+                side: int, denoiser: Denoiser | None) -> None:  # fmt: skip
     with torch.inference_mode():
-        crops = make_pairs(pool, faces, seeds, side, denoiser, strong=strong)
+        crops = make_pairs(pool, faces, seeds, side, denoiser)
     degraded, source, clean = (crop.mul(255).round().byte().cpu().numpy() for crop in crops)
     names = [pool.names[face.photo] for face in faces]
     domain = [hashlib.sha256(name.encode()).digest()[1] % 2 for name in names]
@@ -237,12 +226,11 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, required=True, help="faces.json of those photos")
     parser.add_argument("--out", type=Path, required=True, help="folder of the parts")
     parser.add_argument("--weights", type=Path, help="folder of denoiser.safetensors; none: faint")
-    parser.add_argument("--side", type=int, default=160)
+    parser.add_argument("--side", type=int, default=192)
     parser.add_argument("--part", choices=("train", "held-out"), default="train")
     parser.add_argument("--parts", type=int, default=8)
     parser.add_argument("--first", type=int, default=0, help="number of the first part")
     parser.add_argument("--size", type=int, default=500, help="pairs a part")
-    parser.add_argument("--strong", action="store_true", help="strong patterns only")
     arguments = parser.parse_args()
     use_threads(arguments)
     pool = open_photos(arguments, arguments.device)
@@ -258,10 +246,8 @@ def main() -> None:
         seeds = list(range(number * arguments.size, (number + 1) * arguments.size))
         chosen = [faces[order[seed % len(faces)]] for seed in seeds]
         salt = 10**6 if arguments.part == "train" else 2 * 10**9
-        _write_part(
-            pool, chosen, [seed + salt for seed in seeds], path, arguments.side, denoiser,
-            strong=arguments.strong,
-        )  # fmt: skip
+        salted = [seed + salt for seed in seeds]
+        _write_part(pool, chosen, salted, path, arguments.side, denoiser)
         print(f"{path}: {len(chosen)} of {len(faces)} faces", flush=True)
 
 

@@ -20,12 +20,12 @@ from PIL import Image
 from torch import Tensor
 
 from restorecli import weights
-from restorecli.alignment import MASK_FEATHER, align, pixel_centres, radii
+from restorecli.alignment import MASK_FEATHER, align, cut, pixel_centres, place_natively, radii
 from restorecli.detection import detect
 from restorecli.faces import FaceRecord, restore_faces
 from restorecli.found_faces import Faces
 from restorecli.metrics import psnr, ssim
-from restorecli.networks.face_vae import FaceVAEPair
+from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.relighter import LUMINANCE
 from restorecli.options import Options
 from restorecli.pipeline import Restorer
@@ -36,7 +36,6 @@ from training.options import thread_options, use_threads
 
 LEAST_SIDE = 16  # px of a face's box; a smaller one has no room for SSIM's window
 EDGE = (1 - MASK_FEATHER, 1.0)  # radii of the mask's feather
-SIDE = 160  # px of the crop that the edge is measured in
 BESIDE = (0.62, 1.15)  # radii that its surroundings reach to
 CELL, GAP, COLUMNS = 96, 4, 5  # of the sheet: px of a face, px, faces in a row
 Image3 = Float[Tensor, "1 3 h w"]
@@ -80,13 +79,15 @@ class Comparison:
     record: FaceRecord
 
 
-def quality(image: Image3, clean: Image3, record: FaceRecord) -> Quality:
-    """Compare a face with the clean one."""
+def quality(image: Image3, clean: Image3, record: FaceRecord, config: FaceVAEPairConfig) -> Quality:
+    """Compare a face with the clean one, the pair's config saying how it was cut out."""
     x0, y0, x1, y1 = (max(0, int(value)) for value in record.box)
     face, wanted = (part[..., y0:y1, x0:x1] for part in (image, clean))
-    crop, _ = align(TensorSource(image), torch.tensor(record.landmarks), SIDE)
-    slope = gradient(crop)
-    radius = radii(pixel_centres(0, 0, SIDE, SIDE) / SIDE)[:-1, :-1]
+    marks = torch.tensor(record.landmarks)
+    placement = place_natively(marks, config.smallest, config.largest)
+    slope = gradient(cut(TensorSource(image), placement))
+    side = placement.size
+    radius = radii(pixel_centres(0, 0, side, side) / side)[:-1, :-1]
     under = (radius > EDGE[0]) & (radius < EDGE[1])
     beside = (radius > BESIDE[0]) & (radius < BESIDE[1]) & ~under
     return Quality(
@@ -128,7 +129,9 @@ def compare(
             x0, y0, x1, y1 = record.box
             if record.status != "restored" or min(x1 - x0, y1 - y0) < LEAST_SIDE:
                 continue
-            before, after = (quality(p, sample.clean, record) for p in (sample.image, image))
+            before, after = (
+                quality(p, sample.clean, record, pair.config) for p in (sample.image, image)
+            )
             box = sample.clean[..., int(max(0, y0)) : int(y1), int(max(0, x0)) : int(x1)]
             luminance = float((box * box.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1).mean())
             rows.append(Comparison(before=before, after=after, luminance=luminance, record=record))

@@ -176,9 +176,16 @@ class SupervisedAttention(nn.Module):
         self, x: Float[Tensor, "n c h w"], degraded: Float[Tensor, "n 3 h w"]
     ) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n c h w"]]:
         """Return the restored picture (input plus residual) and the attention-guided features."""
-        image = self.image(x).float() + degraded
+        image = self.picture(x, degraded)
         attention = torch.sigmoid(self.attention(image.to(x.dtype)))
         return image, x + self.features(x) * attention
+
+    def picture(
+        self, x: Float[Tensor, "n c h w"], degraded: Float[Tensor, "n 3 h w"]
+    ) -> Float[Tensor, "n 3 h w"]:
+        """The restored picture alone, float32."""
+        residual: Tensor = self.image(x).float()
+        return residual + degraded
 
 
 def convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> list[nn.Module]:

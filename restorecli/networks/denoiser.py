@@ -117,12 +117,11 @@ class Denoiser(nn.Module):
             The denoised photos (float32, not clamped) and the features for step 3 at full size,
             `config.widths[0]` channels.
         """
-        return self.restore(self.enter(degraded), degraded)
+        image, features = self.attention(self.body(self.enter(degraded)), degraded)
+        return image, features
 
-    def restore(
-        self, x: Float[Tensor, "n c h w"], degraded: Float[Tensor, "n 3 h w"]
-    ) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n c h w"]]:
-        """All but the first convolution, whose features are `x`; otherwise as `forward`."""
+    def body(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """All between the first convolution and the supervised attention."""
         skips = []
         for level, blocks in enumerate(self.encoder):
             x = blocks(x)
@@ -132,5 +131,4 @@ class Denoiser(nn.Module):
         for level in reversed(range(len(self.decoder))):
             x = F.interpolate(self.up[level](x), scale_factor=2.0, mode="bilinear")
             x = self.decoder[level](x + skips[level])
-        image, features = self.attention(x, degraded)
-        return image, features
+        return x

@@ -32,8 +32,11 @@ class FaceVAEPairConfig:
     """Sizes of a `FaceVAEPair`.
 
     Attributes:
-        size: Side of the aligned crop in pixels; a multiple of 8. At 160 the eyes of the middle
-            portrait (50 px apart) are neither stretched nor shrunk by the alignment.
+        size: Side in pixels of the crop for which the mapping's codes of places are made; a
+            multiple of 8, as the next two are. The eyes of the middle portrait are 50 px apart,
+            which makes a crop of 160 to 176 px.
+        smallest: Least side of a crop; the faces of training are no smaller.
+        largest: Greatest side; beyond it a face takes too long.
         latent: Channels of a latent; its side is a quarter of the crop's.
         widths: Channels at half and at a quarter of the crop's side.
         blocks: Residual blocks at a quarter of the side, in each encoder and decoder.
@@ -47,6 +50,8 @@ class FaceVAEPairConfig:
     """
 
     size: int = 160
+    smallest: int = 128
+    largest: int = 240
     latent: int = 16
     widths: tuple[int, int] = (32, 64)
     blocks: int = 3
@@ -66,8 +71,12 @@ class FaceVAEPairConfig:
         Raises:
             ValueError: A size is out of its bounds.
         """
-        if self.size < 16 or self.size % 8:
-            raise ValueError(f"size {self.size} is not a multiple of 8 from 16 on")
+        for name in ("size", "smallest", "largest"):
+            side = getattr(self, name)
+            if side < 16 or side % 8:
+                raise ValueError(f"{name} {side} is not a multiple of 8 from 16 on")
+        if self.smallest > self.largest:
+            raise ValueError(f"smallest {self.smallest} is more than largest {self.largest}")
         if self.mapping_widths[1] % self.heads:
             raise ValueError(
                 f"{self.mapping_widths[1]} channels do not divide by {self.heads} heads"

@@ -1,4 +1,4 @@
-"""Step 1's network once more, on one upright face: what it sees when it knows what it looks at."""
+"""Step 1's network once more, on one face: what it sees when it knows what it looks at."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ class SecondLook(Denoiser):
     """A denoiser that is also shown what step 1 made of the picture.
 
     Training starts from step 1's weights and the hint at zero, so the first answer is step 1's to
-    the crop; from there it learns faces only, upright and at one size.
+    the crop; from there it learns faces only.
     """
 
     def __init__(self, config: DenoiserConfig) -> None:
@@ -30,5 +30,5 @@ class SecondLook(Denoiser):
         Returns:
             float32, not clamped.
         """
-        image, _ = self.restore(self.enter(source) + self.hint(evidence - source), source)
-        return image
+        x = self.body(self.enter(source) + self.hint(evidence - source))
+        return self.attention.picture(x, source)

@@ -154,5 +154,9 @@ def test_impossible_fidelity(pair: FaceVAEPair, crops: torch.Tensor, fidelity: f
 def test_impossible_sizes() -> None:
     with pytest.raises(ValueError, match="multiple of 8"):
         FaceVAEPairConfig(size=100)
+    with pytest.raises(ValueError, match="smallest 8 is not"):
+        FaceVAEPairConfig(smallest=8)
+    with pytest.raises(ValueError, match="smallest 128 is more than largest 64"):
+        FaceVAEPairConfig(largest=64)
     with pytest.raises(ValueError, match="heads"):
         FaceVAEPairConfig(mapping_widths=(8, 10), heads=4)

@@ -12,6 +12,7 @@ from PIL import Image
 from restorecli.alignment import oval, pixel_centres, place, radii
 from restorecli.faces import FaceRecord
 from restorecli.found_faces import Faces
+from restorecli.networks.face_vae import FaceVAEPairConfig
 from restorecli.options import Options
 from tests.tiny import save, tiny_restorer
 from tests.training.conftest import EYES_AND_MOUTH, FACE_BOX
@@ -25,13 +26,16 @@ RECORD = FaceRecord(
 )  # fmt: skip
 
 
+CONFIG = FaceVAEPairConfig()
+
+
 @pytest.fixture
 def image() -> torch.Tensor:
     return torch.rand(1, 3, 160, 160, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.4
 
 
 def test_an_equal_face_is_perfect(image: torch.Tensor) -> None:
-    found = quality(image, image, RECORD)
+    found = quality(image, image, RECORD, CONFIG)
     assert found.ssim == pytest.approx(1)
     assert found.psnr > 100
     assert found.gradient == pytest.approx(1)
@@ -40,7 +44,7 @@ def test_an_equal_face_is_perfect(image: torch.Tensor) -> None:
 
 def test_a_blurred_face_has_lost_gradients(image: torch.Tensor) -> None:
     soft = torch.nn.functional.avg_pool2d(image, 3, 1, 1)
-    assert quality(soft, image, RECORD).gradient < 0.6
+    assert quality(soft, image, RECORD, CONFIG).gradient < 0.6
 
 
 def test_a_box_around_the_face_shows_at_the_edge(image: torch.Tensor) -> None:
@@ -48,9 +52,9 @@ def test_a_box_around_the_face_shows_at_the_edge(image: torch.Tensor) -> None:
     placement = place(torch.tensor(RECORD.landmarks), 160)
     points = placement.to_crop(pixel_centres(0, 0, 160, 160)) / 160
     ring = ((radii(points) < 0.9).float() * 0.2)[None, None]
-    natural = quality(image, image, RECORD).edge
-    assert quality(image + ring, image, RECORD).edge > 1.1 * natural
-    assert quality(flat + ring, image, RECORD).edge > 5
+    natural = quality(image, image, RECORD, CONFIG).edge
+    assert quality(image + ring, image, RECORD, CONFIG).edge > 1.1 * natural
+    assert quality(flat + ring, image, RECORD, CONFIG).edge > 5
 
 
 def test_the_mask_ends_at_radius_one() -> None:

@@ -55,11 +55,12 @@ stage() {  # NAME CROPS
 
 crops faint --parts 3 --size 400 # faintly degraded: the VAEs learn faces from them, whatever step 1 can do
 crops faint --part held-out --parts 1 --size 40 --weights weights
-crops crops --parts 22 --size 300 --weights weights # as step 1 leaves them
-crops crops --part held-out --parts 1 --size 60 --weights weights
+crops crops --parts 25 --size 200 --weights weights # as step 1 leaves them
+crops crops --part held-out --parts 1 --size 100 --weights weights
 stage face_vae_common faint
 stage face_vae_autoencode faint
 stage face_vae_map crops
 stage face_vae crops
 stage face_vae_sharp crops
-ship face_vae_sharp
+stage face_vae_native crops
+ship face_vae_native

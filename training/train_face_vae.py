@@ -14,7 +14,7 @@ from training.recipe import read_recipe
 def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__, parents=[run_options()])
-    parser.add_argument("--crops", type=Path, required=True, help="folder of aligned pairs")
+    parser.add_argument("--crops", type=Path, required=True, help="folder of pairs of crops")
     parser.add_argument("--start", type=Path, default=Path("runs"), help="earlier stage's weights")
     parser.add_argument("--denoiser", type=Path, help="folder of step 1's weights; the shipped")
     arguments = parser.parse_args()

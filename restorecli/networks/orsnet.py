@@ -54,7 +54,9 @@ class ORSNet(nn.Module):
     section 3.3). Step 1's attention-guided features enter before every block, each time through a
     1×1 convolution of its own (their cross-stage feature fusion). A head for each scale turns the
     result into a residual by sub-pixel convolution (Shi et al. 2016), which is added to the
-    composed picture, enlarged bicubically: what step 2 improved stays improved.
+    composed picture, enlarged bicubically: what step 2 improved stays improved. Last, what the
+    enlarged picture would lose or add when it is made small again is put back or taken out (one
+    step of back-projection, Irani and Peleg 1991).
     """
 
     config_class: ClassVar[type[ORSNetConfig]] = ORSNetConfig
@@ -109,7 +111,11 @@ class ORSNet(nn.Module):
         residual = F.pixel_shuffle(self.heads[str(scale)](x), scale).float()
         if scale == 1:
             return composed.float() + residual
-        enlarged = F.interpolate(
-            composed.float(), scale_factor=float(scale), mode="bicubic", align_corners=False
-        )
-        return enlarged + residual
+        picture = _enlarged(composed.float(), scale) + residual
+        size = list(composed.shape[-2:])
+        reduced = F.interpolate(picture, size, mode="bicubic", antialias=True)
+        return picture + _enlarged(composed.float() - reduced, scale)
+
+
+def _enlarged(image: Float[Tensor, "n 3 h w"], scale: int) -> Float[Tensor, "n 3 sh sw"]:
+    return F.interpolate(image, scale_factor=float(scale), mode="bicubic", align_corners=False)

@@ -24,7 +24,31 @@ def test_untrained_it_enlarges_bicubically() -> None:
     composed, degraded = torch.rand(2, 1, 3, 8, 8)
     assert torch.equal(network(composed, degraded, features, 1), composed)
     enlarged = F.interpolate(composed, scale_factor=2.0, mode="bicubic")
-    assert torch.equal(network(composed, degraded, features, 2), enlarged)
+    missing = composed - F.interpolate(enlarged, (8, 8), mode="bicubic", antialias=True)
+    expected = enlarged + F.interpolate(missing, scale_factor=2.0, mode="bicubic")
+    assert torch.equal(network(composed, degraded, features, 2), expected)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_made_small_again_it_is_what_it_was_made_from(scale: int) -> None:
+    """However wrong the residual is."""
+    torch.manual_seed(0)
+    network = ORSNet(TINY)
+    wake(network)
+    composed, degraded, features = torch.rand(3, 2, 3, 24, 24)
+    hooked: list[torch.Tensor] = []
+    network.heads[str(scale)].register_forward_hook(lambda *parts: hooked.append(parts[2]))
+    with torch.inference_mode():
+        picture = network(composed, degraded, features, scale)
+    enlarged = F.interpolate(composed, scale_factor=float(scale), mode="bicubic")
+    unprojected = enlarged + F.pixel_shuffle(hooked[0], scale)
+    errors = [
+        float(
+            (F.interpolate(p, (24, 24), mode="bicubic", antialias=True) - composed).square().mean()
+        )
+        for p in (unprojected, picture)
+    ]
+    assert errors[1] < 0.3 * errors[0]
 
 
 def test_every_parameter_takes_part() -> None:

@@ -89,8 +89,8 @@ def restore_faces(
     measures = dict.fromkeys(range(len(statuses)), (0.0, 0.0))
     result = image if in_place or not todo else image.clone()
     for rows in _batches(places):
-        stacks = (torch.cat([crop[index] for index in rows]) for crop in (crops, seen))
-        restoration = _on_device_of(pair, *stacks, options.fidelity)
+        degraded, came = (torch.cat([crop[index] for index in rows]) for crop in (crops, seen))
+        restoration = _on_device_of(pair, degraded, came, options.fidelity)
         for row, index in enumerate(rows):
             face, prior = (part[row : row + 1].float() for part in restoration)
             if not (face.isfinite().all() and prior.isfinite().all()):

@@ -16,12 +16,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restorecli.networks.blocks import ResidualBlock
+from restorecli.networks.blocks import LatentAttention, ResidualBlock
 from restorecli.networks.denoiser import DenoiserConfig
 from restorecli.networks.face_fusion import Fusion
 from restorecli.networks.second_look import SecondLook
 
 LOG_VARIANCE_BOUND = 10.0
+TWICE = 176  # px; crops up to this side, half of all faces, are seen mirrored too: there is time
 Image = Float[Tensor, "n 3 h w"]
 Latent = Float[Tensor, "n c h4 w4"]
 LogOdds = Float[Tensor, "n 1 h w"]
@@ -106,35 +107,6 @@ class Prior(NamedTuple):
     degraded: Tensor
     clean: Tensor
     second: Tensor
-
-
-class LatentAttention(nn.Module):
-    """Self-attention, with a learned code for each place in the face.
-
-    Where structure is lost, the rest of the face says what it was (the partial non-local block of
-    Wan et al. 2020 has the same end); the code of the place is what the alignment makes meaningful.
-    """
-
-    def __init__(self, channels: int, heads: int, side: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.place = nn.Parameter(torch.zeros(1, channels, side, side))
-        self.norm = nn.LayerNorm(channels)
-        self.query_key_value = nn.Linear(channels, 3 * channels)
-        self.project = nn.Linear(channels, channels)
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Sides other than the native one stretch the codes."""
-        n, channels, height, width = x.shape
-        place: Tensor = self.place
-        if place.shape[-2:] != (height, width):
-            place = F.interpolate(place, (height, width), mode="bilinear", align_corners=False)
-        tokens = self.norm((x + place).flatten(2).transpose(1, 2))  # (n, hw, c)
-        split = self.query_key_value(tokens).unflatten(2, (3, self.heads, -1))
-        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (n, heads, hw, c/heads)
-        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        drawn: Tensor = self.project(mixed).transpose(1, 2)
-        return x + drawn.reshape(n, channels, height, width)
 
 
 class FaceEncoder(nn.Module):
@@ -266,17 +238,28 @@ class FaceVAEPair(nn.Module):
         picture = (share * pictures).sum(0) + fused.correction.float()
         return Prior(picture, fused.logit.float(), *pictures)
 
+    def belief(self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"]) -> Prior:
+        """As `prior`; crops up to `TWICE` are seen mirrored too, and both answers averaged.
+
+        The self-ensemble of Timofte et al. 2016: mirrored crops give mirrored faces.
+        """
+        prior = self.prior(degraded, source)
+        if degraded.shape[-1] > TWICE:
+            return prior
+        mirrored = self.prior(degraded.flip(3), source.flip(3))
+        return Prior(*((one + two.flip(3)) / 2 for one, two in zip(prior, mirrored, strict=True)))
+
     def forward(
         self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"], fidelity: float
     ) -> FaceRestoration:
-        """Restore aligned faces.
+        """Restore faces.
 
         The predicted mask gives the odds of the prior against the evidence; `fidelity` f
         multiplies them by (1 − f) / f. So the mask falls with fidelity in every pixel, is as
         predicted at 0.5, all prior at 0 and nothing at 1.
 
         Args:
-            degraded: Aligned crops as step 1 left them, float32 sRGB in [0, 1], sides multiples of
+            degraded: Crops as step 1 left them, float32 sRGB in [0, 1], sides multiples of
                 8; not modified.
             source: The same crops as they came to step 1; `degraded` itself where that tells
                 nothing, as when the picture was made lighter since.
@@ -292,7 +275,7 @@ class FaceVAEPair(nn.Module):
             raise ValueError(f"fidelity {fidelity} is not in [0, 1]")
         if fidelity == 1:
             return FaceRestoration(degraded, torch.zeros_like(degraded[:, :1]))
-        prior = self.prior(degraded, source)
+        prior = self.belief(degraded, source)
         mask = prior_share(prior.logit, fidelity)
         return FaceRestoration(torch.lerp(degraded, prior.picture.clamp(0, 1), mask), mask)
 

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from restorecli.networks.blocks import LatentAttention
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
-from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig, LatentAttention
+from restorecli.networks.face_vae import TWICE, FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.second_look import SecondLook
 
 TINY = FaceVAEPairConfig(
@@ -46,13 +47,13 @@ def test_fidelity_zero_is_all_prior(
 ) -> None:
     restored = pair(crops, source, 0.0)
     assert (restored.mask == 1).all()
-    assert torch.equal(restored.face, pair.prior(crops, source).picture.clamp(0, 1))
+    assert torch.equal(restored.face, pair.belief(crops, source).picture.clamp(0, 1))
 
 
 def test_half_fidelity_is_the_mask_as_predicted(
     pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
 ) -> None:
-    predicted = torch.sigmoid(pair.prior(crops, source).logit)
+    predicted = torch.sigmoid(pair.belief(crops, source).logit)
     assert torch.equal(pair(crops, source, 0.5).mask, predicted)
 
 
@@ -76,9 +77,24 @@ def test_mask_falls_as_fidelity_rises(one: float, other: float) -> None:
 def test_face_lies_between_the_evidence_and_the_prior(
     pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
 ) -> None:
-    face, prior = pair(crops, source, 0.4).face, pair.prior(crops, source).picture.clamp(0, 1)
+    face, prior = pair(crops, source, 0.4).face, pair.belief(crops, source).picture.clamp(0, 1)
     assert (face >= torch.minimum(crops, prior) - 1e-6).all()
     assert (face <= torch.maximum(crops, prior) + 1e-6).all()
+
+
+def test_a_mirrored_crop_gives_the_mirrored_face(
+    pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
+) -> None:
+    face, mirrored = pair(crops, source, 0.5).face, pair(crops.flip(3), source.flip(3), 0.5).face
+    torch.testing.assert_close(mirrored.flip(3), face, atol=1e-6, rtol=0)
+    once = pair.prior(crops, source).picture
+    assert not torch.allclose(pair.prior(crops.flip(3), source.flip(3)).picture.flip(3), once)
+
+
+def test_a_large_crop_is_seen_once(pair: FaceVAEPair) -> None:
+    crops = torch.rand(1, 3, TWICE + 8, TWICE + 8)
+    once, seen = pair.prior(crops, crops), pair.belief(crops, crops)
+    assert torch.equal(seen.picture, once.picture)
 
 
 def test_other_sides_than_the_native_one_work(pair: FaceVAEPair) -> None:

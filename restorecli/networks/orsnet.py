@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from restorecli.networks.blocks import ChannelAttentionBlock
 from restorecli.networks.windows import Windows
 
+CHANGED = 10 / 255  # mean change of a photo's pixels that is half way from clean to degraded
+
 
 @dataclass(frozen=True, kw_only=True)
 class ORSNetConfig:
@@ -56,7 +58,8 @@ class ORSNet(nn.Module):
     result into a residual by sub-pixel convolution (Shi et al. 2016), which is added to the
     composed picture, enlarged bicubically: what step 2 improved stays improved. Last, what the
     enlarged picture would lose or add when it is made small again is put back or taken out (one
-    step of back-projection, Irani and Peleg 1991).
+    step of back-projection, Irani and Peleg 1991), but not where the photo was clean: there the
+    residual knows better than the picture so far, which has lost a little in step 1.
     """
 
     config_class: ClassVar[type[ORSNetConfig]] = ORSNetConfig
@@ -114,7 +117,17 @@ class ORSNet(nn.Module):
         picture = _enlarged(composed.float(), scale) + residual
         size = list(composed.shape[-2:])
         reduced = F.interpolate(picture, size, mode="bicubic", antialias=True)
-        return picture + _enlarged(composed.float() - reduced, scale)
+        missing = (composed.float() - reduced) * _doubt(composed, degraded)
+        return picture + _enlarged(missing, scale)
+
+
+def _doubt(
+    composed: Float[Tensor, "n 3 h w"], degraded: Float[Tensor, "n 3 h w"]
+) -> Float[Tensor, "n 1 h w"]:
+    """Near 0 where the earlier steps left the photo as it was, near 1 where they changed it."""
+    change = (composed - degraded).float().abs().mean(1, keepdim=True)
+    square = F.avg_pool2d(change, 9, stride=1, padding=4, count_include_pad=False).square()
+    return square / (square + CHANGED**2)
 
 
 def _enlarged(image: Float[Tensor, "n 3 h w"], scale: int) -> Float[Tensor, "n 3 sh sw"]:

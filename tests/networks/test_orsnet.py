@@ -24,9 +24,24 @@ def test_untrained_it_enlarges_bicubically() -> None:
     composed, degraded = torch.rand(2, 1, 3, 8, 8)
     assert torch.equal(network(composed, degraded, features, 1), composed)
     enlarged = F.interpolate(composed, scale_factor=2.0, mode="bicubic")
-    missing = composed - F.interpolate(enlarged, (8, 8), mode="bicubic", antialias=True)
-    expected = enlarged + F.interpolate(missing, scale_factor=2.0, mode="bicubic")
-    assert torch.equal(network(composed, degraded, features, 2), expected)
+    assert torch.equal(network(composed, composed, features, 2), enlarged)
+
+
+def test_where_nothing_was_changed_the_residual_stands() -> None:
+    torch.manual_seed(0)
+    network = ORSNet(TINY)
+    wake(network)
+    composed, features = torch.rand(2, 1, 3, 24, 48)
+    degraded = composed.clone()
+    degraded[..., 24:] += 0.3
+    hooked: list[torch.Tensor] = []
+    network.heads["2"].register_forward_hook(lambda *parts: hooked.append(parts[2]))
+    with torch.inference_mode():
+        picture = network(composed, degraded, features, 2)
+    enlarged = F.interpolate(composed, scale_factor=2.0, mode="bicubic")
+    difference = (picture - enlarged - F.pixel_shuffle(hooked[0], 2)).abs()
+    assert float(difference[..., :32].max()) < 1e-6
+    assert float(difference[..., 64:].mean()) > 0.01
 
 
 @pytest.mark.parametrize("scale", [2, 4])

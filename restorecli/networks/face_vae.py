@@ -1,4 +1,4 @@
-"""The pair of VAEs that restores one aligned face (step 2), as it is used at run time.
+"""The pair of VAEs that restores one face (step 2), as it is used at run time.
 
 Here: the encoder and decoder of both domains, the mapping between their latents, and how the parts
 make one face. Not here: the second look (`restorecli.networks.second_look`), the fusion of all
@@ -16,9 +16,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restorecli.networks.blocks import LatentAttention, ResidualBlock
+from restorecli.networks.blocks import ResidualBlock
 from restorecli.networks.denoiser import DenoiserConfig
 from restorecli.networks.face_fusion import Fusion
+from restorecli.networks.latent_attention import LatentAttention
 from restorecli.networks.second_look import SecondLook
 
 LOG_VARIANCE_BOUND = 10.0

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.networks.blocks import LatentAttention
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.face_vae import TWICE, FaceVAEPair, FaceVAEPairConfig
+from restorecli.networks.latent_attention import LatentAttention
 from restorecli.networks.second_look import SecondLook
 
 TINY = FaceVAEPairConfig(

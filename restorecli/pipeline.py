@@ -10,7 +10,7 @@ A `Restorer` holds networks and nothing else, so nothing of a photo is kept afte
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -34,10 +34,12 @@ from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
+from restorecli.networks.second_look import SecondLook
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.relight import relight
 from restorecli.repeats import Repeats
+from restorecli.tile_steps import TileSteps
 
 Image = Float[Tensor, "1 3 h w"]
 ROWS_AT_ONCE = 256  # of a picture that step 3 leaves as it is
@@ -84,7 +86,8 @@ class Restorer:
         detector: Finds faces.
         refiner: Looks at them again.
         face_pair: Step 2.
-        upscaler: Step 3.
+        second_look: Step 3 at x1, and before enlarging.
+        upscaler: Step 3 at x2 and x4.
         device: Where tiles and crops are computed.
         precision: What convolutions are computed in.
     """
@@ -94,6 +97,7 @@ class Restorer:
     detector: RetinaFace
     refiner: FaceRefiner
     face_pair: FaceVAEPair
+    second_look: SecondLook
     upscaler: ORSNet
     device: torch.device
     precision: torch.dtype
@@ -126,6 +130,7 @@ class Restorer:
             detector=load(RetinaFace, "retinaface"),
             refiner=load(FaceRefiner, "face_refiner"),
             face_pair=load(FaceVAEPair, "face_vae"),
+            second_look=load(SecondLook, "second_look"),
             upscaler=load(ORSNet, "orsnet"),
             device=chosen,
             precision=choose_precision(precision, chosen),
@@ -163,13 +168,13 @@ class Restorer:
 
     def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:
         source = tiling.PixelSource(photo.colours())
-        tile = options.tile or self._tile(max(source.height, source.width))
-        first = _FirstStep(self.denoiser, self.device, self.precision)
+        tiles = self._tiles(options.tile or self._tile(max(source.height, source.width)))
         relit = False
         faces: tuple[FaceRecord, ...] = ()
 
         if "denoise" in options.stages:
-            image = self._denoise(source, first, tile)
+            strips = tiles.strips(lambda steps: steps.denoise, [source])
+            image = tiling.assemble(strips, source.height).clamp_(0, 1)
         else:
             image = source.read(0, 0, source.height, source.width).contiguous()
         steps.keep("denoised", image)
@@ -184,9 +189,9 @@ class Restorer:
             pair = self.face_pair
             image, faces = restore_faces(image, found, pair, options, source=seen, in_place=True)
         steps.keep("composed", image)
-        pixels = self._upscale(image, source, first, tile, options, photo.pixels.dtype)
+        strips = self._third_step(image, source, tiles, options, relit=relit)
         return Restoration(
-            photo=photo.replaced(pixels),
+            photo=photo.replaced(_pixels(strips, image, options.scale, photo.pixels.dtype)),
             scale=options.scale,
             relit=relit,
             faces=faces,
@@ -194,107 +199,81 @@ class Restorer:
             device=str(self.device),
             precision=PRECISION_NAMES[self.precision],
             steps=steps.kept,
-            notices=first.repeats.notices(),
+            notices=tiles.repeats.notices(),
         )
 
-    def _denoise(self, source: tiling.Source, first: "_FirstStep", tile: int) -> Image:
-        strips = tiling.strips(
-            first.image,
-            [source],
-            tile=tile,
-            overlap=self.denoiser.overlap,
-            multiple=self.denoiser.multiple,
-            step=self.denoiser.step,
-            device=self.device,
-            retry=first.repeats.counted(first.in_full_precision().image),
-        )
-        return tiling.assemble(strips, source.height).clamp_(0, 1)
-
-    def _upscale(
-        self,
-        image: Image,
-        source: tiling.Source,
-        first: "_FirstStep",
-        tile: int,
-        options: Options,
-        dtype: np.dtype,
-    ) -> np.ndarray:
-        """Step 3, rounded strip by strip into the pixels of the result."""
+    def _third_step(
+        self, image: Image, source: tiling.Source, tiles: "_Tiles", options: Options, *, relit: bool
+    ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
+        """The result, strip by strip."""
         scale = options.scale
-        height, width = image.shape[-2] * scale, image.shape[-1] * scale
-        pixels = np.empty((height, width, 3), dtype)
+        look, enlarge = "denoise" in options.stages, scale > 1
 
-        def sharpen(
-            step: "_FirstStep", composed: Image, degraded: Image
-        ) -> Float[Tensor, "1 3 sh sw"]:
-            features = step.features(degraded)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=step.low):
-                result: Tensor = self.upscaler(composed, degraded, features, scale)
-            return result
+        def function(steps: TileSteps) -> tiling.TileFunction:
+            def sharpen(composed: Image, degraded: Image) -> Tensor:
+                if look:  # where the picture was made lighter, the photo is too dark to compare
+                    seen = composed if relit else degraded
+                    composed = steps.look_again(composed, seen)
+                return steps.enlarge(composed, degraded, scale) if enlarge else composed
 
-        strips: Iterator[tuple[int, Tensor]]
-        if scale == 1 and ("upscale" not in options.stages or not self.upscaler.changes(scale)):
-            tops = range(0, height, ROWS_AT_ONCE)
-            strips = ((top, image[..., top : top + ROWS_AT_ONCE, :]) for top in tops)
-        elif "upscale" not in options.stages:
-            enlarged = F.interpolate(image, scale_factor=float(scale), mode="bicubic")
-            strips = iter([(0, enlarged)])
+            return sharpen
+
+        if "upscale" in options.stages and (look or enlarge):
+            yield from tiles.strips(function, [tiling.TensorSource(image), source], scale=scale)
+        elif enlarge:
+            yield 0, F.interpolate(image, scale_factor=float(scale), mode="bicubic")
         else:
-            strips = tiling.strips(
-                lambda composed, degraded: sharpen(first, composed, degraded),
-                [tiling.TensorSource(image), source],
-                tile=tile,
-                overlap=self.denoiser.overlap,
-                scale=scale,
-                multiple=self.denoiser.multiple,
-                step=self.denoiser.step,
-                device=self.device,
-                retry=first.repeats.counted(
-                    lambda composed, degraded: sharpen(
-                        first.in_full_precision(), composed, degraded
-                    )
-                ),
-            )
-        top_value = np.iinfo(dtype).max
-        for top, strip in strips:
-            rounded = strip[0].clamp(0, 1).mul(top_value).round_().permute(1, 2, 0)
-            pixels[top : top + rounded.shape[0]] = rounded.numpy().astype(dtype)
-        return pixels
+            for top in range(0, image.shape[-2], ROWS_AT_ONCE):
+                yield top, image[..., top : top + ROWS_AT_ONCE, :]
+
+    def _tiles(self, side: int) -> "_Tiles":
+        steps = TileSteps(
+            self.denoiser, self.second_look, self.upscaler, self.device, self.precision
+        )
+        return _Tiles(steps, side, Repeats(PRECISION_NAMES[self.precision]))
 
     def _tile(self, longest: int) -> int:
         tile = tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
         return tile if longest <= tile else min(tile, TILE_OF_MANY)
 
 
-class _FirstStep:
-    """Step 1 for one photo: its picture and its features, computed once for a photo of one tile.
+@dataclass(frozen=True, eq=False)
+class _Tiles:
+    """How functions are run over the tiles of one photo."""
 
-    Step 3 needs the features of every tile. Keeping those of a large photo would take 64 bytes and
-    more a pixel, so they are computed again; only the last tile's are kept.
-    """
+    steps: TileSteps
+    side: int
+    repeats: Repeats
 
-    def __init__(self, denoiser: Denoiser, device: torch.device, precision: torch.dtype) -> None:
-        self.low = precision == torch.bfloat16
-        self.repeats = Repeats(PRECISION_NAMES[precision])
-        self._denoiser, self._device, self._precision = denoiser, device, precision
-        self._last: tuple[Image, Tensor] | None = None
+    def strips(
+        self,
+        function: Callable[[TileSteps], tiling.TileFunction],
+        sources: Sequence[tiling.Source],
+        *,
+        scale: int = 1,
+    ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
+        """As `tiling.strips`; what comes out broken is computed again in full precision."""
+        denoiser = self.steps.denoiser
+        return tiling.strips(
+            function(self.steps),
+            sources,
+            tile=self.side,
+            overlap=denoiser.overlap,
+            scale=scale,
+            multiple=denoiser.multiple,
+            step=denoiser.step,
+            device=self.steps.device,
+            retry=self.repeats.counted(function(self.steps.in_full_precision())),
+        )
 
-    def image(self, degraded: Image) -> Image:
-        """Denoise one tile."""
-        image: Tensor
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.low):
-            image, features = self._denoiser(degraded)
-        self._last = (degraded, features)
-        return image
 
-    def features(self, degraded: Image) -> Float[Tensor, "1 c h w"]:
-        """Give the features of a tile for step 3."""
-        last = self._last
-        if last is None or last[0].shape != degraded.shape or not torch.equal(last[0], degraded):
-            self.image(degraded)
-        assert self._last is not None
-        return self._last[1]
-
-    def in_full_precision(self) -> "_FirstStep":
-        """The same in float32."""
-        return _FirstStep(self._denoiser, self._device, torch.float32)
+def _pixels(
+    strips: Iterable[tuple[int, Tensor]], image: Image, scale: int, dtype: np.dtype
+) -> np.ndarray:
+    """Round strips into the pixels of the result, `scale` times the size of `image`."""
+    height, width = image.shape[-2] * scale, image.shape[-1] * scale
+    pixels = np.empty((height, width, 3), dtype)
+    for top, strip in strips:
+        rounded = strip[0].clamp(0, 1).mul(np.iinfo(dtype).max).round_().permute(1, 2, 0)
+        pixels[top : top + rounded.shape[0]] = rounded.numpy().astype(dtype)
+    return pixels

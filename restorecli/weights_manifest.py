@@ -18,7 +18,15 @@ from restorecli.errors import WeightsError
 
 MANIFEST = "manifest.toml"
 SUFFIX = ".safetensors"
-NETWORKS = ("denoiser", "relighter", "retinaface", "face_refiner", "face_vae", "orsnet")
+NETWORKS = (
+    "denoiser",
+    "relighter",
+    "retinaface",
+    "face_refiner",
+    "face_vae",
+    "second_look",
+    "orsnet",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -217,15 +217,16 @@ def test_weights_list_in_json(folder: Path, capsys: pytest.CaptureFixture[str]) 
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert records[0]["status"] == "missing"
     assert records[0]["parameters"] is None
-    assert (records[5]["parameters"], records[5]["config"]) == (3, {"width": 2})
+    assert (records[6]["parameters"], records[6]["config"]) == (3, {"width": 2})
 
 
 def test_weights_verify(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "verify", "--folder", str(folder)]) == 3
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 6
+    assert len(out.splitlines()) == 7
     assert err.startswith(
-        "restore: denoiser, relighter, retinaface, face_refiner, face_vae: not as the manifest"
+        "restore: denoiser, relighter, retinaface, face_refiner, face_vae, second_look: "
+        "not as the manifest"
     )
 
 

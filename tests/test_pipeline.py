@@ -1,6 +1,7 @@
 """The way of a photo: size law, order of the steps, what options do, and repairs on the way."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -59,25 +60,54 @@ def test_any_steps_can_be_left_out(
         assert np.array_equal(restored.pixels, source.pixels)
 
 
-def test_a_head_that_says_nothing_is_not_asked(
-    restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("scale", [1, 2])
+def test_only_what_step_1_may_restore_is_looked_at_again(
+    restorer: Restorer, monkeypatch: pytest.MonkeyPatch, scale: int
 ) -> None:
-    """At x1 its picture would be the composed one to the bit; the time is saved."""
-    for values in restorer.upscaler.heads["1"].parameters():
-        torch.nn.init.zeros_(values)
-    source, options = photo(40, 33), Options(scale=1, stages=WITHOUT_FACES)
-    with monkeypatch.context() as patch:
-        patch.setattr(restorer.upscaler, "changes", lambda scale: True)
-        asked = restorer(source, options)
-
     def never(*inputs: Tensor) -> Tensor:
-        raise AssertionError("asked")
+        raise AssertionError("looked at")
 
-    monkeypatch.setattr(restorer.upscaler, "forward", never)
+    source = photo(40, 33)
+    monkeypatch.setattr(restorer.second_look, "look_both_ways", never)
     monkeypatch.setattr(pipeline, "ROWS_AT_ONCE", 7)
-    assert np.array_equal(restorer(source, options).pixels, asked.pixels)
-    with pytest.raises(AssertionError, match="asked"):
-        restorer(source, Options(scale=2, stages=WITHOUT_FACES))
+    alone = restorer(source, Options(scale=scale, stages=("upscale",)))
+    if scale == 1:
+        assert np.array_equal(alone.pixels, source.pixels)
+    with pytest.raises(AssertionError, match="looked at"):
+        restorer(source, Options(scale=scale, stages=("denoise", "upscale")))
+
+
+@pytest.mark.parametrize("light", ["on", "off"])
+def test_the_second_look_sees_the_photo_unless_it_was_relit(
+    restorer: Restorer, monkeypatch: pytest.MonkeyPatch, light: Literal["on", "off"]
+) -> None:
+    seen = []
+    look = restorer.second_look.look_both_ways
+
+    def noted(source: Tensor, evidence: Tensor) -> Tensor:
+        seen.append((source, evidence))
+        return look(source, evidence)
+
+    monkeypatch.setattr(restorer.second_look, "look_both_ways", noted)
+    source = photo(40, 32)
+    restored = restorer.restore(source, Options(relight=light), keep_steps=True)
+    (shown, evidence) = seen[0]
+    assert torch.equal(evidence, restored.steps["composed"])
+    assert torch.equal(shown, evidence if light == "on" else source.image())
+
+
+def test_what_is_enlarged_was_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that says nothing enlarges what x1 gives, and projects it back."""
+    grey, restorer = 0.4, tiny_restorer()
+    for values in restorer.upscaler.heads["2"].parameters():
+        torch.nn.init.zeros_(values)
+
+    def constant(source: Tensor, evidence: Tensor) -> Tensor:
+        return torch.full_like(evidence, grey)
+
+    monkeypatch.setattr(restorer.second_look, "look_both_ways", constant)
+    restored = restorer(photo(40, 32), Options(scale=2, stages=("denoise", "upscale")))
+    assert np.array_equal(np.unique(restored.pixels), [round(grey * 255)])
 
 
 def test_the_source_is_not_modified(restorer: Restorer) -> None:

@@ -16,6 +16,7 @@ CLASSES = {
     "relighter": "Relighter",
     "retinaface": "RetinaFace",
     "face_refiner": "FaceRefiner",
+    "second_look": "SecondLook",
     "face_vae": "FaceVAEPair",
     "orsnet": "ORSNet",
 }

@@ -86,6 +86,7 @@ def test_verify_tells_every_state(tmp_path: Path) -> None:
         "retinaface": "missing",
         "face_refiner": "missing",
         "face_vae": "missing",
+        "second_look": "missing",
         "orsnet": "changed",
         "gone": "missing",
         "mine": "unlisted",

@@ -11,6 +11,7 @@ from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
 from restorecli.networks.relighter import Relighter, RelighterConfig
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
+from restorecli.networks.second_look import SecondLook
 from restorecli.pipeline import Restorer
 
 DENOISER = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
@@ -33,13 +34,22 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
         detector=RetinaFace(RetinaFaceConfig()),
         refiner=FaceRefiner(REFINER),
         face_pair=FaceVAEPair(FACE_PAIR),
+        second_look=SecondLook(DENOISER),
         upscaler=ORSNet(ORSNET),
         device=torch.device("cpu"),
         precision=precision,
     )
     for head in restorer.upscaler.heads.values():
         torch.nn.init.normal_(head.weight, std=0.05)  # type: ignore[arg-type]
-    for part in ("denoiser", "relighter", "detector", "refiner", "face_pair", "upscaler"):
+    for part in (
+        "denoiser",
+        "relighter",
+        "detector",
+        "refiner",
+        "face_pair",
+        "second_look",
+        "upscaler",
+    ):
         getattr(restorer, part).eval().requires_grad_(False)
     return restorer
 
@@ -52,6 +62,7 @@ def save(restorer: Restorer, folder: Path) -> None:
         ("retinaface", restorer.detector),
         ("face_refiner", restorer.refiner),
         ("face_vae", restorer.face_pair),
+        ("second_look", restorer.second_look),
         ("orsnet", restorer.upscaler),
     ):
         weights.save(network, name, folder / f"{name}.safetensors", {})

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from restorecli.networks.blocks import SpectralGate
@@ -116,27 +116,36 @@ class AblationTask(DenoiserTask):
 
 
 def cost(variant: Variant, config: DenoiserConfig) -> dict[str, float]:
-    """What a variant costs at `SIDE`².
+    """What a variant costs at `SIDE`², as `measured`."""
+    return measured(variant.make(config), torch.rand(1, 3, SIDE, SIDE))
+
+
+def measured(network: nn.Module, *inputs: Tensor) -> dict[str, float]:
+    """What a network costs.
+
+    Args:
+        network: Any.
+        inputs: Of its forward pass; pictures of `SIDE`².
 
     Returns:
         `parameters`; `kmacs`, thousands of multiply-adds a pixel; `convolutions`, the time of a
         forward pass over that of a 3×3 convolution of 64 channels timed in turn with it (median of
         `ROUNDS`).
     """
-    network = variant.make(config).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    picture = torch.rand(1, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
+    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pictures = [picture.contiguous(memory_format=torch.channels_last) for picture in inputs]
     wide = torch.rand(1, 64, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
     unit = nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     ratios = []
     with torch.inference_mode():
         with FlopCounterMode(display=False) as counter:
-            network(picture)
+            network(*pictures)
         unit(wide)
         for _ in range(ROUNDS):
             start = time.perf_counter()
             unit(wide)
             between = time.perf_counter()
-            network(picture)
+            network(*pictures)
             ratios.append((time.perf_counter() - between) / (between - start))
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

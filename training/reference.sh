@@ -19,7 +19,7 @@ ship() {  # NAME [option ...]
   "$PYTHON" -m training.export "runs/$1" "${@:2}"
 }
 
-# step 1, then step 3 on top of it
+# step 1, then ORSNet on top of it
 train denoiser
 train denoiser_longer --start runs/denoiser
 train denoiser_structure --start runs/denoiser_longer
@@ -42,6 +42,7 @@ train retinaface_longer --faces "$PHOTOS/faces.json" --start runs/retinaface_den
 ship retinaface_longer
 train face_refiner --faces "$PHOTOS/faces.json" --denoiser weights
 ship face_refiner
+
 crops() {  # FOLDER [option ...]
   local folder=$1
   shift
@@ -64,3 +65,7 @@ stage face_vae crops
 stage face_vae_sharp crops
 stage face_vae_native crops
 ship face_vae_native
+
+# step 3 at x1, begun from the face pair's second look
+train second_look --denoiser weights --start weights
+ship second_look

@@ -15,6 +15,7 @@ from training.photos import PhotoPool
 from training.recipe import Recipe, read_recipe
 from training.refiner import RefinerTask
 from training.relighter import RelighterTask
+from training.second_look import SecondLookTask
 
 
 def make_task(
@@ -28,10 +29,11 @@ def make_task(
     """The task that a recipe names.
 
     Args:
-        recipe: One of denoiser, orsnet, relighter, retinaface and face_refiner.
+        recipe: One of denoiser, second_look, orsnet, relighter, retinaface and face_refiner.
         pool: Photos.
-        denoiser_folder: Of step 1's weights, which orsnet stands on and the two that find faces
-            look through; for these of step 1½'s as well, for face_refiner of retinaface's too.
+        denoiser_folder: Of step 1's weights, which the two of step 3 stand on and the two that find
+            faces look through; for these of step 1½'s as well, for face_refiner of retinaface's
+            too.
         faces: `faces.json` of the photos, for retinaface and face_refiner.
         cache: Beside it the relighter keeps its small photos, these two their denoised scenes.
 
@@ -42,6 +44,8 @@ def make_task(
         return DenoiserTask(recipe, pool)
     if recipe.network == "orsnet":
         return ORSNetTask(recipe, pool, denoiser_folder)
+    if recipe.network == "second_look":
+        return SecondLookTask(recipe, pool, denoiser_folder)
     if recipe.network == "relighter":
         return RelighterTask(recipe, pool, cache.with_name("small"))
     if recipe.network in ("retinaface", "face_refiner"):
@@ -50,8 +54,8 @@ def make_task(
         task = DetectorTask if recipe.network == "retinaface" else RefinerTask
         return task(recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes"))
     raise ValueError(
-        f"{recipe.network}: this command trains denoiser, orsnet, relighter, retinaface and "
-        f"face_refiner"
+        f"{recipe.network}: this command trains denoiser, second_look, orsnet, relighter, "
+        f"retinaface and face_refiner"
     )
 
 
@@ -78,7 +82,9 @@ def main() -> None:
     use_threads(arguments)
     recipe, pool = read_recipe(arguments.recipe), open_photos(arguments, arguments.device)
     task = make_task(recipe, pool, arguments.denoiser, faces=arguments.faces, cache=arguments.cache)
-    if recipe.start_from:
+    if isinstance(task, SecondLookTask) and recipe.start_from == "face_vae":
+        task.start_from_faces(arguments.start)
+    elif recipe.start_from:
         start(task.network, recipe.start_from, arguments.start)
     run(task, recipe, arguments)
 

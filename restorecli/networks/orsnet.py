@@ -1,4 +1,4 @@
-"""Step 3: the original-resolution network that sharpens and enlarges the composed picture."""
+"""Step 3 at x2 and x4: the original-resolution network that enlarges the composed picture."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -85,11 +85,6 @@ class ORSNet(nn.Module):
             nn.init.zeros_(head.weight)  # type: ignore[arg-type]
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]
 
-    def changes(self, scale: int) -> bool:
-        """False where the picture is returned as it is: at x1, if that head is all zeros."""
-        head = self.heads[str(scale)].parameters()
-        return scale != 1 or any(bool(values.any()) for values in head)
-
     def forward(
         self,
         composed: Float[Tensor, "n 3 h w"],
@@ -100,7 +95,7 @@ class ORSNet(nn.Module):
         """Sharpen and enlarge.
 
         Args:
-            composed: The picture after steps 1, 1½ and 2, RGB in [0, 1].
+            composed: The picture after all that comes before, RGB in [0, 1].
             degraded: The photo as it came, same size and range.
             features: Step 1's second output for `degraded`.
             scale: One of `config.scales`.

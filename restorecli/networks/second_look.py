@@ -1,4 +1,4 @@
-"""Step 1's network once more, on one face: what it sees when it knows what it looks at."""
+"""Step 1's network once more: what it sees when it is shown what the first look made of it."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -7,10 +7,10 @@ from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 
 
 class SecondLook(Denoiser):
-    """A denoiser that is also shown what step 1 made of the picture.
+    """A denoiser that is also shown what the earlier steps made of the picture.
 
-    Training starts from step 1's weights and the hint at zero, so the first answer is step 1's to
-    the crop; from there it learns faces only.
+    Training starts from step 1's weights and the hint at zero, so the first answer is step 1's.
+    Step 2 has one for faces alone, step 3 one for whole photos.
     """
 
     def __init__(self, config: DenoiserConfig) -> None:
@@ -21,14 +21,25 @@ class SecondLook(Denoiser):
     def look(
         self, source: Float[Tensor, "n 3 h w"], evidence: Float[Tensor, "n 3 h w"]
     ) -> Float[Tensor, "n 3 h w"]:
-        """Restore crops, sides multiples of `multiple`.
+        """Restore pictures, sides multiples of `multiple`.
 
         Args:
             source: As they came to step 1, sRGB in [0, 1].
-            evidence: As step 1 left them.
+            evidence: As the earlier steps left them.
 
         Returns:
             float32, not clamped.
         """
         x = self.body(self.enter(source) + self.hint(evidence - source))
         return self.attention.picture(x, source)
+
+    def look_both_ways(
+        self, source: Float[Tensor, "n 3 h w"], evidence: Float[Tensor, "n 3 h w"]
+    ) -> Float[Tensor, "n 3 h w"]:
+        """As `look`, the mean of two: of the pictures, and of the mirrored ones mirrored back.
+
+        The self-ensemble of Timofte et al. 2016: what a pattern leaves behind differs, the picture
+        does not.
+        """
+        mirrored = self.look(source.flip(3), evidence.flip(3)).flip(3)
+        return (self.look(source, evidence) + mirrored) / 2

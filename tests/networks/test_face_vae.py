@@ -5,10 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.face_vae import TWICE, FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.latent_attention import LatentAttention
-from restorecli.networks.second_look import SecondLook
 
 TINY = FaceVAEPairConfig(
     size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2,
@@ -121,16 +119,6 @@ def test_bfloat16_weights_give_float32_faces(crops: torch.Tensor) -> None:
 def test_before_training_the_mapping_leaves_a_latent_alone(pair: FaceVAEPair) -> None:
     latent = torch.randn(1, 4, 8, 8)
     assert torch.equal(pair.mapping(latent), latent)
-
-
-def test_before_training_the_second_look_is_step_1(crops: torch.Tensor) -> None:
-    torch.manual_seed(0)
-    config = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
-    denoiser, look = Denoiser(config).eval(), SecondLook(config).eval()
-    look.load_state_dict({**look.state_dict(), **denoiser.state_dict()})
-    assert torch.equal(look.look(crops, 1 - crops), denoiser(crops)[0])
-    torch.nn.init.normal_(look.hint.weight)
-    assert not torch.equal(look.look(crops, 1 - crops), denoiser(crops)[0])
 
 
 def test_attention_knows_the_place() -> None:

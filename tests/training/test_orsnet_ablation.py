@@ -1,0 +1,88 @@
+"""The ablation of ORSNet: every variant enlarges and learns, results are kept and told."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from restorecli import weights
+from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.orsnet import ORSNetConfig
+from tests.networks.conftest import wake
+from tests.tiny import DENOISER, ORSNET
+from training import ablation, orsnet_ablation
+from training.loop import Run
+from training.orsnet_ablation import VARIANTS, Variant, cost, table, train_variant
+from training.photos import PhotoPool
+from training.recipe import Phase, read_recipe
+
+RECIPE = read_recipe(orsnet_ablation.RECIPE)
+SMALL = replace(
+    RECIPE,
+    config={"width": ORSNET.width, "feature_width": ORSNET.feature_width, "blocks": (1, 1)},
+    steps=2,
+    validation=1,
+    phases=(Phase(until=1, size=32, batch=2),),
+    options={"sharp_below": 99.0, "scales": [2, 4]},
+)
+
+
+@pytest.fixture(autouse=True)
+def _small_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablation, "SIDE", 32)
+    monkeypatch.setattr(ablation, "ROUNDS", 1)
+    monkeypatch.setattr("training.photos._is_held_out", lambda name: "two" in name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_every_variant_enlarges_and_learns_everywhere(variant: Variant) -> None:
+    network = variant.make(ORSNetConfig(width=4, feature_width=4))
+    wake(network)
+    picture, features = torch.rand(1, 3, 16, 16), torch.rand(1, 4, 16, 16)
+    pictures = [network(picture, 1 - picture, features, scale) for scale in (1, 2, 4)]
+    assert [enlarged.shape[-1] for enlarged in pictures] == [16, 32, 64]
+    torch.stack([enlarged.square().mean() for enlarged in pictures]).sum().backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert set(variant.without) <= set(RECIPE.losses)
+
+
+def test_variants_differ_in_their_cost() -> None:
+    costs = {variant.name: cost(variant, ORSNetConfig())["kmacs"] for variant in VARIANTS}
+    shipped = costs["shipped design"]
+    assert costs["12 channels"] < shipped < costs["24 channels"]
+    assert costs["half as many blocks"] < shipped < costs["gates between the blocks"]
+    assert costs["without the gradient term"] == shipped
+
+
+def test_a_variant_is_trained_once_and_then_read(
+    pool: PhotoPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights.save(Denoiser(DENOISER), "denoiser", tmp_path / "denoiser.safetensors", {})
+    variant = next(variant for variant in VARIANTS if variant.without)
+    first = train_variant(variant, SMALL, pool, tmp_path, tmp_path / "run")
+    assert set(first) == {"x2", "x4", "ssim", "energy"}
+    assert first["energy"] > 0
+    header = (tmp_path / "run" / "log.csv").read_text("utf-8").splitlines()[0]
+    assert variant.without[0] not in header
+    monkeypatch.delattr(Run, "go")
+    assert train_variant(variant, SMALL, pool, tmp_path, tmp_path / "run") == first
+
+
+def test_the_command_tells_all(
+    pool: PhotoPool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = {"x2": 1.5, "x4": -0.25, "ssim": 0.87654, "energy": 1.25}
+    monkeypatch.setattr(orsnet_ablation, "train_variant", lambda *arguments: dict(row))
+    arguments = ["orsnet_ablation", "--photos", str(tmp_path / "photos"), "--threads", "1"]
+    arguments += ["--cache", str(tmp_path / "pool"), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", arguments)
+    orsnet_ablation.main()
+    out = capsys.readouterr().out
+    assert all(
+        f"| {variant.name} | +1.50 dB | -0.25 dB | 0.8765 | 1.25 |" in out for variant in VARIANTS
+    )
+    assert table({}).count("\n") == 1

@@ -63,7 +63,7 @@ Fidelity = Annotated[
     typer.Option(
         "--fidelity",
         metavar="0..1",
-        help="1 keeps each face as the denoiser left it, 0 uses the face prior in full.",
+        help="1 takes nothing from the face prior, 0 takes each face from it whole.",
         rich_help_panel=FACES,
     ),
 ]

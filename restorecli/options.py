@@ -22,7 +22,7 @@ class Options:
         scale: Size of the result over the size of the source: 1, 2 or 4.
         stages: Steps that run, any subset of `STAGES`; their order is fixed.
         relight: `"auto"` brightens only photos that are really dark, `"on"` always, `"off"` never.
-        fidelity: 1 keeps each face as step 1 left it, 0 uses the face prior in full.
+        fidelity: 1 takes nothing from the face prior, 0 takes each face from it whole.
         faces: Which faces are restored: `"all"`, `"largest"`, or indices as in `"0,2"`, counted
             from the largest down.
         face_threshold: Score in [0, 1] from which on a find counts as a face.

@@ -56,7 +56,8 @@ class TileSteps:
             degraded: The photo as it came; `composed` itself if it has been made lighter since.
         """
         with self._autocast():
-            return self._second_look.look_both_ways(degraded, composed).clamp(0, 1)
+            seen = self._second_look.look_both_ways(degraded, composed)
+        return seen.clamp(0, 1).where(seen.isfinite(), seen)  # what is broken must be noticed
 
     def enlarge(self, composed: Image, degraded: Image, scale: int) -> Float[Tensor, "1 3 sh sw"]:
         """Step 3 at x2 and x4."""

@@ -199,8 +199,8 @@ def test_weights_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list", "--folder", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["denoiser", "missing"]
-    assert lines[5].startswith("orsnet")
-    assert lines[5].endswith("unlisted")
+    assert lines[6].startswith("orsnet")
+    assert lines[6].endswith("unlisted")
 
 
 @pytest.mark.parametrize("command", ["list", "verify"])

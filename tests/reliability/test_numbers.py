@@ -13,6 +13,7 @@ from restorecli import tiling
 from restorecli.cli import main
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.orsnet import ORSNet
+from restorecli.networks.second_look import SecondLook
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
@@ -39,10 +40,13 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Restorer:
 
 
 def break_low(
-    monkeypatch: pytest.MonkeyPatch, network: type, change: Callable[[Tensor], Tensor]
+    monkeypatch: pytest.MonkeyPatch,
+    network: type,
+    change: Callable[[Tensor], Tensor],
+    method: str = "forward",
 ) -> None:
     """Let a network give broken results, in bfloat16 only."""
-    forward = network.forward  # type: ignore[attr-defined]
+    forward = getattr(network, method)
 
     def broken(self: object, *tiles: object) -> object:
         result = forward(self, *tiles)
@@ -52,7 +56,7 @@ def break_low(
             return (change(result[0]), *result[1:])
         return change(result)
 
-    monkeypatch.setattr(network, "forward", broken)
+    monkeypatch.setattr(network, method, broken)
 
 
 def infinite(result: Tensor) -> Tensor:
@@ -63,24 +67,36 @@ def undefined(result: Tensor) -> Tensor:
     return result * float("nan")
 
 
-@pytest.mark.parametrize("change", [infinite, undefined, torch.zeros_like, torch.ones_like])
-@pytest.mark.parametrize("network", [Denoiser, ORSNet])
+def infinite_somewhere(result: Tensor) -> Tensor:
+    return result.index_fill(3, torch.tensor([1]), float("inf"))
+
+
+@pytest.mark.parametrize(
+    "change", [infinite, infinite_somewhere, undefined, torch.zeros_like, torch.ones_like]
+)
+@pytest.mark.parametrize(
+    ("network", "method", "scale"),
+    [(Denoiser, "forward", "1"), (SecondLook, "look_both_ways", "1"), (ORSNet, "forward", "2")],
+)
 def test_broken_tiles_are_computed_again_in_float32_and_said(
     network: type,
+    method: str,
+    scale: str,
     change: Callable[[Tensor], Tensor],
     tiny: Restorer,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    break_low(monkeypatch, network, change)
-    assert main(["in/0/0000.png", "-o", "a.png", "--json", *SMALL]) == 0
+    break_low(monkeypatch, network, change, method)
+    size = [*SMALL, "--scale", scale]
+    assert main(["in/0/0000.png", "-o", "a.png", "--json", *size]) == 0
     output, messages = capsys.readouterr()
     (notice,) = json.loads(output)["notices"]
     assert notice == f"a tile came out {NOTICE}"
     assert f"in/0/0000.png: a tile came out {NOTICE}\n" in messages
     pixels = Photo.read("a.png").pixels
     assert len(set(pixels.flatten().tolist())) > 10
-    assert main(["batch", "in", "-o", "out", *SMALL]) == 0
+    assert main(["batch", "in", "-o", "out", *size]) == 0
     assert NOTICE in capsys.readouterr().err
 
 

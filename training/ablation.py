@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -27,7 +28,7 @@ from training.ablation_networks import (
     MPRNetFirstStage,
 )
 from training.denoiser import DenoiserTask
-from training.loop import Run, denormals_flushed, sample_seeds
+from training.loop import Run, Task, denormals_flushed, sample_seeds
 from training.options import open_photos, photo_options, thread_options, use_threads
 from training.photos import PhotoPool
 from training.recipe import Recipe, read_recipe
@@ -154,16 +155,20 @@ def measured(network: nn.Module, *inputs: Tensor) -> dict[str, float]:
     }
 
 
-def train_variant(variant: Variant, recipe: Recipe, pool: PhotoPool, out: Path) -> dict[str, float]:
-    """Train one variant to the recipe's end and score it; read what was scored before."""
+def trained(make_task: Callable[[], Task], recipe: Recipe, out: Path) -> dict[str, float]:
+    """Train a task to the recipe's end and score it; read what was scored before.
+
+    Returns:
+        The task's scores, and `steps`.
+    """
     path = out / "result.json"
     if path.exists():
         result: dict[str, float] = json.loads(path.read_text("utf-8"))
         return result
-    task = AblationTask(recipe, pool, variant)
+    task = make_task()
     run = Run(task, recipe, out, torch.device("cpu"))
     run.go(every=recipe.steps)
-    result = {"ssim": task.score(run.average)["ssim"], "steps": recipe.steps}
+    result = task.score(run.average) | {"steps": recipe.steps}
     path.write_text(json.dumps(result), "utf-8")
     return result
 
@@ -206,13 +211,17 @@ def table(results: dict[str, dict[str, float]]) -> str:
     return "\n".join(rows)
 
 
+def variant_options(recipe: Path) -> argparse.ArgumentParser:
+    """What every ablation asks: photos, threads, `--recipe` and `--out`."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[photo_options(), thread_options()])
+    parser.add_argument("--recipe", type=Path, default=recipe, help="TOML file of all variants")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    return parser
+
+
 def main() -> None:
     """Train what is missing, measure what all cost, and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, parents=[photo_options(), thread_options()]
-    )
-    parser.add_argument("--recipe", type=Path, default=RECIPE, help="TOML file of all variants")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser = argparse.ArgumentParser(description=__doc__, parents=[variant_options(RECIPE)])
     arguments = parser.parse_args()
     use_threads(arguments)
     recipe, pool = read_recipe(arguments.recipe), open_photos(arguments, torch.device("cpu"))
@@ -221,7 +230,7 @@ def main() -> None:
         out, own = arguments.out / variant.name.replace(" ", "-"), recipe
         if variant.equal_time and not (out / "result.json").exists():
             own = replace(recipe, steps=steps_in_equal_time(variant, recipe, pool))
-        results[variant.name] = train_variant(variant, own, pool, out)
+        results[variant.name] = trained(partial(AblationTask, own, pool, variant), own, out)
         print(variant.name, results[variant.name], flush=True)
     for variant in VARIANTS:  # in one go, so that they can be compared
         results[variant.name] |= cost(variant, DenoiserConfig(**recipe.config))

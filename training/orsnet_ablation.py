@@ -6,7 +6,6 @@ what was trained before is read.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,8 +23,7 @@ from restorecli.networks.orsnet import ORSNet, ORSNetConfig
 from restorecli.networks.windows import Windows
 from training import ablation
 from training.denoiser import VALIDATION
-from training.loop import Run
-from training.options import open_photos, photo_options, thread_options, use_threads
+from training.options import open_photos, use_threads
 from training.orsnet import ORSNetTask
 from training.photos import PhotoPool
 from training.recipe import Recipe, read_recipe
@@ -131,22 +129,6 @@ def _energy(image: Image) -> float:
     return float(grey.diff(dim=1).square().mean() + grey.diff(dim=2).square().mean())
 
 
-def train_variant(
-    variant: Variant, recipe: Recipe, pool: PhotoPool, denoiser_folder: Path, out: Path
-) -> dict[str, float]:
-    """Train one variant to the recipe's end and score it; read what was scored before."""
-    path = out / "result.json"
-    if path.exists():
-        result: dict[str, float] = json.loads(path.read_text("utf-8"))
-        return result
-    task = VariantTask(variant, recipe, pool, denoiser_folder)
-    run = Run(task, recipe, out, torch.device("cpu"))
-    run.go(every=recipe.steps)
-    result = task.score(run.average)
-    path.write_text(json.dumps(result), "utf-8")
-    return result
-
-
 def cost(variant: Variant, config: ORSNetConfig) -> dict[str, float]:
     """What a variant costs at x2, as `ablation.measured`."""
     network = variant.make(config)
@@ -174,20 +156,19 @@ def table(results: dict[str, dict[str, float]]) -> str:
 def main() -> None:
     """Train what is missing, measure what all cost, and print the table."""
     parser = argparse.ArgumentParser(
-        description=__doc__, parents=[photo_options(), thread_options()]
+        description=__doc__, parents=[ablation.variant_options(RECIPE)]
     )
-    parser.add_argument("--recipe", type=Path, default=RECIPE, help="TOML file of all variants")
     parser.add_argument(
         "--denoiser", type=Path, default=Path("weights"), help="folder of step 1's weights"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     arguments = parser.parse_args()
     use_threads(arguments)
     recipe, pool = read_recipe(arguments.recipe), open_photos(arguments, torch.device("cpu"))
     results = {}
     for variant in VARIANTS:
         out = arguments.out / variant.name.replace(" ", "-")
-        results[variant.name] = train_variant(variant, recipe, pool, arguments.denoiser, out)
+        make = partial(VariantTask, variant, recipe, pool, arguments.denoiser)
+        results[variant.name] = ablation.trained(make, recipe, out)
         print(variant.name, results[variant.name], flush=True)
     for variant in VARIANTS:  # in one go, so that they can be compared
         results[variant.name] |= cost(variant, ORSNetConfig(**recipe.config))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from restorecli.networks.denoiser import DenoiserConfig
 from training import ablation
-from training.ablation import MPRNET, VARIANTS, Variant, cost, table, train_variant
+from training.ablation import MPRNET, VARIANTS, AblationTask, Variant, cost, table, trained
 from training.loop import Run
 from training.photos import PhotoPool
 from training.recipe import Phase, Recipe, read_recipe
@@ -65,11 +66,12 @@ def test_a_variant_is_trained_once_and_then_read(
     name: str, training_pool: PhotoPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variant = next(variant for variant in VARIANTS if variant.name == name)
-    first = train_variant(variant, SMALL, training_pool, tmp_path)
+    make = partial(AblationTask, SMALL, training_pool, variant)
+    first = trained(make, SMALL, tmp_path)
     assert first["steps"] == 2
     assert 0 < first["ssim"] < 1
     monkeypatch.delattr(Run, "go")
-    assert train_variant(variant, SMALL, training_pool, tmp_path) == first
+    assert trained(make, SMALL, tmp_path) == first
 
 
 def test_the_same_time_is_fewer_steps_of_a_slower_network(
@@ -92,11 +94,11 @@ def test_the_command_prints_a_row_a_variant(
 ) -> None:
     recipes: list[Recipe] = []
 
-    def trained(variant: Variant, recipe: Recipe, pool: PhotoPool, out: Path) -> dict[str, float]:
+    def remembered(make: object, recipe: Recipe, out: Path) -> dict[str, float]:
         recipes.append(recipe)
         return {"ssim": 0.5 + len(recipes) / 100, "steps": recipe.steps}
 
-    monkeypatch.setattr(ablation, "train_variant", trained)
+    monkeypatch.setattr(ablation, "trained", remembered)
     monkeypatch.setattr(ablation, "steps_in_equal_time", lambda *_: 7)
     costs = {"parameters": 1000, "kmacs": 70.0, "convolutions": 8.0}
     monkeypatch.setattr(ablation, "cost", lambda *_: costs)

@@ -1,6 +1,7 @@
 """The ablation of ORSNet: every variant enlarges and learns, results are kept and told."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,7 @@ from restorecli.networks.orsnet import ORSNetConfig
 from tests.networks.conftest import wake
 from tests.tiny import DENOISER, ORSNET
 from training import ablation, orsnet_ablation
-from training.loop import Run
-from training.orsnet_ablation import VARIANTS, Variant, cost, table, train_variant
+from training.orsnet_ablation import VARIANTS, Variant, VariantTask, cost, table
 from training.photos import PhotoPool
 from training.recipe import Phase, read_recipe
 
@@ -55,18 +55,15 @@ def test_variants_differ_in_their_cost() -> None:
     assert costs["without the gradient term"] == shipped
 
 
-def test_a_variant_is_trained_once_and_then_read(
-    pool: PhotoPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_variant_is_scored_without_what_it_leaves_out(pool: PhotoPool, tmp_path: Path) -> None:
     weights.save(Denoiser(DENOISER), "denoiser", tmp_path / "denoiser.safetensors", {})
     variant = next(variant for variant in VARIANTS if variant.without)
-    first = train_variant(variant, SMALL, pool, tmp_path, tmp_path / "run")
-    assert set(first) == {"x2", "x4", "ssim", "energy"}
+    make = partial(VariantTask, variant, SMALL, pool, tmp_path)
+    first = ablation.trained(make, SMALL, tmp_path / "run")
+    assert set(first) == {"x2", "x4", "ssim", "energy", "steps"}
     assert first["energy"] > 0
     header = (tmp_path / "run" / "log.csv").read_text("utf-8").splitlines()[0]
     assert variant.without[0] not in header
-    monkeypatch.delattr(Run, "go")
-    assert train_variant(variant, SMALL, pool, tmp_path, tmp_path / "run") == first
 
 
 def test_the_command_tells_all(
@@ -76,7 +73,7 @@ def test_the_command_tells_all(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     row = {"x2": 1.5, "x4": -0.25, "ssim": 0.87654, "energy": 1.25}
-    monkeypatch.setattr(orsnet_ablation, "train_variant", lambda *arguments: dict(row))
+    monkeypatch.setattr(ablation, "trained", lambda *arguments: dict(row))
     arguments = ["orsnet_ablation", "--photos", str(tmp_path / "photos"), "--threads", "1"]
     arguments += ["--cache", str(tmp_path / "pool"), "--out", str(tmp_path / "out")]
     monkeypatch.setattr("sys.argv", arguments)

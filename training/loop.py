@@ -48,11 +48,12 @@ def sample_seeds(recipe: Recipe, step: int, batch: int, device: torch.device) ->
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then a cosine down to a hundredth of the peak."""
+    """Linear warm-up, the peak, then a cosine down to a hundredth of it."""
     if step < recipe.warmup:
         return recipe.learning_rate * (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1))))
+    falling = max(1, round((recipe.steps - recipe.warmup) * recipe.cooldown))
+    done = min(max(0.0, 1 - (recipe.steps - step) / falling), 1.0)
+    return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 @contextmanager

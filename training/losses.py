@@ -45,12 +45,22 @@ def texture(image: Image, target: Image, side: int = 16) -> Tensor:
     return (amounts[0] - amounts[1]).abs().mean()
 
 
+def colour(image: Image, target: Image, side: int = 32) -> Tensor:
+    """Mean absolute difference of the mean colours of overlapping squares of `side` pixels.
+
+    A pattern's error averages out over a square, a cast does not.
+    """
+    side = min(side, *image.shape[-2:])
+    return F.avg_pool2d(image - target, side, stride=max(1, side // 2)).abs().mean()
+
+
 TERMS = {
     "charbonnier": charbonnier,
     "structure": structure,
     "spectrum": spectrum,
     "gradient": gradient,
     "texture": texture,
+    "colour": colour,
 }
 
 

@@ -26,6 +26,21 @@ class Phase:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Source:
+    """A group of photos that samples are drawn from.
+
+    Attributes:
+        sets: Top folders below the photos' folder; none means all that no other source names.
+        share: Of the samples, in proportion to the other sources' shares.
+        clean: Share of this group's samples that are left as they are, in place of the recipe's.
+    """
+
+    sets: tuple[str, ...] = ()
+    share: float = 1.0
+    clean: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training run.
 
@@ -35,13 +50,17 @@ class Recipe:
         seed: Of everything random.
         steps: Optimiser steps.
         phases: Patch sizes over time.
-        learning_rate: Peak, after a linear warm-up; then a cosine down to a hundredth.
+        learning_rate: Peak, after a linear warm-up; at the end a cosine down to a hundredth.
         warmup: Steps of the warm-up.
+        cooldown: Share of the steps, at the end, in which the rate falls; 1 is a whole cosine.
         optimizer: "adamw", or "muon" for the kernels of convolutions and AdamW for the rest.
         weight_decay: Decoupled.
         ema: Decay of the averaged weights, which are what is exported.
         losses: Weight of each term of `training.losses.picture_loss`.
         degrade: Settings that differ from `DegradeConfig`'s defaults.
+        sources: Groups of photos with shares of their own; none draws from all photos alike.
+        recoloured: Share of the samples whose colours are changed before they are degraded.
+        enlarged: Share of the samples cut from an enlarged photo.
         start_from: Name of the weights file to start from, in the folder that `--start` names,
             or "".
         precision: "bf16" or "fp32" for the forward pass.
@@ -56,11 +75,15 @@ class Recipe:
     phases: tuple[Phase, ...]
     learning_rate: float = 1e-3
     warmup: int = 200
+    cooldown: float = 1.0
     optimizer: str = "adamw"
     weight_decay: float = 1e-4
     ema: float = 0.999
     losses: dict[str, float] = field(default_factory=dict)
     degrade: dict[str, Any] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
+    recoloured: float = 0.0
+    enlarged: float = 0.0
     start_from: str = ""
     precision: str = "bf16"
     validation: int = 24
@@ -99,8 +122,10 @@ def read_recipe(path: Path) -> Recipe:
             f"{path.name}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}"
         )
     data["phases"] = tuple(Phase(**phase) for phase in data.get("phases", []))
-    data["config"] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in data.get("config", {}).items()
-    }
+    data["sources"] = tuple(Source(**_tuples(source)) for source in data.get("sources", []))
+    data["config"] = _tuples(data.get("config", {}))
     return Recipe(**data)
+
+
+def _tuples(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}

@@ -8,6 +8,7 @@ from torch import nn
 from restorecli import weights
 from training.denoiser import DenoiserTask
 from training.detector import DetectorTask
+from training.inspector import InspectorTask
 from training.loop import Task
 from training.options import open_photos, photo_options, run, run_options, use_threads
 from training.orsnet import ORSNetTask
@@ -29,7 +30,8 @@ def make_task(
     """The task that a recipe names.
 
     Args:
-        recipe: One of denoiser, second_look, orsnet, relighter, retinaface and face_refiner.
+        recipe: One of denoiser, inspector, second_look, orsnet, relighter, retinaface and
+            face_refiner.
         pool: Photos.
         denoiser_folder: Of step 1's weights, which the two of step 3 stand on and the two that find
             faces look through; for these of step 1½'s as well, for face_refiner of retinaface's
@@ -42,6 +44,8 @@ def make_task(
     """
     if recipe.network == "denoiser":
         return DenoiserTask(recipe, pool)
+    if recipe.network == "inspector":
+        return InspectorTask(recipe, pool)
     if recipe.network == "orsnet":
         return ORSNetTask(recipe, pool, denoiser_folder)
     if recipe.network == "second_look":
@@ -54,8 +58,8 @@ def make_task(
         task = DetectorTask if recipe.network == "retinaface" else RefinerTask
         return task(recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes"))
     raise ValueError(
-        f"{recipe.network}: this command trains denoiser, second_look, orsnet, relighter, "
-        f"retinaface and face_refiner"
+        f"{recipe.network}: this command trains denoiser, inspector, second_look, orsnet, "
+        f"relighter, retinaface and face_refiner"
     )
 
 

@@ -117,6 +117,34 @@ def test_training_lowers_the_loss(optimizer: str, pool: PhotoPool, tmp_path: Pat
     assert loss() < 0.9 * before
 
 
+def test_muon_in_float32_steps_as_torchs_own_and_takes_up_its_state() -> None:
+    generator = torch.Generator().manual_seed(0)
+    starts = [torch.randn(shape, generator=generator) for shape in ((16, 40), (40, 16), (16, 40))]
+    own, other = ([torch.nn.Parameter(start.clone()) for start in starts] for _ in range(2))
+    single = optimizers.SingleMuon(own, weight_decay=0.1)
+    torchs = torch.optim.Muon(other, lr=0.0, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+
+    def step(
+        optimizer: torch.optim.Optimizer, matrices: list[torch.nn.Parameter], number: int
+    ) -> None:
+        source = torch.Generator().manual_seed(number)
+        for matrix in matrices:
+            matrix.grad = torch.randn(matrix.shape, generator=source)
+        optimizer.param_groups[0]["lr"] = 0.02
+        optimizer.step()
+
+    for number in range(3):
+        step(single, own, number)
+        step(torchs, other, number)
+    single.load_state_dict(torchs.state_dict())
+    step(single, own, 3)
+    step(torchs, other, 3)
+    for start, mine, theirs in zip(starts, own, other, strict=True):
+        moved = (theirs - start).norm()
+        assert (mine - theirs).norm() < 0.06 * moved  # theirs iterates in bfloat16
+        assert moved > 0.01
+
+
 def test_denormals_are_zero_while_training_and_only_then(
     pool: PhotoPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

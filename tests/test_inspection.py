@@ -1,0 +1,68 @@
+"""Windows over a photo at several sizes, and what the findings lead to."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restorecli.inspection import FAINTEST, MOST_WINDOWS, SUREST, Inspection, inspect, windows
+from restorecli.networks.inspector import Inspector, InspectorConfig
+
+
+@settings(max_examples=40, deadline=None)
+@given(height=st.integers(1, 300), width=st.integers(1, 300))
+def test_any_photo_has_windows_and_they_cover_its_corners(height: int, width: int) -> None:
+    image = torch.rand(1, 3, height, width)
+    levels = windows(image, 32, 3)
+    assert 1 <= len(levels) <= 3
+    for level in levels:
+        assert level.shape[0] == 1
+        assert level.shape[2:] == (3, 32, 32)
+        assert level.shape[1] <= MOST_WINDOWS**2
+    assert torch.equal(levels[0][0, 0, :, 0, 0], image[0, :, 0, 0])
+    if min(height, width) >= 32:
+        assert torch.equal(levels[0][0, -1, :, -1, -1], image[0, :, -1, -1])
+    for number, level in enumerate(levels[1:], 1):
+        assert min(height, width) >= 32 * 2**number
+        assert level.shape[2:] == (3, 32, 32)
+
+
+@pytest.mark.parametrize("place", ["pattern", "noise"])
+def test_presence_is_nothing_below_all_above_and_rises_between(place: str) -> None:
+    def presence(value: float) -> float:
+        return Inspection(**{"pattern": 0.0, "noise": 0.0, "printed": 1.0, place: value}).presence
+
+    assert presence(FAINTEST) == 0
+    assert presence(SUREST) == 1
+    values = [presence(step / 50) for step in range(51)]
+    assert values == sorted(values)
+    assert 0 < presence((FAINTEST + SUREST) / 2) < 1
+
+
+def test_the_network_judges_any_photo_and_many_at_once() -> None:
+    torch.manual_seed(0)
+    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
+    found = inspect(torch.rand(1, 3, 70, 133), network)
+    assert 0 <= found.pattern <= 1
+    assert 0 <= found.printed <= 1
+    pair = torch.rand(2, 3, 80, 80)
+    together = network(windows(pair, 32, 3)).pattern
+    for one, answer in zip(pair, together, strict=True):
+        alone = network(windows(one[None], 32, 3)).pattern
+        torch.testing.assert_close(alone[0], answer, atol=1e-4, rtol=1e-4)
+
+
+def test_what_the_spectra_share_is_seen_and_what_one_window_has_is_not() -> None:
+    network = Inspector(InspectorConfig(side=32))
+    wave = torch.sin(torch.arange(32) * 2 * torch.pi / 4).expand(1, 1, 3, 32, 32) * 0.3 + 0.5
+    noise = torch.rand(1, 3, 3, 32, 32, generator=torch.Generator().manual_seed(2)) * 0.2 + 0.4
+    everywhere = network.consensus(torch.cat([noise + wave - 0.5] * 2, 1))
+    somewhere = network.consensus(torch.cat([noise + wave - 0.5, noise], 1))
+    least = slice(6, 9)  # the least contrast over windows
+    row, column = 16, 8  # no vertical change, a period of four pixels
+    assert everywhere[0, least, row, column].mean() > somewhere[0, least, row, column].mean() + 0.5
+
+
+def test_a_side_that_does_not_halve_four_times_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 16"):
+        InspectorConfig(side=40)

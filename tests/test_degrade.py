@@ -51,12 +51,13 @@ def test_every_family_disturbs_and_stays_in_range(family: str) -> None:
     assert float(pair.image.amin()) >= 0
     assert float(pair.image.amax()) <= 1
     changed = (pair.image - pair.target).abs().mean((1, 2, 3))
-    assert float(changed.amax()) > 0.02
+    assert float(changed.amax()) > (0.01 if family == "banding" else 0.02)
     assert torch.equal(pair.image, torch.round(pair.image * 255) / 255)
 
 
 def test_strong_patterns_meet_the_papers_rule() -> None:
-    pair = degrade(photos(60, 64, 64), torch.arange(60), PATTERN_ONLY)
+    drawn = replace(PATTERN_ONLY, presses=0)
+    pair = degrade(photos(60, 64, 64), torch.arange(60), drawn)
     strong = ssim_per_image(pair.image, pair.target) <= 0.5
     assert float(strong.float().mean()) > 0.6
 

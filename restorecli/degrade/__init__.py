@@ -3,23 +3,40 @@
 The one definition that `restore degrade` and training share. Everything is batched torch on the
 device of the photos, and each sample depends on its own seed alone: the same seed gives the same
 picture in any batch. Patterns are in `patterns` (independent of the photo) and `screens` (made from
-the photo), what else befalls a photo in `corruption`.
+the photo); what presses, papers and displays do to photos in `presses`, `papers` and `displays`;
+what else befalls a photo in `corruption`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from restorecli.degrade.corruption import add_noise, gaussian_blur, jpeg, resample
-from restorecli.degrade.patterns import FIELDS, coordinates
+from restorecli.degrade.displays import banding, interlace, monitor, tape
+from restorecli.degrade.papers import honeycomb, silk
+from restorecli.degrade.patterns import FIELDS, Field, coordinates
+from restorecli.degrade.presses import mezzotint, newsprint, one_plate, process, stochastic
 from restorecli.degrade.rng import Draws, combine
 from restorecli.degrade.screens import SCREENS
 
-FAMILIES: tuple[str, ...] = (*FIELDS, *SCREENS)
 MODES = ("add", "multiply", "overlay")
 Image = Float[Tensor, "n 3 h w"]
+
+# What happens to photos in print, on paper, on displays and tapes
+PRESSES: dict[str, Callable[[Image, Field, Field, Draws], Image]] = {
+    "newsprint": newsprint, "process": process, "mezzotint": mezzotint, "stochastic": stochastic,
+    "silk": silk, "honeycomb": honeycomb, "monitor": monitor, "interlace": interlace,
+    "tape": tape, "banding": banding,
+}  # fmt: skip
+# What is left to bring back where a family takes colours away for good
+TRUTHS: dict[str, Callable[[Image, Draws], Image]] = {
+    "newsprint": one_plate,
+    "mezzotint": one_plate,
+}
+FAMILIES: tuple[str, ...] = (*FIELDS, *SCREENS, *PRESSES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +44,12 @@ class DegradeConfig:
     """How photos are degraded; every number is a probability or a bound, units in the name.
 
     Attributes:
-        families: Pattern families to draw from, equally likely.
+        families: Pattern families to draw from, equally likely within their group.
+        presses: Share of the patterned photos whose pattern is of the group `PRESSES`; no matter
+            where `families` has one group only.
         clean: Share of photos left exactly as they are.
         plain: Share with noise but no pattern.
-        second: Share of the patterned photos with a second pattern.
+        second: Share of the patterned photos with a second pattern, a third of it over `PRESSES`.
         mild: Share of the patterned photos whose pattern is faint.
         strength: Factor on the contrast of every pattern.
         sigma: Largest Gaussian noise in patterned photos, in [0, 1] units.
@@ -41,6 +60,7 @@ class DegradeConfig:
     """
 
     families: tuple[str, ...] = FAMILIES
+    presses: float = 0.35
     clean: float = 0.04
     plain: float = 0.08
     second: float = 0.3
@@ -59,7 +79,8 @@ class Degraded:
 
     Attributes:
         image: (n, 3, h, w) in [0, 1], rounded to 8 bits as a file would hold it.
-        target: What a restoration should give back: the clean photos, dimmed where they were.
+        target: What a restoration should give back: the clean photos, dimmed where they were, and
+            in one ink's hue (grey, if it is black) where a single plate printed them.
         family: Name of the first pattern for each photo, or "none".
         mode: How it was laid over the photo: "add", "multiply" or "overlay", or "none".
         sigma: (n,) standard deviation of the noise.
@@ -97,28 +118,30 @@ def degrade(
     dim = torch.where(draws.chance(config.dimmed) & ~untouched, draws.uniform(1.5, 8), 1.0)
     target = clean / dim.view(-1, 1, 1, 1)
     image = _soften(target, draws, draws.chance(config.soften) & ~untouched)
-    second = patterned & draws.chance(config.second)
-    image, family, mode, contrast = _lay(image, draws, patterned, config, stream=1)
-    image, *_ = _lay(image, draws, second, config, stream=2)
+    again = draws.uniform()
+    image, target, laid = _lay(image, target, draws, patterned, config, stream=1)
+    pressed = torch.tensor([name in PRESSES for name in laid.family], device=clean.device)
+    second = patterned & (again < config.second * torch.where(pressed, 1 / 3, 1.0))
+    image, target, _ = _lay(image, target, draws, second, replace(config, presses=0), stream=2)
 
     sigma = torch.where(plain, draws.uniform(0.005, config.plain_sigma),
                         draws.uniform(-0.25 * config.sigma, config.sigma).clamp(min=0))  # fmt: skip
     sigma = torch.where(untouched, 0.0, sigma)
     noisy = add_noise(image, sigma, draws).clamp(0, 1)
     quality, subsampled = draws.uniform(40, 95), draws.chance(0.5)
-    pressed = torch.nonzero(draws.chance(config.jpeg) & ~untouched)[:, 0]
-    if len(pressed):
-        compressed = jpeg(noisy[pressed], quality[pressed], subsampled[pressed])
-        noisy = noisy.index_copy(0, pressed, compressed)
+    saved = torch.nonzero(draws.chance(config.jpeg) & ~untouched)[:, 0]
+    if len(saved):
+        compressed = jpeg(noisy[saved], quality[saved], subsampled[saved])
+        noisy = noisy.index_copy(0, saved, compressed)
     result = torch.where(untouched.view(-1, 1, 1, 1), target, torch.round(noisy * 255) / 255)
     named = patterned.tolist()
     return Degraded(
         image=result,
         target=target,
-        family=tuple(FAMILY if on else "none" for FAMILY, on in zip(family, named, strict=True)),
-        mode=tuple(name if on else "none" for name, on in zip(mode, named, strict=True)),
+        family=tuple(name if on else "none" for name, on in zip(laid.family, named, strict=True)),
+        mode=tuple(name if on else "none" for name, on in zip(laid.mode, named, strict=True)),
         sigma=sigma,
-        contrast=torch.where(patterned, contrast, 0.0),
+        contrast=torch.where(patterned, laid.contrast, 0.0),
     )
 
 
@@ -138,36 +161,68 @@ def _soften(image: Image, draws: Draws, where: Tensor) -> Image:
     return image.index_copy(0, chosen, softened)
 
 
+@dataclass(frozen=True, eq=False)
+class _Laid:
+    """Family, mode and contrast of the pattern that was drawn for each photo."""
+
+    family: list[str]
+    mode: list[str]
+    contrast: Float[Tensor, " n"]
+
+
+def _choose(own: Draws, config: DegradeConfig) -> list[str]:
+    """A family for each photo: first its group, then one of the group."""
+    fields = [name for name in config.families if name not in PRESSES]
+    presses = [name for name in config.families if name in PRESSES]
+    printed, place = own.chance(config.presses).tolist(), own.uniform().tolist()
+    groups = [presses if (on and presses) or not fields else fields for on in printed]
+    return [
+        group[min(int(part * len(group)), len(group) - 1)]
+        for group, part in zip(groups, place, strict=True)
+    ]
+
+
 def _lay(
-    image: Image, draws: Draws, where: Tensor, config: DegradeConfig, *, stream: int
-) -> tuple[Image, list[str], list[str], Float[Tensor, " n"]]:
-    """Lay one pattern over the photos in `where`; says the family, mode and contrast of each."""
+    image: Image, target: Image, draws: Draws, where: Tensor, config: DegradeConfig, *, stream: int
+) -> tuple[Image, Image, _Laid]:
+    """Lay one pattern over the photos in `where`; says what was drawn, and what is to come back."""
     own = Draws(combine(draws.seeds, stream), stream)
-    index = own.integers(0, len(config.families))
-    names = [config.families[number] for number in index.tolist()]
+    names = _choose(own, config)
     mode = own.integers(0, len(MODES))
     faint = own.chance(config.mild)
     contrast = torch.where(faint, own.uniform(0.05, 0.2), own.uniform(0.2, 0.75))
     contrast = (contrast * config.strength).clamp(max=1)
-    result = image
-    for number, name in enumerate(config.families):
-        rows = torch.nonzero(where & (index == number))[:, 0]
-        if not len(rows):
+    chosen = where.tolist()
+    for name in dict.fromkeys(names):
+        numbers = [n for n, own_name in enumerate(names) if own_name == name and chosen[n]]
+        if not numbers:
             continue
+        rows = torch.tensor(numbers, device=image.device)
         part = own.subset(rows)
-        level = torch.full((len(rows),), name == "scan", device=image.device)
-        u, v = coordinates(part, image.shape[-2], image.shape[-1], level)
-        photo = image[rows]
-        if name in SCREENS:
-            share = (contrast[rows] * 1.6).clamp(max=1).view(-1, 1, 1, 1)
-            laid = photo * (1 - share) + SCREENS[name](photo, u, v, part) * share
-        else:
-            laid = _blend(photo, FIELDS[name](u, v, part), mode[rows], contrast[rows], part)
-        result = result.index_copy(0, rows, laid.clamp(0, 1))
+        if name in TRUTHS:
+            target = target.index_copy(0, rows, TRUTHS[name](target[rows], part))
+            image = image.index_copy(0, rows, TRUTHS[name](image[rows], part))
+        laid = _pattern(name, image[rows], mode[rows], contrast[rows], part)
+        image = image.index_copy(0, rows, laid.clamp(0, 1))
     modes = [
-        "overlay" if n in SCREENS else MODES[m] for n, m in zip(names, mode.tolist(), strict=True)
+        MODES[m] if n in FIELDS else "overlay" for n, m in zip(names, mode.tolist(), strict=True)
     ]
-    return result, names, modes, contrast
+    return image, target, _Laid(names, modes, contrast)
+
+
+def _pattern(
+    name: str, photo: Image, mode: Tensor, contrast: Float[Tensor, " n"], draws: Draws
+) -> Image:
+    """Photos under one family's pattern; a faint screen or print shows a share of itself."""
+    level = torch.full((len(photo),), name == "scan", device=photo.device)
+    u, v = coordinates(draws, photo.shape[-2], photo.shape[-1], level)
+    if name in FIELDS:
+        return _blend(photo, FIELDS[name](u, v, draws), mode, contrast, draws)
+    if name in SCREENS:
+        share = (contrast * 1.6).clamp(max=1).view(-1, 1, 1, 1)
+        return photo * (1 - share) + SCREENS[name](photo, u, v, draws) * share
+    share = (contrast * 5).clamp(max=1).view(-1, 1, 1, 1)  # whole, but where faint
+    return photo * (1 - share) + PRESSES[name](photo, u, v, draws) * share
 
 
 def _blend(

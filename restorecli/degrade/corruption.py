@@ -30,8 +30,10 @@ def _gaussian(sigma: Float[Tensor, " n"]) -> Float[Tensor, "n 13"]:
     return kernel / kernel.sum(1, keepdim=True)
 
 
-def gaussian_blur(image: Image, sigma: Float[Tensor, " n"]) -> Image:
-    """Blur each photo with its own σ in pixels (at most 3), borders repeated."""
+def gaussian_blur(
+    image: Float[Tensor, "n c h w"], sigma: Float[Tensor, " n"]
+) -> Float[Tensor, "n c h w"]:
+    """Blur each picture with its own σ in pixels (at most 3), borders repeated."""
     n, channels = image.shape[:2]
     kernel = _gaussian(sigma).repeat_interleave(channels, 0)
     rows = F.pad(image.reshape(1, n * channels, *image.shape[-2:]), (6, 6, 6, 6), mode="replicate")

@@ -16,6 +16,7 @@ from restorecli.degrade.rng import Draws, mix
 
 Field = Float[Tensor, "n h w"]
 TAU = 2 * math.pi
+LONG_PERIODS, LONG_SHARE = (24.0, 72.0), 0.12
 
 
 def _column(values: Shaped[Tensor, " n"]) -> Shaped[Tensor, "n 1 1"]:
@@ -25,6 +26,12 @@ def _column(values: Shaped[Tensor, " n"]) -> Shaped[Tensor, "n 1 1"]:
 def _wave(u: Field, period: Float[Tensor, " n"], phase: Float[Tensor, " n"]) -> Field:
     """Cosine wave in [-1, 1]."""
     return torch.cos(TAU * (u / _column(period) + _column(phase)))
+
+
+def _period(draws: Draws, low: float, high: float) -> Float[Tensor, " n"]:
+    """A period in px, log-uniform; in a share of the samples it is long, whatever the family."""
+    usual, long = draws.log_uniform(low, high), draws.log_uniform(*LONG_PERIODS)
+    return torch.where(draws.chance(LONG_SHARE), long, usual)
 
 
 def _threshold(wave: Field, duty: Float[Tensor, " n"], period: Float[Tensor, " n"]) -> Field:
@@ -41,7 +48,7 @@ def _turn(u: Field, v: Field, angle: Float[Tensor, " n"]) -> tuple[Field, Field]
 
 def sine(u: Field, v: Field, draws: Draws) -> Field:
     """One sine grating."""
-    return 0.5 + 0.5 * _wave(u, draws.log_uniform(2.5, 32), draws.uniform())
+    return 0.5 + 0.5 * _wave(u, _period(draws, 2.5, 32), draws.uniform())
 
 
 def sines(u: Field, v: Field, draws: Draws) -> Field:
@@ -50,14 +57,14 @@ def sines(u: Field, v: Field, draws: Draws) -> Field:
     for number in range(4):
         across, _ = _turn(u, v, draws.uniform(0, math.pi))
         share = draws.uniform(0.4, 1) * (draws.chance(0.5) if number > 1 else 1.0)
-        total = total + _column(share) * _wave(across, draws.log_uniform(2.5, 32), draws.uniform())
+        total = total + _column(share) * _wave(across, _period(draws, 2.5, 32), draws.uniform())
         weight = weight + _column(share)
     return 0.5 + 0.5 * total / weight
 
 
 def lines(u: Field, v: Field, draws: Draws) -> Field:
     """Bars of any width."""
-    period = draws.log_uniform(3, 32)
+    period = _period(draws, 3, 32)
     return _threshold(_wave(u, period, draws.uniform()), draws.uniform(0.1, 0.6), period)
 
 
@@ -71,8 +78,8 @@ def scan(u: Field, v: Field, draws: Draws) -> Field:
 
 def grid(u: Field, v: Field, draws: Draws) -> Field:
     """Two crossing sets of lines."""
-    first = draws.log_uniform(5, 36)
-    second = torch.where(draws.chance(0.6), first, draws.log_uniform(5, 36))
+    first = _period(draws, 5, 36)
+    second = torch.where(draws.chance(0.6), first, _period(draws, 5, 36))
     duty = draws.uniform(0.08, 0.4)
     bars_u = _threshold(_wave(u, first, draws.uniform()), duty, first)
     bars_v = _threshold(_wave(v, second, draws.uniform()), duty, second)
@@ -81,7 +88,7 @@ def grid(u: Field, v: Field, draws: Draws) -> Field:
 
 def dots(u: Field, v: Field, draws: Draws) -> Field:
     """Discs on a square or a staggered lattice."""
-    period = draws.log_uniform(4, 28)
+    period = _period(draws, 4, 28)
     stagger = torch.where(draws.chance(0.4), 0.5, 0.0)
     row = torch.floor(v / _column(period))
     x = torch.remainder(u / _column(period) + row * _column(stagger), 1) - 0.5
@@ -92,14 +99,14 @@ def dots(u: Field, v: Field, draws: Draws) -> Field:
 
 def checker(u: Field, v: Field, draws: Draws) -> Field:
     """Checkerboard, or a soft product of waves."""
-    period = draws.log_uniform(4, 40)
+    period = _period(draws, 4, 40)
     wave = _wave(u, period, draws.uniform()) * _wave(v, period, draws.uniform())
     return (wave * _column(torch.where(draws.chance(0.7), period / 3, 0.5)) + 0.5).clamp(0, 1)
 
 
 def hatch(u: Field, v: Field, draws: Draws) -> Field:
     """Strokes in one or two directions, whole or broken."""
-    period = draws.log_uniform(4, 24)
+    period = _period(draws, 4, 24)
     duty = draws.uniform(0.15, 0.45)
     strokes = _threshold(_wave(u, period, draws.uniform()), duty, period)
     along = draws.log_uniform(8, 40)
@@ -168,7 +175,7 @@ def moire(u: Field, v: Field, draws: Draws) -> Field:
 
 def weave(u: Field, v: Field, draws: Draws) -> Field:
     """Threads over and under each other, rounded by shading."""
-    period = draws.log_uniform(4, 20)
+    period = _period(draws, 4, 20)
     column, row = torch.floor(u / _column(period)), torch.floor(v / _column(period))
     over = torch.remainder(column + row, 2) == 0
     across = torch.where(over, torch.remainder(u / _column(period), 1), 0.0)
@@ -178,7 +185,7 @@ def weave(u: Field, v: Field, draws: Draws) -> Field:
 
 def bricks(u: Field, v: Field, draws: Draws) -> Field:
     """Joints of a wall: rows shifted by half."""
-    height = draws.log_uniform(6, 24)
+    height = _period(draws, 6, 24)
     length = height * draws.uniform(1.2, 3)
     joint = draws.uniform(0.08, 0.3)
     row = torch.floor(v / _column(height))
@@ -190,7 +197,7 @@ def bricks(u: Field, v: Field, draws: Draws) -> Field:
 
 def rings(u: Field, v: Field, draws: Draws) -> Field:
     """Concentric rings, from one centre or repeated on a lattice."""
-    period, cell = draws.log_uniform(3, 16), draws.log_uniform(20, 80)
+    period, cell = _period(draws, 3, 16), draws.log_uniform(20, 80)
     lattice = _column(draws.chance(0.6))
     x = torch.where(lattice, torch.remainder(u, _column(cell)) - _column(cell / 2), u)
     y = torch.where(lattice, torch.remainder(v, _column(cell)) - _column(cell / 2), v)
@@ -201,7 +208,7 @@ def rings(u: Field, v: Field, draws: Draws) -> Field:
 
 def zigzag(u: Field, v: Field, draws: Draws) -> Field:
     """Chevrons or wavy lines."""
-    period, length = draws.log_uniform(4, 24), draws.log_uniform(8, 48)
+    period, length = _period(draws, 4, 24), draws.log_uniform(8, 48)
     phase = torch.remainder(v / _column(length), 1)
     triangle = (phase - 0.5).abs() * 2
     smooth = 0.5 + 0.5 * torch.cos(TAU * phase)
@@ -212,7 +219,7 @@ def zigzag(u: Field, v: Field, draws: Draws) -> Field:
 
 def hexagons(u: Field, v: Field, draws: Draws) -> Field:
     """Three gratings at 60°: honeycombs, triangles or staggered discs."""
-    period = draws.log_uniform(4, 28)
+    period = _period(draws, 4, 28)
     total = _wave(u, period, draws.uniform())
     for angle in (math.pi / 3, 2 * math.pi / 3):
         across, _ = _turn(u, v, torch.full_like(period, angle))
@@ -241,23 +248,27 @@ def coordinates(draws: Draws, height: int, width: int, level: Tensor) -> tuple[F
     Returns:
         `u, v`, each (n, h, w).
     """
-    device = draws.seeds.device
-    y = torch.arange(height, device=device).view(1, -1, 1) - height / 2 + 0.0
-    x = torch.arange(width, device=device).view(1, 1, -1) - width / 2 + 0.0
     angle = draws.uniform(-math.pi, math.pi)
     upright = torch.where(
         draws.chance(0.35), torch.round(angle / (math.pi / 2)) * (math.pi / 2), angle
     )
     tilted = math.pi / 2 + draws.uniform(-0.035, 0.035) * draws.chance(0.5)
-    cos, sin = (
-        torch.cos(torch.where(level, tilted, upright)),
-        torch.sin(torch.where(level, tilted, upright)),
-    )
+    return turned(draws, height, width, torch.where(level, tilted, upright))
+
+
+def turned(
+    draws: Draws, height: int, width: int, angle: Float[Tensor, " n"], warp: float = 1.0
+) -> tuple[Field, Field]:
+    """Coordinates as of `coordinates`, at a given angle in radians; `warp` weakens the warping."""
+    device = draws.seeds.device
+    y = torch.arange(height, device=device).view(1, -1, 1) - height / 2 + 0.0
+    x = torch.arange(width, device=device).view(1, 1, -1) - width / 2 + 0.0
+    cos, sin = torch.cos(angle), torch.sin(angle)
     u = x * _column(cos) + y * _column(sin)
     v = y * _column(cos) - x * _column(sin)
     warped = draws.chance(0.5)
     for _ in range(2):
-        size = draws.uniform(0.3, 4) * warped
+        size = draws.uniform(0.3, 4) * warped * warp
         wave = draws.log_uniform(40, 200)
         shift_u = _column(size) * torch.sin(TAU * (v / _column(wave) + _column(draws.uniform())))
         shift_v = _column(size) * torch.sin(TAU * (u / _column(wave) + _column(draws.uniform())))

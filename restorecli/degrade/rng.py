@@ -27,6 +27,21 @@ def mix(value: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
     return value ^ (value >> 16)
 
 
+def _narrow(value: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+    """Numbers in [0, 2^32) as int32 of the same bits."""
+    return torch.where(value >= 2**31, value - 2**32, value).int()
+
+
+def _mix_narrow(value: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+    """`mix` in int32, in place: several times faster, for pixels; the same bits."""
+    value ^= (value >> 16) & 0xFFFF
+    value *= 0x7FEB352D
+    value ^= (value >> 15) & 0x1FFFF
+    value *= 0x846CA68B - 2**32
+    value ^= (value >> 16) & 0xFFFF
+    return value
+
+
 def combine(seeds: Int[Tensor, "..."], other: Int[Tensor, "..."] | int) -> Int[Tensor, "..."]:
     """Derive seeds from seeds: equal inputs give equal seeds, different ones unrelated seeds."""
     return mix(mix(seeds) * 0x9E3779B1 + other + 0x7F4A7C15)
@@ -69,15 +84,19 @@ class Draws:
         return torch.where(self.chance(0.5), 1.0, -1.0)
 
     def normal_field(self, channels: int, height: int, width: int) -> Float[Tensor, "n c h w"]:
-        """Standard normal noise (Box–Muller), independent for each sample, channel and pixel."""
+        """Standard normal noise (Box–Muller), independent for each sample, channel and pixel.
+
+        One 32-bit hash serves two pixels: 16 bits are their radius (σ up to 4.8), 16 their angle.
+        """
         self._taken += 1
-        seeds = combine(self.seeds, self._taken).view(-1, 1)
-        pixels = torch.arange(channels * height * width, device=self.seeds.device).view(1, -1)
-        first = mix(seeds + pixels * 2 + (seeds >> 7))
-        second = mix(first + 0x68E31DA4)
-        radius = torch.sqrt(-2 * torch.log((first.float() + 1) / (2**32 + 2)))
-        angle = second.float() * (2 * math.pi / 2**32)
-        return (radius * torch.cos(angle)).view(-1, channels, height, width)
+        count = channels * height * width
+        seeds = _narrow(combine(self.seeds, self._taken)).view(-1, 1)
+        pairs = torch.arange(-(-count // 2), device=seeds.device, dtype=torch.int32).view(1, -1)
+        hashed = _mix_narrow(seeds + pairs * 2 + ((seeds >> 7) & 0x1FFFFFF))
+        radius = ((hashed & 0xFFFF).float() + 0.5).mul_(2**-16).log_().mul_(-2).sqrt_()
+        angle = (hashed >> 16).float().mul_(2 * math.pi / 2**16)
+        field = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], 1)
+        return field[:, :count].reshape(-1, channels, height, width)
 
     def subset(self, where: Int[Tensor, " m"]) -> "Draws":
         """The same rows for some of the samples; what they draw depends on their seeds alone."""

@@ -23,8 +23,8 @@ def samples() -> list[tuple[str, torch.Tensor]]:
         only = DegradeConfig(families=(family,), clean=0, plain=0, dimmed=0, mild=0.2, second=0.1)
         for photo in photos:
             seed = torch.tensor([100 + number])
-            image = degrade(photo, seed + 1000 * len(found), only).image
-            found.append((f"{family} {metrics.ssim(image, photo):.2f}", image))
+            pair = degrade(photo, seed + 1000 * len(found), only)
+            found.append((f"{family} {metrics.ssim(pair.image, pair.target):.2f}", pair.image))
     return found
 
 

@@ -173,12 +173,12 @@ def _make_pair(
 ) -> Label:
     original = Photo.read(path)
     profile = Metadata(icc=original.metadata.icc)
-    clean = from_image(original.image(), original.name)
-    degraded, label = _degrade(clean, name, source, seed, max_ssim)
-    for part, photo in ((CLEAN, clean), (DEGRADED, degraded)):
+    photo = from_image(original.image(), original.name)
+    clean, degraded, label = _degrade(photo, name, source, seed, max_ssim)
+    for part, picture in ((CLEAN, clean), (DEGRADED, degraded)):
         file = target / part / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        Photo(pixels=photo.pixels, metadata=profile, name=photo.name).write(
+        Photo(pixels=picture.pixels, metadata=profile, name=picture.name).write(
             file, overwrite=overwrite
         )
     return label
@@ -186,8 +186,13 @@ def _make_pair(
 
 def _degrade(
     photo: Photo, name: str, source: str, seed: int, max_ssim: float
-) -> tuple[Photo, Label]:
-    """Draw until the rule is met; the outline may only be lost if no draw kept it."""
+) -> tuple[Photo, Photo, Label]:
+    """Draw until the rule is met; the outline may only be lost if no draw kept it.
+
+    Returns:
+        What a restoration should give back (the photo; one plate's part of it where one plate
+        printed it), the degraded photo, and what was drawn.
+    """
     if min(photo.height, photo.width) < WINDOW:
         raise DatasetError(
             f"{name}: {photo.width}×{photo.height} is too small to be scored. "
@@ -198,8 +203,8 @@ def _degrade(
         own_seed = _seed(seed, name, attempt)
         strength = _GROWTH ** max(0, attempt - _FIRM + 1)
         made = degrade(clean, torch.tensor([own_seed]), _config(strength))
-        similarity = ssim(made.image, clean)
-        if similarity > max_ssim or (best is not None and similarity <= best[1].ssim_in):
+        similarity = ssim(made.image, made.target)
+        if similarity > max_ssim or (best is not None and similarity <= best[2].ssim_in):
             continue
         label = Label(
             name=name,
@@ -212,7 +217,7 @@ def _degrade(
             seed=own_seed,
             source=source,
         )
-        best = from_image(made.image, photo.name), label
+        best = from_image(made.target, photo.name), from_image(made.image, photo.name), label
         if similarity >= LEAST_SSIM:
             break
     if best is None:

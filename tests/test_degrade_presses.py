@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restorecli.degrade import FAMILIES, PRESSES, TRUTHS, DegradeConfig, degrade
+from restorecli.degrade.inks import one_plate, separate, stock
 from restorecli.degrade.patterns import coordinates
-from restorecli.degrade.presses import level_table, look_up, one_plate, separate, spot, stock
+from restorecli.degrade.presses import level_table, look_up, spot
 from restorecli.degrade.rng import Draws
 from restorecli.degrade.screens import luma
 

@@ -171,7 +171,7 @@ def _leftover(image: Image, seeds: Int[Tensor, " n"], draws: Draws) -> Image:
     return image.index_copy(0, where, torch.lerp(image[where], pattern, _wide(share[where])))
 
 
-_PATTERN = DegradeConfig(clean=0, plain=0, dimmed=0, soften=0, jpeg=0)
+_PATTERN = DegradeConfig(clean=0, plain=0, dimmed=0, soften=0, jpeg=0, presses=0)
 
 
 def _kept(clean: Image, draws: Draws) -> Image:

@@ -3,8 +3,8 @@
 The one definition that `restore degrade` and training share. Everything is batched torch on the
 device of the photos, and each sample depends on its own seed alone: the same seed gives the same
 picture in any batch. Patterns are in `patterns` (independent of the photo) and `screens` (made from
-the photo); what presses, papers and displays do to photos in `presses`, `papers` and `displays`;
-what else befalls a photo in `corruption`.
+the photo); what presses, papers and displays do to photos in `presses` (with `inks`),
+`papers` and `displays`; what else befalls a photo in `corruption`.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,10 @@ from torch import Tensor
 
 from restorecli.degrade.corruption import add_noise, gaussian_blur, jpeg, resample
 from restorecli.degrade.displays import banding, interlace, monitor, tape
+from restorecli.degrade.inks import one_plate
 from restorecli.degrade.papers import honeycomb, silk
 from restorecli.degrade.patterns import FIELDS, Field, coordinates
-from restorecli.degrade.presses import mezzotint, newsprint, one_plate, process, stochastic
+from restorecli.degrade.presses import mezzotint, newsprint, process, stochastic
 from restorecli.degrade.rng import Draws, combine
 from restorecli.degrade.screens import SCREENS
 
@@ -124,15 +125,7 @@ def degrade(
     second = patterned & (again < config.second * torch.where(pressed, 1 / 3, 1.0))
     image, target, _ = _lay(image, target, draws, second, replace(config, presses=0), stream=2)
 
-    sigma = torch.where(plain, draws.uniform(0.005, config.plain_sigma),
-                        draws.uniform(-0.25 * config.sigma, config.sigma).clamp(min=0))  # fmt: skip
-    sigma = torch.where(untouched, 0.0, sigma)
-    noisy = add_noise(image, sigma, draws).clamp(0, 1)
-    quality, subsampled = draws.uniform(40, 95), draws.chance(0.5)
-    saved = torch.nonzero(draws.chance(config.jpeg) & ~untouched)[:, 0]
-    if len(saved):
-        compressed = jpeg(noisy[saved], quality[saved], subsampled[saved])
-        noisy = noisy.index_copy(0, saved, compressed)
+    noisy, sigma = _record(image, draws, plain, untouched, config)
     result = torch.where(untouched.view(-1, 1, 1, 1), target, torch.round(noisy * 255) / 255)
     named = patterned.tolist()
     return Degraded(
@@ -143,6 +136,22 @@ def degrade(
         sigma=sigma,
         contrast=torch.where(patterned, laid.contrast, 0.0),
     )
+
+
+def _record(
+    image: Image, draws: Draws, plain: Tensor, untouched: Tensor, config: DegradeConfig
+) -> tuple[Image, Float[Tensor, " n"]]:
+    """The photos as a camera's file holds them, with noise and JPEG; and the noise's deviation."""
+    sigma = torch.where(plain, draws.uniform(0.005, config.plain_sigma),
+                        draws.uniform(-0.25 * config.sigma, config.sigma).clamp(min=0))  # fmt: skip
+    sigma = torch.where(untouched, 0.0, sigma)
+    noisy = add_noise(image, sigma, draws).clamp(0, 1)
+    quality, subsampled = draws.uniform(40, 95), draws.chance(0.5)
+    saved = torch.nonzero(draws.chance(config.jpeg) & ~untouched)[:, 0]
+    if len(saved):
+        compressed = jpeg(noisy[saved], quality[saved], subsampled[saved])
+        noisy = noisy.index_copy(0, saved, compressed)
+    return noisy, sigma
 
 
 def _soften(image: Image, draws: Draws, where: Tensor) -> Image:

@@ -31,7 +31,7 @@ def _frame(image: Image) -> tuple[Float[Tensor, "1 h 1"], Float[Tensor, "1 1 w"]
 def _bulge(draws: Draws, image: Image) -> Field:
     """Displacement in px of a screen seen askew through a lens: quadratic and cubic, a few px."""
     y, x = _frame(image)
-    reach = 200.0  # px at which the displacements are those drawn
+    reach = max(200.0, 0.4 * max(image.shape[-2:]))  # px at which displacements are those drawn
     y, x = y / reach, x / reach
     bend = [draws.uniform(-4, 4).view(-1, 1, 1) for _ in range(3)]
     barrel = draws.uniform(-3, 3).view(-1, 1, 1) * (x * x + y * y)
@@ -129,7 +129,7 @@ def tape(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
     thick = draws.uniform(1, 2.5)
     rows = draws.normal_field(1, height, 1)
     sway = clouds(draws, 1, (height, 1), draws.log_uniform(6, 40), 6)
-    jitter = rows * column(draws.uniform(0, 0.6)) + sway * column(draws.uniform(0, 1.6))
+    jitter = rows * column(draws.uniform(0, 0.6)) + sway * column(draws.uniform(0, 1.2))
     band = torch.sigmoid(2 * clouds(draws, 1, (height, 1), draws.log_uniform(4, 24), 4) - 1)
     hiss = gaussian_blur(draws.normal_field(1, *size), thick * 0.4)
     hiss = hiss * (column(draws.uniform(0, 0.03)) + band * column(draws.uniform(0, 0.1)))

@@ -5,7 +5,6 @@ scanner sees it, (n, 3, h, w) in [0, 1]. The tone is kept: the ink covers as muc
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restorecli.degrade.corruption import gaussian_blur
+from restorecli.degrade.inks import overprinted, plates, scanned
 from restorecli.degrade.patterns import turned
 from restorecli.degrade.rng import Draws
 from restorecli.degrade.screens import luma
@@ -21,42 +21,7 @@ from restorecli.degrade.textures import Planes, clouds, column, grain, normal
 Image = Float[Tensor, "n 3 h w"]
 Field = Float[Tensor, "n h w"]
 ROUND, LINE, SQUARE = 0, 1, 2
-_INK_STREAM = 31
 _PHASES, _LEVELS, _TONES = 24, 41, 65  # of the tables in which a screen's tone is looked up
-
-
-@dataclass(frozen=True, eq=False)
-class Stock:
-    """Paper and the one ink on it.
-
-    Attributes:
-        paper: (n, 3, 1, 1) colour of the bare paper.
-        absorbs: (n, 3, 1, 1) share of light a solid takes, relative: all ones for black.
-        density: (n, 1, 1, 1) share that a solid takes in fact.
-    """
-
-    paper: Float[Tensor, "n 3 1 1"]
-    absorbs: Float[Tensor, "n 3 1 1"]
-    density: Float[Tensor, "n 1 1 1"]
-
-
-def stock(draws: Draws) -> Stock:
-    """Paper and ink of a sample; hang on its seed alone, not on what was drawn before."""
-    own = Draws(draws.seeds, _INK_STREAM)
-    yellow = own.uniform(0, 0.11) * own.chance(0.5)
-    white = own.uniform(0.88, 1.0)
-    paper = torch.stack([white, white - 0.35 * yellow, white - yellow], 1)
-    tinted = own.chance(0.14).view(-1, 1)
-    weakest = torch.stack([own.uniform(0.55, 1) for _ in range(3)], 1)
-    ink = weakest / weakest.amax(1, keepdim=True)
-    absorbs = torch.where(tinted, ink, torch.ones_like(ink))
-    shape = (-1, 3, 1, 1)
-    return Stock(paper.view(shape), absorbs.view(shape), column(own.uniform(0.87, 0.99)))
-
-
-def one_plate(photo: Image, draws: Draws) -> Image:
-    """The photo as one plate can hold it: its luma, in the ink's hue. Black ink makes it grey."""
-    return 1 - (1 - luma(photo)) * stock(draws).absorbs
 
 
 def spot(u: Field, v: Field, period: Float[Tensor, " n"], shape: Int[Tensor, " n"]) -> Field:
@@ -110,28 +75,10 @@ def _ragged(
     wander = clouds(draws, 3, size, period * draws.uniform(0.6, 1.1), 2)
     reach = (period * draws.uniform(0.005, 0.06)).view(-1, 1, 1)
     edges = grain(draws, 1, size, draws.uniform(0.4, 1.3))[:, 0]
-    rough = draws.log_uniform(0.02, 0.2).view(-1, 1, 1)
+    rough = draws.log_uniform(0.02, 0.15).view(-1, 1, 1)
     uneven = draws.uniform(0.0, 0.07).view(-1, 1, 1)
     noise = edges * rough + wander[:, 2] * uneven
     return u + wander[:, 0] * reach, v + wander[:, 1] * reach, noise
-
-
-def _fibres(draws: Draws, size: tuple[int, int]) -> Float[Tensor, "n 1 h w"]:
-    """Lightness of rough paper about 1: fine grain and soft mottling."""
-    fine = grain(draws, 1, size, draws.uniform(0.5, 1.2))
-    soft = clouds(draws, 1, size, draws.log_uniform(4, 12), 4)
-    return 1 + fine * column(draws.uniform(0, 0.025)) + soft * column(draws.uniform(0, 0.02))
-
-
-def _scanned(cover: Field, draws: Draws, sigma: Float[Tensor, " n"]) -> Image:
-    """Paper under an ink that covers it in places, of uneven density, seen by a scanner."""
-    size = (cover.shape[-2], cover.shape[-1])
-    sheet = stock(draws)
-    weather = clouds(draws, 1, size, draws.log_uniform(20, 90), 20)
-    density = sheet.density * (1 - column(draws.uniform(0, 0.06)) * (1 + weather)).clamp(0.6, 1)
-    paper = _fibres(draws, size)
-    seen = gaussian_blur(torch.cat([cover.unsqueeze(1) * density, paper], 1), sigma)
-    return (sheet.paper * seen[:, 1:] * (1 - seen[:, :1] * sheet.absorbs)).clamp(0, 1)
 
 
 def newsprint(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
@@ -148,7 +95,7 @@ def newsprint(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
     angle = torch.where(draws.chance(0.75), usual, draws.uniform(0, math.pi / 2))
     u, v = turned(draws, height, width, angle, 0.25)
     u, v, noise = _ragged(draws, u, v, period)
-    shape = torch.where(draws.chance(0.8), ROUND, draws.integers(LINE, SQUARE + 1))
+    shape = torch.where(draws.chance(0.85), ROUND, draws.integers(LINE, SQUARE + 1))
     slope = (period * draws.log_uniform(0.25, 1.5)).clamp(min=0.8)
     tone = 1 - luma(photo)[:, 0]
     gain = draws.uniform(-0.2, 0.35).view(-1, 1, 1)
@@ -156,47 +103,28 @@ def newsprint(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
     level = look_up(level_table(shape, slope), tone)
     cover = (level - spot(u, v, period, shape) + noise) * slope.view(-1, 1, 1) + 0.5
     blur = draws.uniform(0.2, 0.9) + (period - 5).clamp(min=0) * draws.uniform(0, 0.15)
-    return _scanned(cover.clamp(0, 1), draws, blur)
+    scan = scanned(cover.clamp(0, 1), draws, blur)
+    return scan + _rescanned(draws, u, v) * (4 * tone * (1 - tone)).clamp(min=0).unsqueeze(1)
 
 
-# What cyan, magenta and yellow take of red, green and blue: least and most, about real offset inks
-_ABSORBED = (
-    ((0.82, 0.97), (0.12, 0.34), (0.02, 0.1)),
-    ((0.03, 0.12), (0.8, 0.95), (0.15, 0.42)),
-    ((0.0, 0.03), (0.02, 0.1), (0.75, 0.95)),
-)
-_PLATES = (15.0, 75.0, 0.0, 45.0)  # degrees; cyan, magenta, yellow, black: DIN 16547, ISO 12647
+def _rescanned(draws: Draws, u: Field, v: Field) -> Image:
+    """Blotches of colour where a scan was made smaller than its dots: their beat with the pixels.
 
-
-def separate(
-    photo: Image, inks: Float[Tensor, "n 3 3"], black: Float[Tensor, "n 1 h w"]
-) -> Float[Tensor, "n 3 h w"]:
-    """Coverages of cyan, magenta and yellow whose Demichel mean is the photo.
-
-    Under independent plates the mean of channel c is `black · Π(1 - a_i · inks[i, c])`; each ink is
-    solved for the channel it takes most of, in turns.
-
-    Args:
-        photo: In [0, 1].
-        inks: Share of light that ink i takes of channel c.
-        black: What the black plate lets through.
+    Seldom more than zero. Red, green and blue were scanned by rows of their own, so phases differ.
     """
-    wanted = photo / black.clamp(min=0.02)
-    cover = [1 - wanted[:, c] for c in range(3)]
-    for _ in range(3):
-        for c in range(3):
-            others = torch.ones_like(cover[c])
-            for i in range(3):
-                if i != c:
-                    others = others * (1 - cover[i] * inks[:, i, c].view(-1, 1, 1))
-            full = inks[:, c, c].view(-1, 1, 1)
-            cover[c] = ((1 - wanted[:, c] / others) / full).clamp(0, 1)
-    return torch.stack(cover, 1)
+    beat = draws.log_uniform(5, 28)
+    size = column(draws.log_uniform(0.03, 0.15) * draws.chance(0.15))
+    apart = draws.uniform(0, 0.5)
+    waves = []
+    for channel in range(3):
+        shift = (channel * apart + draws.uniform(-0.05, 0.05)).view(-1, 1, 1)
+        scale = beat.view(-1, 1, 1)
+        turns = torch.cos(2 * math.pi * (u / scale + shift))
+        waves.append(turns + torch.cos(2 * math.pi * (v / scale + shift)))
+    return torch.stack(waves, 1) * size
 
 
-def _inks(draws: Draws) -> Float[Tensor, "n 3 3"]:
-    rows = [torch.stack([draws.uniform(*pair) for pair in ink], 1) for ink in _ABSORBED]
-    return torch.stack(rows, 1)
+_ANGLES = (15.0, 75.0, 0.0, 45.0)  # degrees; cyan, magenta, yellow, black: DIN 16547, ISO 12647
 
 
 def _misregister(plates: Planes, draws: Draws) -> Planes:
@@ -216,31 +144,30 @@ def _misregister(plates: Planes, draws: Draws) -> Planes:
 def process(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
     """Four plates at their angles, in inks that are not quite pure; tone and hue are kept.
 
-    Demichel's independent plates (1924) with Neugebauer's colours as products (1937); how much grey
-    goes to the black plate (GCR) is drawn. Angles as in offset printing: C 15°, M 75°, Y 0°, K 45°.
+    Demichel's independent plates (1924) with Neugebauer's colours as products (1937), registered
+    within a pixel. Angles as in offset printing: C 15°, M 75°, Y 0°, K 45°.
     """
-    period = draws.log_uniform(3, 12)
+    period = draws.log_uniform(2.5, 5.5)
+    period = torch.where(draws.chance(0.5), period, draws.log_uniform(3, 12))
     shape = torch.where(draws.chance(0.7), ROUND, SQUARE)
-    u, v = turned(draws, photo.shape[-2], photo.shape[-1], draws.uniform(0, math.pi), 0.15)
+    height, width = photo.shape[-2:]
+    u, v = turned(draws, height, width, draws.uniform(0, math.pi), 0.15)
     slope = (period * draws.log_uniform(0.3, 1.5)).clamp(min=0.8)
-    inks, most = _inks(draws), column(draws.uniform(0.88, 0.98))
-    grey = (1 - photo.amax(1, keepdim=True)) * column(draws.uniform(0, 1) * draws.chance(0.85))
-    key = (grey / most) ** column(draws.uniform(1, 1.6))
-    cover = separate(photo, inks, 1 - key * most)
-    plates = _misregister(torch.cat([cover, key], 1), draws)
+    tones, inks = plates(photo, draws)
+    tones = _misregister(tones, draws)
     table = level_table(shape, slope)
-    rough = grain(draws, 4, (photo.shape[-2], photo.shape[-1]), draws.uniform(0.4, 1))
-    rough = rough * column(draws.uniform(0, 0.12)) * (plates * (1 - plates)).clamp(min=0).sqrt()
-    printed = torch.ones_like(photo)
-    for plate, degrees in enumerate(_PLATES):
+    rough = grain(draws, 4, (height, width), draws.uniform(0.4, 1))
+    rough = rough * column(draws.uniform(0, 0.12)) * (tones * (1 - tones)).clamp(min=0).sqrt()
+    cover = []
+    for plate, degrees in enumerate(_ANGLES):
         cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
         across = u * cos + v * sin + draws.uniform(0, 16).view(-1, 1, 1)
         along = v * cos - u * sin
-        level = look_up(table, plates[:, plate]) + rough[:, plate]
+        level = look_up(table, tones[:, plate]) + rough[:, plate]
         ink = (level - spot(across, along, period, shape)) * slope.view(-1, 1, 1) + 0.5
-        takes = most.expand(-1, 3, 1, 1) if plate == 3 else inks[:, plate].view(-1, 3, 1, 1)
-        printed = printed * (1 - ink.clamp(0, 1).unsqueeze(1) * takes)
-    printed = gaussian_blur(printed, draws.uniform(0.2, 1.0) + period * draws.uniform(0, 0.06))
+        cover.append(ink.clamp(0, 1))
+    blur = draws.uniform(0.2, 1.0) + period * draws.uniform(0, 0.06)
+    printed = gaussian_blur(overprinted(torch.stack(cover, 1), inks), blur)
     return printed * column(draws.uniform(0.93, 1))
 
 
@@ -268,14 +195,11 @@ def mezzotint(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
     the green noise of Lau, Arce & Gallagher (1998).
     """
     cover = _stochastic(1 - luma(photo), draws, 1.3)[:, 0]
-    return _scanned(cover, draws, draws.uniform(0.2, 0.8))
+    return scanned(cover, draws, draws.uniform(0.2, 0.8))
 
 
 def stochastic(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
-    """Frequency-modulated screening in three inks, each with grains of its own; colour is kept."""
-    inks = _inks(draws)
-    cover = _stochastic(separate(photo, inks, torch.ones_like(photo[:, :1])), draws, 0.8)
-    printed = torch.ones_like(photo)
-    for plate in range(3):
-        printed = printed * (1 - cover[:, plate : plate + 1] * inks[:, plate].view(-1, 3, 1, 1))
+    """Frequency-modulated screening in four inks, each with grains of its own; colour is kept."""
+    tones, inks = plates(photo, draws)
+    printed = overprinted(_stochastic(tones, draws, 0.8), inks)
     return gaussian_blur(printed, draws.uniform(0.3, 0.9))

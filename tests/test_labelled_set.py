@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,21 @@ def test_clean_photos_are_kept_to_the_pixel_with_their_profile(tmp_path: Path) -
     assert np.array_equal(clean.pixels, photo.pixels)
     assert clean.metadata.icc == profile
     assert Photo.read(tmp_path / "set" / "degraded" / "a.png").metadata.icc == profile
+
+
+def test_what_one_plate_printed_is_asked_back_in_its_ink(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = replace(labelled_set._config(1.0), families=("newsprint",))
+    monkeypatch.setattr(labelled_set, "_config", lambda _strength: only)
+    made = make(photos, tmp_path / "set", seed=1)
+    assert {label.family for label in made.labels} == {"newsprint"}
+    for pair in pairs.find(tmp_path / "set"):
+        degraded, clean = Photo.read(pair.degraded).image(), Photo.read(pair.clean).image()
+        label = next(label for label in made.labels if label.name == pair.name)
+        assert ssim(degraded, clean) == pytest.approx(label.ssim_in, abs=2e-3)
+        ink = (1 - clean) / (1 - clean).amax((2, 3), keepdim=True)
+        assert float((ink - ink[:, :1]).abs().amax()) < 0.03  # one picture in every channel
 
 
 def test_one_bad_photo_does_not_stop_the_rest(photos: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from restorecli.degrade import Degraded
 from restorecli.degrade.corruption import gaussian_blur, jpeg, resample
 from restorecli.degrade.rng import Draws
-from restorecli.inspection import windows
+from restorecli.inspection.presence import windows
 from restorecli.networks.inspector import Inspector, InspectorConfig
 from training.denoiser import Samples
 from training.photos import PhotoPool

@@ -5,6 +5,7 @@ offsets), so that a restart maps the file instead of decoding again. One photo i
 the hash of its name, is held out for validation; of scenes, which are fewer, three in fifty.
 """
 
+import functools
 import hashlib
 import json
 import math
@@ -44,15 +45,14 @@ class PhotoPool:
         names: Path of each photo below the folder.
         sizes: (height, width) of each.
         offsets: First element of each in `pixels`.
-        softness: For each photo the PSNR in dB against itself after 2× down and up; below 34 is
-            truly sharp, above 38 soft.
+        listing: Names, sizes and what was measured, beside the pixels.
     """
 
     pixels: Tensor
     names: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
     offsets: tuple[int, ...]
-    softness: tuple[float, ...]
+    listing: Path
 
     @classmethod
     def open(cls, folder: Path, cache: Path, device: torch.device) -> "PhotoPool":
@@ -70,13 +70,19 @@ class PhotoPool:
         if device.type != "cpu":
             pixels = pixels.to(device)
         sizes = tuple((height, width) for height, width in index["sizes"])
-        return cls(
-            pixels,
-            tuple(index["names"]),
-            sizes,
-            tuple(index["offsets"]),
-            _softness(pixels, sizes, tuple(index["offsets"]), listing),
-        )
+        return cls(pixels, tuple(index["names"]), sizes, tuple(index["offsets"]), listing)
+
+    @functools.cached_property
+    def softness(self) -> tuple[float, ...]:
+        """For each photo the PSNR in dB against itself after 2× down and up.
+
+        Below 34 is truly sharp, above 38 soft. It takes minutes, once: the listing keeps it.
+        """
+        index = json.loads(self.listing.read_text("utf-8"))
+        if "softness" not in index:
+            index["softness"] = [self._softness(number) for number in range(len(self.names))]
+            self.listing.write_text(json.dumps(index), "utf-8")
+        return tuple(index["softness"])
 
     def photo(self, number: int) -> Float[Tensor, "1 3 h w"]:
         """One whole photo in [0, 1]."""
@@ -85,7 +91,7 @@ class PhotoPool:
 
     def split(self, *, held_out: bool) -> list[int]:
         """Numbers of the photos for training, or of those held out for validation."""
-        return [n for n, name in enumerate(self.names) if _is_held_out(name) == held_out]
+        return [n for n, name in enumerate(self.names) if is_held_out(name) == held_out]
 
     def sharper_than(self, softness: float, among: list[int]) -> list[int]:
         """Those of the photos whose `softness` is below a bound in dB."""
@@ -133,8 +139,15 @@ class PhotoPool:
         region = photo[top : top + height, left : left + width]
         return region.permute(2, 0, 1).unsqueeze(0).float() / 255
 
+    def _softness(self, number: int) -> float:
+        photo = self.photo(number)
+        small = F.interpolate(photo, scale_factor=0.5, mode="bicubic", antialias=True)
+        again = F.interpolate(small, photo.shape[-2:], mode="bicubic")
+        return -10 * math.log10(max(float(((again - photo) ** 2).mean()), 1e-10))
 
-def _is_held_out(name: str) -> bool:
+
+def is_held_out(name: str) -> bool:
+    """Whether a photo, by its path below the folder, is for validation and never learnt from."""
     held_out_of_fifty = 1 if name.split("/")[0] in PLENTIFUL else 3
     return hashlib.sha256(name.encode()).digest()[0] % 50 < held_out_of_fifty
 
@@ -152,26 +165,10 @@ def _decode(folder: Path, cache: Path) -> None:
         offsets.append(start)
         start += pixels.size
     cache.parent.mkdir(parents=True, exist_ok=True)
-    np.save(cache.with_suffix(".npy"), np.concatenate(parts))
+    flat = np.lib.format.open_memmap(cache.with_suffix(".npy"), "w+", np.uint8, (start,))
+    for offset, part in zip(offsets, parts, strict=True):
+        flat[offset : offset + part.size] = part
+    flat.flush()
     names = [path.relative_to(folder).as_posix() for path in files]
     index = {"names": names, "sizes": sizes, "offsets": offsets}
     cache.with_suffix(".json").write_text(json.dumps(index), "utf-8")
-
-
-def _softness(
-    pixels: Tensor, sizes: tuple[tuple[int, int], ...], offsets: tuple[int, ...], listing: Path
-) -> tuple[float, ...]:
-    """Measured once and kept in the listing."""
-    index = json.loads(listing.read_text("utf-8"))
-    if "softness" not in index:
-        values = []
-        for (height, width), start in zip(sizes, offsets, strict=True):
-            flat = pixels[start : start + height * width * 3]
-            photo = flat.view(1, height, width, 3).permute(0, 3, 1, 2).float() / 255
-            small = F.interpolate(photo, scale_factor=0.5, mode="bicubic", antialias=True)
-            again = F.interpolate(small, (height, width), mode="bicubic")
-            error = float(((again - photo) ** 2).mean())
-            values.append(-10 * math.log10(max(error, 1e-10)))
-        index["softness"] = values
-        listing.write_text(json.dumps(index), "utf-8")
-    return tuple(index["softness"])

@@ -3,7 +3,7 @@
 A pattern laid over a photo lies over all of it: at the same frequencies in every window, across the
 edges of what is shown. A texture that belongs to the photo stays within its object. So the network
 sees what the spectra of windows have in common, beside the windows themselves. Which windows are
-looked at, and what follows from the answer, is the business of `restorecli.inspection`.
+looked at, and what follows from the answer, is the business of `restorecli.inspection.presence`.
 """
 
 from dataclasses import dataclass

@@ -54,5 +54,5 @@ def pool(tmp_path: Path) -> PhotoPool:
 
 @pytest.fixture
 def stock(pool: PhotoPool, labels: Path, monkeypatch: pytest.MonkeyPatch) -> Stock:
-    monkeypatch.setattr("training.photos._is_held_out", lambda name: False)
+    monkeypatch.setattr("training.photos.is_held_out", lambda name: False)
     return Stock.read(pool, labels, held_out=False)

@@ -32,7 +32,7 @@ SMALL = replace(
 def _small_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablation, "SIDE", 32)
     monkeypatch.setattr(ablation, "ROUNDS", 1)
-    monkeypatch.setattr("training.photos._is_held_out", lambda name: "two" in name)
+    monkeypatch.setattr("training.photos.is_held_out", lambda name: "two" in name)
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)

@@ -36,7 +36,7 @@ def recipe(**changes: object) -> Recipe:
 
 @pytest.fixture
 def denoiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Denoiser:
-    monkeypatch.setattr("training.photos._is_held_out", lambda name: "empty" in name)
+    monkeypatch.setattr("training.photos.is_held_out", lambda name: "empty" in name)
     torch.manual_seed(0)
     network = Denoiser(DENOISER)
     weights.save(network, "denoiser", tmp_path / "denoiser.safetensors", {})

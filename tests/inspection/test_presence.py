@@ -5,7 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.inspection import FAINTEST, MOST_WINDOWS, SUREST, Inspection, inspect, windows
+from restorecli.inspection.presence import (
+    FAINTEST,
+    MOST_WINDOWS,
+    SUREST,
+    Inspection,
+    inspect,
+    windows,
+)
 from restorecli.networks.inspector import Inspector, InspectorConfig
 
 

@@ -1,0 +1,173 @@
+"""Periods, angles and strengths of the patterns over a photo, read from its spectrum.
+
+A repeating pattern is a few sharp peaks in the Fourier plane of every window of the photo; what the
+photo shows differs from window to window. So the peaks are looked for in the median of the windows'
+spectra, where they stand out of their ring of equal frequency.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from restorecli.colour import luma
+
+LARGEST_SIDE = 512  # px, of a window
+SMALLEST_SIDE = 32
+MOST_WINDOWS = 3  # along an axis
+LOWEST_BIN = 4  # cycles in a window below which a photo's own shading cannot be told from a pattern
+STANDS_OUT = 1.2  # natural logarithm of a peak over the median of its ring
+DEVIATIONS = 4.0  # and that in robust standard deviations of the ring
+LEAST_DEVIATION = 0.25  # of a ring, in natural logarithms
+SAME_ANGLE, SAME_RATIO = 4.0, 0.06  # degrees, share: peaks closer than this are one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peak:
+    """One wave of a pattern.
+
+    Attributes:
+        period: In pixels of the photo.
+        angle: Direction in which the wave runs, degrees in [0, 180): 0 for vertical stripes, 90
+            for horizontal ones, clockwise as seen.
+        strength: Amplitude of the wave above what its ring has anyway, luma in [0, 1].
+    """
+
+    period: float
+    angle: float
+    strength: float
+
+
+def find_peaks(image: Float[Tensor, "1 3 h w"], most: int = 6) -> tuple[Peak, ...]:
+    """Find the strongest waves over a photo, strongest first.
+
+    The photo is looked at as it is and at half and a quarter of its size, where long periods have
+    more than a few cycles in a window.
+
+    Args:
+        image: Whole photo, sRGB in [0, 1].
+        most: How many to return at most.
+    """
+    found: list[Peak] = []
+    for factor in (1, 2, 4):
+        small = image if factor == 1 else F.avg_pool2d(image, factor)
+        side = _side(*small.shape[-2:])
+        if side < SMALLEST_SIDE or (factor > 1 and side < 2 * SMALLEST_SIDE):
+            break
+        for peak in _peaks(_spectrum(luma(small)[0, 0], side)):
+            if factor > 1 and peak.period < 6:
+                continue  # seen better, and not aliased, at the larger size
+            found.append(
+                Peak(
+                    period=peak.period * factor,
+                    angle=peak.angle,
+                    strength=peak.strength / _pooled(peak, factor),
+                )
+            )
+    found.sort(key=lambda peak: -peak.strength)
+    kept: list[Peak] = []
+    for peak in found:
+        if not any(_same(peak, other) for other in kept):
+            kept.append(peak)
+    return tuple(kept[:most])
+
+
+def _side(height: int, width: int) -> int:
+    shortest = min(height, width, LARGEST_SIDE)
+    return int(2 ** int(math.log2(shortest))) if shortest else 0
+
+
+def _spectrum(grey: Float[Tensor, "h w"], side: int) -> Float[Tensor, "side bins"]:
+    """Median amplitude of each wave over windows, frequency 0 in the middle row."""
+    taper = torch.hann_window(side, periodic=False)
+    taper = taper[:, None] * taper
+    amplitudes = []
+    for top in _starts(grey.shape[0], side):
+        for left in _starts(grey.shape[1], side):
+            window = grey[top : top + side, left : left + side]
+            wave = torch.fft.rfft2((window - window.mean()) * taper)
+            amplitudes.append(wave.abs() * (2 / taper.sum()))
+    stacked = torch.stack(amplitudes)
+    amplitude = stacked.median(0).values if len(stacked) > 2 else stacked.mean(0)
+    return amplitude.roll(side // 2, 0)
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = min(MOST_WINDOWS, -(-(length - side) // (side // 2)) + 1)
+    return [round((length - side) * place / max(1, count - 1)) for place in range(count)]
+
+
+def _peaks(amplitude: Float[Tensor, "side bins"]) -> list[Peak]:
+    side = len(amplitude)
+    down, across = torch.arange(side) - side // 2, torch.arange(side // 2 + 1)
+    radius = torch.sqrt(down[:, None] ** 2.0 + across**2.0)
+    level = torch.log(amplitude + 1e-5)
+    median, deviation = _rings(level, radius.round().long())
+    out = level - median
+    highest = F.max_pool2d(amplitude[None, None], 5, 1, 2)[0, 0] == amplitude
+    peak = highest & (radius >= LOWEST_BIN) & (out > STANDS_OUT) & (out > DEVIATIONS * deviation)
+    peak &= ~((across == 0) & (down[:, None] < 0))  # the same wave as its mirror image
+    found = []
+    for row, column in torch.nonzero(peak).tolist():
+        y, x = _vertex(level, row, column)
+        frequency = math.hypot(x, y - side // 2) / side
+        angle = math.degrees(math.atan2(y - side // 2, x)) % 180
+        strength = float(amplitude[row, column] - math.exp(float(median[row, column])))
+        found.append(Peak(period=1 / frequency, angle=angle, strength=strength))
+    return found
+
+
+def _rings(
+    level: Float[Tensor, "side bins"], ring: Tensor
+) -> tuple[Float[Tensor, "side bins"], Float[Tensor, "side bins"]]:
+    """Median of the ring that each frequency lies on, and its robust standard deviation."""
+    median = _medians(level, ring)
+    deviation = 1.4826 * _medians((level - median).abs(), ring)
+    return median, deviation.clamp(min=LEAST_DEVIATION)
+
+
+def _medians(values: Float[Tensor, "side bins"], ring: Tensor) -> Float[Tensor, "side bins"]:
+    """For each place the median of its ring: sorted by value, then, stably, by ring."""
+    by_value = values.flatten().argsort()
+    by_ring = ring.flatten()[by_value].argsort(stable=True)
+    counts = ring.flatten().bincount()
+    middles = counts.cumsum(0) - counts + (counts - 1).clamp(min=0) // 2
+    ordered = values.flatten()[by_value[by_ring]]
+    return ordered[middles.clamp(max=len(ordered) - 1)][ring]
+
+
+def _vertex(level: Float[Tensor, "side bins"], row: int, column: int) -> tuple[float, float]:
+    """Place of a peak between the bins: the vertex of a parabola along each axis."""
+    side, bins = level.shape
+
+    def offset(before: float, at: float, after: float) -> float:
+        bend = before - 2 * at + after
+        return 0.0 if bend >= 0 else min(max(0.5 * (before - after) / bend, -0.5), 0.5)
+
+    at = float(level[row, column])
+    rows = float(level[row - 1, column]), float(level[(row + 1) % side, column])
+    y = row + offset(rows[0], at, rows[1])
+    if not 0 < column < bins - 1:
+        return y, float(column)
+    columns = float(level[row, column - 1]), float(level[row, column + 1])
+    return y, column + offset(columns[0], at, columns[1])
+
+
+def _pooled(peak: Peak, factor: int) -> float:
+    """What is left of a wave's amplitude by taking means of `factor`² pixels."""
+    left = 1.0
+    for part in (math.cos(math.radians(peak.angle)), math.sin(math.radians(peak.angle))):
+        half = math.pi * part / (peak.period * factor)
+        if abs(half) > 1e-6:
+            left *= math.sin(half * factor) / (factor * math.sin(half))
+    return max(left, 0.1)
+
+
+def _same(peak: Peak, other: Peak) -> bool:
+    turned = abs(peak.angle - other.angle)
+    return (
+        min(turned, 180 - turned) < SAME_ANGLE and abs(peak.period / other.period - 1) < SAME_RATIO
+    )

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from restorecli.degrade.patterns import turned
 from restorecli.degrade.rng import Draws
 from restorecli.degrade.textures import clouds, column
 
@@ -43,11 +44,18 @@ def _raked(photo: Image, u: Field, v: Field, draws: Draws, height: Height) -> Im
     added = column(draws.uniform(-0.3, 0.7).clamp(min=0))  # the rest multiplies
     lit = photo + shade * (added * 0.6 + (1 - added) * photo * 1.4)
     glint = (slope - column(draws.uniform(1.0, 1.8))).clamp(0, 1) * drift
-    return lit + glint * column(draws.uniform(0, 0.45) * draws.chance(0.4))
+    return lit + glint * column(draws.uniform(0, 0.35) * draws.chance(0.4))
+
+
+def _sheet(photo: Image, draws: Draws) -> tuple[Field, Field]:
+    """Coordinates of a sheet at any angle: it bends a little, unlike cloth."""
+    height, width = photo.shape[-2:]
+    return turned(draws, height, width, draws.uniform(-math.pi, math.pi), 0.3)
 
 
 def honeycomb(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
     """Hexagonal cells pressed into photographic paper ("honeycomb", 1920s to 1970s portraits)."""
+    u, v = _sheet(photo, draws)
     period = draws.log_uniform(4, 16).view(-1, 1, 1)
     raised = draws.sign().view(-1, 1, 1)
     sharp = draws.uniform(0.6, 3).view(-1, 1, 1)
@@ -66,6 +74,7 @@ def honeycomb(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
 
 def silk(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
     """Silk or lustre paper: rows of dimples or ribs, crossed and staggered like threads."""
+    u, v = _sheet(photo, draws)
     period = draws.log_uniform(4, 16).view(-1, 1, 1)
     ratio = draws.uniform(0.6, 1.7).view(-1, 1, 1)
     stagger = torch.where(draws.chance(0.6), 0.5, 0.0).view(-1, 1, 1)

@@ -22,10 +22,18 @@ Image = Float[Tensor, "n 3 h w"]
 
 
 class InspectorTask:
-    """Trains `Inspector` on the samples that step 1 learns from."""
+    """Trains `Inspector` on the samples that step 1 learns from.
+
+    Making a sample takes longer than learning from it, so they are kept and seen again, mirrored
+    or turned.
+
+    Options of the recipe:
+        kept: How many samples of each size there are.
+    """
 
     def __init__(self, recipe: Recipe, pool: PhotoPool) -> None:
         self.recipe = recipe
+        self._kept: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         torch.manual_seed(recipe.seed)
         self.network = Inspector(InspectorConfig(**recipe.config))
         self.samples = Samples(recipe, pool)
@@ -33,9 +41,23 @@ class InspectorTask:
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Cross-entropy of each finding, over the samples of which it is known."""
         with torch.no_grad():
-            pair = self.samples.batch(seeds, phase.size)
-            image = wear(pair.image, seeds, untouched(pair))
-        return _cross_entropies(self._asked(network, image), pair)
+            image, truth = self._samples(seeds % int(self.recipe.options["kept"]), phase.size)
+            draws = Draws(seeds, stream=53)
+            image = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), image.flip(3), image)
+            image = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), image.mT, image)
+        return _cross_entropies(self._asked(network, image), truth)
+
+    def _samples(self, seeds: Tensor, size: int) -> tuple[Image, Float[Tensor, "n 6"]]:
+        """Pictures and what is true of them, as `_truth`, made at their first use."""
+        missing = [seed for seed in seeds.unique().tolist() if (size, seed) not in self._kept]
+        if missing:
+            wanted = torch.tensor(missing, device=seeds.device)
+            pair = self.samples.batch(wanted, size)
+            image = wear(pair.image, wanted, untouched(pair)).mul(255).byte()
+            for seed, picture, truth in zip(missing, image, _truth(pair), strict=True):
+                self._kept[size, seed] = picture.clone(), truth.clone()
+        kept = [self._kept[size, seed] for seed in seeds.tolist()]
+        return torch.stack([p for p, _ in kept]).float() / 255, torch.stack([t for _, t in kept])
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """On held-out photos: the losses, clean ones taken for patterned, patterns not seen."""
@@ -47,7 +69,7 @@ class InspectorTask:
                 pair = self.samples.batch(seeds, size, held_out=True)
                 free = untouched(pair)
                 found = self._asked(network, wear(pair.image, seeds, free))
-                for name, value in _cross_entropies(found, pair).items():
+                for name, value in _cross_entropies(found, _truth(pair)).items():
                     totals[name] = totals.get(name, 0.0) + float(value)
                 seen = torch.maximum(found[0], found[1]) > 0
                 there = _visible(pair)
@@ -102,21 +124,27 @@ def _visible(pair: Degraded) -> Bool[Tensor, " n"]:
     return laid & ((pair.image - pair.target).abs().mean((1, 2, 3)) >= LEAST_CHANGE)
 
 
-def _cross_entropies(found: tuple[Tensor, Tensor, Tensor], pair: Degraded) -> dict[str, Tensor]:
-    device = pair.sigma.device
-    pattern, noise, printed = found
-    laid = torch.tensor([name != "none" for name in pair.family], device=device)
-    press = torch.tensor([name in PRINTED for name in pair.family], device=device)
-    visible = _visible(pair)
+def _truth(pair: Degraded) -> Float[Tensor, "n 6"]:
+    """For pattern, noise and printed: whether it is so, and whether that is known."""
+    laid = torch.tensor([name != "none" for name in pair.family], device=pair.sigma.device)
+    press = torch.tensor([name in PRINTED for name in pair.family], device=pair.sigma.device)
+    visible, noisy = _visible(pair), pair.sigma > 0
+    known = visible | ~laid, ~noisy | (pair.sigma >= LEAST_SIGMA), visible
+    return torch.stack((laid, noisy, press, *known), 1).float()
+
+
+def _cross_entropies(
+    found: tuple[Tensor, Tensor, Tensor], truth: Float[Tensor, "n 6"]
+) -> dict[str, Tensor]:
+    true, known = truth[:, :3], truth[:, 3:]
+    names = (("pattern", 1.0), ("noise", 0.3), ("printed", 0.3))
     return {
-        "pattern": _known(pattern, laid, visible | ~laid),
-        "noise": 0.3
-        * _known(noise, pair.sigma > 0, (pair.sigma == 0) | (pair.sigma >= LEAST_SIGMA)),
-        "printed": 0.3 * _known(printed, press, visible),
+        name: weight * _known(logit, true[:, column], known[:, column])
+        for column, ((name, weight), logit) in enumerate(zip(names, found, strict=True))
     }
 
 
-def _known(logit: Tensor, truth: Bool[Tensor, " n"], known: Bool[Tensor, " n"]) -> Tensor:
+def _known(logit: Tensor, truth: Float[Tensor, " n"], known: Float[Tensor, " n"]) -> Tensor:
     """Mean cross-entropy over the samples whose truth is known; 0 of none."""
-    each = F.binary_cross_entropy_with_logits(logit, truth.float(), reduction="none")
+    each = F.binary_cross_entropy_with_logits(logit, truth, reduction="none")
     return (each * known).sum() / known.sum().clamp(min=1)

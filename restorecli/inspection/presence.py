@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from restorecli.networks.inspector import Inspector
 
-MOST_WINDOWS = 4  # along an axis
-STEP = 0.75  # of a window's side, between neighbours in a small photo
+MOST_WINDOWS = 3  # along an axis
+STEP = 1.0  # of a window's side, between neighbours in a small photo
 FAINTEST, SUREST = 0.25, 0.6  # presence below and above which nothing or all is done
 
 

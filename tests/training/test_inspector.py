@@ -34,6 +34,7 @@ def recipe(steps: int) -> Recipe:
         network="inspector", config=CONFIG, steps=steps, warmup=5, validation=8,
         learning_rate=1e-2, optimizer="muon", phases=(Phase(until=1, size=64, batch=8),), precision="fp32",
         degrade={"families": ("sine", "lines"), "mild": 0.0}, sources=(Source(clean=0.4),),
+        options={"kept": 4000},
     )  # fmt: skip
 
 

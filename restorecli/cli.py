@@ -15,9 +15,8 @@ import typer
 import restorecli
 from restorecli import cli_batch, cli_tools, cli_weights, interruption, standard_streams
 from restorecli import cli_options as given
-from restorecli.errors import PlanError, RestoreError
+from restorecli.errors import PlanError, RestoreError, printable
 from restorecli.options import Options
-from restorecli.photo_formats import shown
 
 COMMANDS = ("photo", "batch", "bench", "degrade", "weights", "doctor")
 PROGRAM_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.filename is None:
             raise
         fact = (error.strerror or type(error).__name__).lower()
-        typer.echo(f"restore: {shown(error.filename)}: {fact}. Check the path.", err=True)
+        typer.echo(f"restore: {printable(error.filename)}: {fact}. Check the path.", err=True)
         return 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from restorecli import photo_decode, photo_encode, photo_files
-from restorecli.errors import PhotoWriteError
-from restorecli.photo_formats import FORMATS, READABLE, WRITABLE, Format, format_for, shown
+from restorecli.errors import PhotoWriteError, printable
+from restorecli.photo_formats import FORMATS, READABLE, WRITABLE, Format, format_for
 from restorecli.photo_metadata import Metadata
 from restorecli.photo_rows import to_8_bits, to_16_bits
 from restorecli.photo_streams import Source, Target, Writable
@@ -98,7 +98,7 @@ class Photo:
             PhotoTooLargeError: It has more pixels than the limit or than memory holds.
         """
         path = Path(source) if isinstance(source, Path | str) else None
-        subject = shown(name or path or _stream_name(source))
+        subject = printable(name or path or _stream_name(source))
         with photo_files.opened(source, subject) as stream:
             found = photo_decode.decode(stream, subject, max_megapixels)
         return cls(
@@ -135,10 +135,10 @@ class Photo:
         """
         if isinstance(target, Path | str):
             path = Path(target)
-            known = self._format(format or path.suffix, shown(path))
+            known = self._format(format or path.suffix, printable(path))
             photo_files.replace_file(
                 path,
-                lambda file: self._encode(known, quality, file, shown(path)),
+                lambda file: self._encode(known, quality, file, printable(path)),
                 overwrite=overwrite,
             )
         else:

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-from restorecli.errors import PhotoReadError, PhotoWriteError
-from restorecli.photo_formats import shown
+from restorecli.errors import PhotoReadError, PhotoWriteError, printable
 from restorecli.photo_streams import Readable, Source, Target, Writable
 from restorecli.photo_unfinished import claimed
 
@@ -59,7 +58,7 @@ def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite
     Raises:
         PhotoWriteError: The target exists, is a folder or cannot be written, or the disk is full.
     """
-    name = shown(target)
+    name = printable(target)
     try:
         _check(target, name, overwrite=overwrite)
         if target.exists() and not target.is_file():
@@ -124,7 +123,7 @@ def _sentence(error: OSError, target: Path, name: str) -> str:
     if isinstance(error, FileExistsError):
         return _exists(name)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return f"{name}: there is no folder {shown(target.parent)}. Make it first."
+        return f"{name}: there is no folder {printable(target.parent)}. Make it first."
     if isinstance(error, PermissionError):
         return f"{name}: no permission to write there. Choose another folder."
     fact = (error.strerror or str(error)).lower()

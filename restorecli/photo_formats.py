@@ -3,19 +3,11 @@
 Content decides how a file is read, its name how one is written. Nothing here opens a file.
 """
 
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from restorecli.photo_streams import Readable
-
-
-def shown(name: str | os.PathLike[str]) -> str:
-    """A file's name as it can stand in a message of one line."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(name)
-    )
 
 
 def title(name: str) -> str:

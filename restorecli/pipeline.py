@@ -21,25 +21,26 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restorecli import tiling, weights
-from restorecli.detection import detect
+from restorecli import weights
 from restorecli.device import choose_device, choose_precision, free_memory
-from restorecli.faces import FaceRecord, restore_faces
+from restorecli.faces.detection import detect
+from restorecli.faces.restore import FaceRecord, restore_faces
 from restorecli.host_memory import give_back
 from restorecli.kept_steps import KeptSteps
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
+from restorecli.networks.guided_denoiser import SecondLook
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
-from restorecli.networks.second_look import SecondLook
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.relight import relight
 from restorecli.repeats import Repeats
-from restorecli.tile_steps import TileSteps
+from restorecli.tile_networks import TileSteps
+from restorecli.tiling import tiles as tiling
 
 Image = Float[Tensor, "1 3 h w"]
 ROWS_AT_ONCE = 256  # of a picture that step 3 leaves as it is

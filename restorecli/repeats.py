@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from restorecli.tiling import TileFunction
+from restorecli.tiling.tiles import TileFunction
 
 
 class Repeats:

@@ -3,7 +3,7 @@
 The header has one metadata key, `"restore"`, holding JSON with sorted keys: the network's name, its
 config and its recipe. One key, because the order of several is not kept and equal networks would
 give unequal files. No pickle, no URL, no download. What the files must hash to is the business of
-`restorecli.weights_manifest`.
+`restorecli.manifest`.
 """
 
 import dataclasses
@@ -21,8 +21,7 @@ from torch import Tensor, nn
 
 from restorecli.assets import weights_folder
 from restorecli.errors import WeightsError
-from restorecli.weights_config import read_config
-from restorecli.weights_manifest import (
+from restorecli.manifest import (
     NETWORKS,
     SUFFIX,
     WeightsFile,
@@ -31,6 +30,7 @@ from restorecli.weights_manifest import (
     sha256,
     verify,
 )
+from restorecli.weights_config import read_config
 
 __all__ = [
     "NETWORKS", "Header", "WeightsFile", "load", "read_header", "save", "set_hash", "sha256",

@@ -25,7 +25,7 @@ HEAVY = (
     "jinja2",
     "matplotlib",
 )
-LONGEST_FILE = 300
+LONGEST_FILE = 400
 
 
 def modules_after(code: str) -> set[str]:

@@ -1,6 +1,6 @@
-"""Ship a run's weights: `python -m training.export runs/denoiser_longer --score ssim=0.81`.
+"""Ship a run's weights: `python -m training.export runs/denoiser/2-longer --score ssim=0.81`.
 
-The run's folder is called as its recipe, and a recipe as its network and what sets it apart.
+The run's folder is called as its recipe: `runs/` and what the recipe has after `recipes/`.
 
 Copies the averaged weights into `weights/` and writes where they come from into the manifest: the
 recipe, the commit, the photos, torch, the last validation, and the scores that were measured.
@@ -17,14 +17,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from restorecli.manifest import SUFFIX, ManifestEntry, read_manifest, sha256, write_manifest
 from restorecli.weights import read_header
-from restorecli.weights_manifest import (
-    SUFFIX,
-    ManifestEntry,
-    read_manifest,
-    sha256,
-    write_manifest,
-)
 
 
 def export(
@@ -63,7 +57,7 @@ def export(
     else:
         shutil.copyfile(source, target)
     history = {
-        "recipe": f"training/recipes/{run.name}.toml",
+        "recipe": f"training/recipes/{run.parent.name}/{run.name}.toml",
         "commit": commit,
         "data": data,
         "parameters": header.parameters,

@@ -1,4 +1,4 @@
-"""Train a network by its recipe: `python -m training.train training/recipes/denoiser.toml`."""
+"""Train a network by its recipe, such as `training/recipes/denoiser/1-first.toml`."""
 
 import argparse
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 from torch import nn
 
 from restorecli import weights
-from training.denoiser import DenoiserTask
-from training.detector import DetectorTask
-from training.loop import Task
-from training.options import open_photos, photo_options, run, run_options, use_threads
-from training.orsnet import ORSNetTask
-from training.photos import PhotoPool
-from training.recipe import Recipe, read_recipe
-from training.refiner import RefinerTask
-from training.relighter import RelighterTask
-from training.second_look import SecondLookTask
+from training.arguments import open_photos, photo_options, run, run_options, use_threads
+from training.data.photo_pool import PhotoPool
+from training.engine.loop import Task
+from training.engine.recipe import Recipe, read_recipe
+from training.tasks.denoiser import DenoiserTask
+from training.tasks.detector import DetectorTask
+from training.tasks.guided_denoiser import SecondLookTask
+from training.tasks.orsnet import ORSNetTask
+from training.tasks.refiner import RefinerTask
+from training.tasks.relighter import RelighterTask
 
 
 def make_task(

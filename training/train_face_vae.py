@@ -1,14 +1,15 @@
 """Train a stage of the face pair: `python -m training.train_face_vae recipe.toml --crops …`.
 
-The crops come from `training.face_crops`; each stage starts from the weights of the one before.
+The crops come from `training.data.face_crops`; each stage starts from the weights of the one
+before.
 """
 
 import argparse
 from pathlib import Path
 
-from training.face_mapping import make_face_task
-from training.options import run, run_options, use_threads
-from training.recipe import read_recipe
+from training.arguments import run, run_options, use_threads
+from training.engine.recipe import read_recipe
+from training.tasks.face_fusion import make_face_task
 
 
 def main() -> None:

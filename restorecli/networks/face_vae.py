@@ -1,10 +1,10 @@
 """The pair of VAEs that restores one face (step 2), as it is used at run time.
 
 Here: the encoder and decoder of both domains, the mapping between their latents, and how the parts
-make one face. Not here: the second look (`restorecli.networks.second_look`), the fusion of all
+make one face. Not here: the second look (`restorecli.networks.guided_denoiser`), the fusion of all
 pictures with the evidence (`restorecli.networks.face_fusion`), finding, aligning and pasting
-(`restorecli.faces`), sampling of latents, discriminators and the encoder of the clean domain
-(`training.face_vae`).
+(`restorecli.faces.restore`), sampling of latents, discriminators and the encoder of the clean
+domain (`training.tasks.face_autoencoder`).
 """
 
 import math
@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from restorecli.networks.blocks import ResidualBlock
 from restorecli.networks.denoiser import DenoiserConfig
 from restorecli.networks.face_fusion import Fusion
+from restorecli.networks.guided_denoiser import SecondLook
 from restorecli.networks.latent_attention import LatentAttention
-from restorecli.networks.second_look import SecondLook
 
 LOG_VARIANCE_BOUND = 10.0
 TWICE = 176  # px; crops up to this side, half of all faces, are seen mirrored too: there is time
@@ -199,7 +199,7 @@ class FaceVAEPair(nn.Module):
     evidence. Latents are at a quarter of the side, as Wan et al.'s are: at an eighth, few channels
     can no longer tell one person from another.
 
-    Encoder B is needed to train only, and lives in `training.face_vae`.
+    Encoder B is needed to train only, and lives in `training.tasks.face_autoencoder`.
     """
 
     config_class: ClassVar[type[FaceVAEPairConfig]] = FaceVAEPairConfig

@@ -22,10 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli import weights
-from restorecli.device import choose_device, choose_precision, free_memory
+from restorecli.device import choose_device, choose_precision, free_memory, give_back
 from restorecli.faces.detection import detect
 from restorecli.faces.restore import FaceRecord, restore_faces
-from restorecli.host_memory import give_back
 from restorecli.kept_steps import KeptSteps
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser

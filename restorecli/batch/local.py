@@ -16,7 +16,7 @@ from restorecli.batch.plan import Plan, Task
 from restorecli.batch.record import Outcome
 from restorecli.errors import RestoreError
 from restorecli.options import Options
-from restorecli.photo import Photo, unfinished
+from restorecli.photo import Photo, files
 from restorecli.pipeline import Restoration
 from restorecli.previews import thumbnails
 
@@ -99,7 +99,7 @@ def clear(work: Plan) -> None:
     """Delete what a killed run left unfinished in the folders of the targets."""
     targets = {task.target for task in (*work.tasks, *work.skipped)}
     for folder in {target.parent for target in targets if isinstance(target, Path)}:
-        unfinished.clear(folder)
+        files.remove_stale(folder)
 
 
 def _read_ahead(

@@ -25,7 +25,7 @@ from restorecli.bench.dataset import (
 from restorecli.degrade import DegradeConfig, degrade
 from restorecli.errors import DatasetError, PlanError, RestoreError
 from restorecli.metrics import WINDOW, ssim
-from restorecli.photo import Metadata, Photo, from_image, unfinished
+from restorecli.photo import Metadata, Photo, files, from_image
 
 LEAST_SSIM = 0.08  # below it, the outline of a person is gone
 ATTEMPTS = 24
@@ -110,7 +110,7 @@ def make(
     sources = _sources(clean_folder, count)
     _check_target(clean_folder, target, set(sources), overwrite)
     for folder in {(target / part / name).parent for part in (CLEAN, DEGRADED) for name in sources}:
-        unfinished.clear(folder)
+        files.remove_stale(folder)
     labels: list[Label] = []
     failures: list[tuple[str, str]] = []
     names = {path: name for name, path in sources.items()}

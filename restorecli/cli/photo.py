@@ -13,7 +13,8 @@ from restorecli.batch.record import Outcome
 from restorecli.batch.remote import Place
 from restorecli.errors import PhotoReadError, PlanError, RestoreError
 from restorecli.options import Options
-from restorecli.photo import Photo, unfinished
+from restorecli.photo import Photo
+from restorecli.photo.files import remove_stale
 from restorecli.photo.formats import WRITABLE, format_for
 from restorecli.pipeline import Restoration, Restorer
 from restorecli.previews import stage_images as steps
@@ -108,7 +109,7 @@ def run(job: Job, options: Options, *, device: str, precision: str) -> Outcome:
     restorer = Restorer.load(device=device, precision=precision)
     restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
     if isinstance(job.target, Path):
-        unfinished.clear(job.target.parent)
+        remove_stale(job.target.parent)
     losses = _write(job, photo, restoration)
     outcome = record.restored(job.source_name, job.target_name, photo, restoration)
     return replace(outcome, notices=outcome.notices + losses)

@@ -20,9 +20,9 @@ from restorecli.errors import PhotoReadError, PhotoTooLargeError
 from restorecli.photo import canvas as photo_canvas
 from restorecli.photo import modes, tiff_read
 from restorecli.photo.canvas import Canvas, UnreadableError
+from restorecli.photo.files import Readable
 from restorecli.photo.formats import SIGNATURE_LENGTH, announced_length, signature, title
 from restorecli.photo.metadata import Found, Metadata, colour_space, from_info
-from restorecli.photo.streams import Readable
 
 # Everything that Pillow, libheif, OpenCV and littleCMS were seen to raise over mutated files.
 _DAMAGE = (

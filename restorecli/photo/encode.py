@@ -7,10 +7,10 @@ from PIL import Image, PngImagePlugin
 
 from restorecli.photo import exif as photo_exif
 from restorecli.photo import png16, tiff_write
+from restorecli.photo.files import Writable
 from restorecli.photo.formats import Format
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import Rows
-from restorecli.photo.streams import Writable
 
 # One JPEG marker segment, less the names that EXIF and XMP have in it.
 _LONGEST_EXIF, _LONGEST_XMP = 65527, 65504

@@ -1,14 +1,47 @@
-"""Opening what a photo comes from and replacing what it goes to, all or nothing."""
+"""Opening what a photo comes from and replacing what it goes to, all or nothing.
 
+A new file grows under a short hidden name beside its target, locked by the process that writes it.
+The system gives the lock up when that process ends in whatever way, `kill -9` too: such a file that
+can be locked is abandoned. Windows has no such locks, but it does not delete a file that is open.
+"""
+
+import contextlib
 import os
+import re
+import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from io import BufferedReader, BufferedWriter, BytesIO
 from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
 
 from restorecli.errors import PhotoReadError, PhotoWriteError, printable
-from restorecli.photo.streams import Readable, Source, Target, Writable
-from restorecli.photo.unfinished import claimed
+
+Readable = BufferedReader | BytesIO  # binary and can be sought
+Writable = BufferedWriter | BytesIO
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Any binary stream to read from, such as `sys.stdin.buffer`."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read up to `size` bytes, everything by default."""
+        ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Any binary stream to write to, such as `sys.stdout.buffer`."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write all of the bytes."""
+        ...
+
+    def flush(self) -> object:
+        """Hand everything to the system."""
+        ...
 
 
 @contextmanager
@@ -47,7 +80,7 @@ def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite
     """Let `write` make a new file and put it in place of `target` once it is complete.
 
     The new file grows under a short name in the same folder, gets the permissions any new file
-    gets, and is deleted if anything goes wrong; see `unfinished` for what `kill -9` leaves.
+    gets, and is deleted if anything goes wrong; see `remove_stale` for what `kill -9` leaves.
     A link is followed; a device or pipe is written to directly.
 
     Args:
@@ -68,7 +101,7 @@ def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite
                 device.write(whole.getbuffer())
             return
         place = Path(os.path.realpath(target))
-        with claimed(place.parent) as fresh:
+        with temporary_file(place.parent) as fresh:
             with fresh.open("wb") as file:
                 write(file)
             _check(target, name, overwrite=overwrite)
@@ -128,3 +161,87 @@ def _sentence(error: OSError, target: Path, name: str) -> str:
         return f"{name}: no permission to write there. Choose another folder."
     fact = (error.strerror or str(error)).lower()
     return f"{name}: could not be written ({fact}). Nothing was left behind."
+
+
+if sys.platform != "win32":
+    import fcntl
+
+_NAME = re.compile(r"\.restore-[0-9a-f]{8}")
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
+
+@contextmanager
+def temporary_file(folder: Path) -> Iterator[Path]:
+    """Make an empty file of this process's own; if it has that name still, it is deleted at last.
+
+    Args:
+        folder: Where the file is made; its name has 17 bytes, so it fits where any name does.
+
+    Raises:
+        OSError: It cannot be made there.
+    """
+    path, descriptor = _new(folder)
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def remove_stale(folder: Path) -> int:
+    """Delete the files in a folder that were claimed by processes that are gone; count them.
+
+    What others are writing just now stays, and so does everything on a file system without locks.
+    """
+    count = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                count += _deleted(Path(entry.path))
+    return count
+
+
+def _new(folder: Path) -> tuple[Path, int | None]:
+    """Make a file and lock it; the descriptor, if there is one, holds the lock until closed."""
+    while True:
+        path = folder / f".restore-{secrets.token_hex(4)}"
+        descriptor = os.open(path, _NEW_FILE, 0o666)
+        if sys.platform == "win32":
+            os.close(descriptor)
+            return path, None
+        lock = _lock(descriptor)
+        if lock == "none" or (lock == "ours" and os.fstat(descriptor).st_nlink):
+            return path, descriptor
+        os.close(descriptor)  # somebody clears it already: take another one
+
+
+def _deleted(path: Path) -> bool:
+    try:
+        if sys.platform == "win32":
+            path.unlink()
+            return True
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            abandoned = _lock(descriptor) == "ours"
+            if abandoned:
+                path.unlink()
+        finally:
+            os.close(descriptor)
+    except OSError:  # in use, finished meanwhile, or not ours to delete
+        return False
+    return abandoned
+
+
+def _lock(descriptor: int) -> Literal["ours", "theirs", "none"]:
+    """Lock an open file and say whose the lock is; `"none"` where the file system has no locks."""
+    if sys.platform == "win32":
+        return "none"
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "theirs"
+    except OSError:
+        return "none"
+    return "ours"

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from restorecli.photo.streams import Readable
+from restorecli.photo.files import Readable
 
 
 def title(name: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from restorecli.photo import exif as photo_exif
-from restorecli.photo.streams import Readable
+from restorecli.photo.files import Readable
 
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>\s*))([1-8])")
 _METRE_STEP = 0.0254  # dots per inch between neighbours in PNG's whole dots per metre

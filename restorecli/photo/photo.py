@@ -17,10 +17,10 @@ from torch import Tensor
 from restorecli.errors import PhotoWriteError, printable
 from restorecli.photo import decode, files
 from restorecli.photo import encode as photo_encode
+from restorecli.photo.files import Source, Target, Writable
 from restorecli.photo.formats import FORMATS, READABLE, WRITABLE, Format, format_for
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import to_8_bits, to_16_bits
-from restorecli.photo.streams import Source, Target, Writable
 
 __all__ = ["READABLE", "WRITABLE", "Metadata", "Photo", "from_image"]
 

@@ -5,9 +5,9 @@ import zlib
 
 import numpy as np
 
+from restorecli.photo.files import Writable
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import Rows
-from restorecli.photo.streams import Writable
 
 _COLOUR_KINDS = {1: 0, 2: 4, 3: 2, 4: 6}
 _PAETH = 4

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import TiffImagePlugin
 
 from restorecli.photo import exif
-from restorecli.photo.streams import Readable
+from restorecli.photo.files import Readable
 
 RAW = 1
 _DEFLATE = (8, 32946)

@@ -12,8 +12,8 @@ from PIL import TiffImagePlugin
 
 from restorecli.photo import exif as photo_exif
 from restorecli.photo.canvas import Canvas, UnreadableError
+from restorecli.photo.files import Readable
 from restorecli.photo.metadata import DAMAGED_EXIF, Found, exif_of_tiff, from_info
-from restorecli.photo.streams import Readable
 from restorecli.photo.tiff_blocks import COMPRESSIONS, KINDS, RAW, Layout, blocks
 
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2

@@ -12,9 +12,9 @@ import numpy as np
 
 from restorecli.photo import exif
 from restorecli.photo.exif import Entry
+from restorecli.photo.files import Writable
 from restorecli.photo.metadata import DESCRIPTIVE, Metadata
 from restorecli.photo.rows import Rows
-from restorecli.photo.streams import Writable
 
 _BYTE, _SHORT, _LONG, _UNDEFINED = 1, 3, 4, 7
 _DEFLATE, _DIFFERENCES, _STRAIGHT_ALPHA = 8, 2, 2

@@ -18,7 +18,7 @@ from restorecli.batch.record import Outcome
 from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.faces import restore
 from restorecli.options import Options
-from restorecli.photo import unfinished
+from restorecli.photo import files
 from restorecli.photo.files import replace_file
 from restorecli.previews.thumbnails import KIND, Thumbnails
 from restorecli.reports import pages
@@ -223,7 +223,7 @@ def _refuse_folder(folder: Path, work: Plan) -> None:
 
 def _sweep(folder: Path, shown: set[str]) -> None:
     """Delete pictures of an earlier page that this one does not show."""
-    unfinished.clear(folder)
+    files.remove_stale(folder)
     for path in folder.glob(PICTURE.format("*")):
         if path.name not in shown:
             with contextlib.suppress(OSError):

@@ -10,8 +10,7 @@ from pathlib import Path
 import jinja2
 
 from restorecli.errors import PlanError
-from restorecli.photo.files import replace_file
-from restorecli.photo.streams import Writable
+from restorecli.photo.files import Writable, replace_file
 
 SUFFIXES = (".html", ".htm")
 

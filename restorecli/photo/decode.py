@@ -17,9 +17,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
 from restorecli.errors import PhotoReadError, PhotoTooLargeError
-from restorecli.photo import canvas as photo_canvas
 from restorecli.photo import modes, tiff_read
-from restorecli.photo.canvas import Canvas, UnreadableError
+from restorecli.photo.canvas import Canvas, UnreadableError, check_size
 from restorecli.photo.files import Readable
 from restorecli.photo.formats import SIGNATURE_LENGTH, announced_length, signature, title
 from restorecli.photo.metadata import Found, Metadata, colour_space, from_info
@@ -101,7 +100,7 @@ class _Limit:
     megapixels: float
 
     def check(self, height: int, width: int) -> None:
-        photo_canvas.check_size(self.name, height, width, self.megapixels)
+        check_size(self.name, height, width, self.megapixels)
 
 
 def _decode_picture(stream: Readable, kind: str, limit: _Limit) -> Decoded:

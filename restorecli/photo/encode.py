@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from restorecli.photo import exif as photo_exif
 from restorecli.photo import png16, tiff_write
+from restorecli.photo.exif import with_resolution, without_orientation
 from restorecli.photo.files import Writable
 from restorecli.photo.formats import Format
 from restorecli.photo.metadata import Metadata
@@ -91,7 +91,7 @@ def encode(
         )
     kept = _kept(metadata, format).for_size(rows.height, rows.width)
     if kept.dpi and not format.density:
-        kept = replace(kept, exif=photo_exif.with_resolution(kept.exif, kept.dpi))
+        kept = replace(kept, exif=with_resolution(kept.exif, kept.dpi))
     if format.name == "tiff":
         tiff_write.write(rows, kept, file)
     elif rows.bits == 16:
@@ -140,7 +140,7 @@ def _write_with_pillow(
     elif format.name == "avif":
         settings |= {"quality": quality, "subsampling": "4:0:0" if rows.channels == 1 else "4:4:4"}
         if metadata.exif:  # Pillow would write the block anew to take the tag out
-            settings["exif"] = photo_exif.without_orientation(metadata.exif)
+            settings["exif"] = without_orientation(metadata.exif)
     elif format.name == "png" and metadata.xmp:
         texts = PngImagePlugin.PngInfo()
         texts.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))

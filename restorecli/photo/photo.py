@@ -15,8 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from restorecli.errors import PhotoWriteError, printable
-from restorecli.photo import decode, files
-from restorecli.photo import encode as photo_encode
+from restorecli.photo import decode, encode, files
 from restorecli.photo.files import Source, Target, Writable
 from restorecli.photo.formats import FORMATS, READABLE, WRITABLE, Format, format_for
 from restorecli.photo.metadata import Metadata
@@ -155,7 +154,7 @@ class Photo:
     def losses(self, format: str) -> tuple[str, ...]:
         """Say what of this photo a format cannot hold, such as transparency in JPEG."""
         known = self._format(format, self.name)
-        return photo_encode.losses(self.pixels, self.alpha, self.metadata, known)
+        return encode.losses(self.pixels, self.alpha, self.metadata, known)
 
     def colours(self) -> np.ndarray:
         """The pixels, with those that are wholly transparent filled from their neighbours.
@@ -221,8 +220,8 @@ class Photo:
         if not 1 <= quality <= 100:
             raise PhotoWriteError(f"{subject}: quality {quality} is not in 1 to 100.")
         try:
-            photo_encode.encode(self.pixels, self.alpha, self.metadata, format, quality, file)
-        except photo_encode.REFUSALS as error:
+            encode.encode(self.pixels, self.alpha, self.metadata, format, quality, file)
+        except encode.REFUSALS as error:
             raise PhotoWriteError(
                 f"{subject}: {self.width} × {self.height} pixels cannot be written as "
                 f"{format.title} ({error}). Use PNG or TIFF, or a smaller scale."

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from restorecli.errors import PhotoWriteError
-from restorecli.photo import Photo
-from restorecli.photo import encode as photo_encode
+from restorecli.photo import Photo, encode
 from tests.support.photo_samples import noise, photo
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux's special files")
@@ -47,13 +46,13 @@ def test_a_file_that_appears_meanwhile_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.png"
-    encode = photo_encode.encode
+    original = encode.encode
 
     def slowly(*arguments: object) -> None:
-        encode(*arguments)  # type: ignore[arg-type]
+        original(*arguments)  # type: ignore[arg-type]
         path.write_bytes(b"another's")
 
-    monkeypatch.setattr(photo_encode, "encode", slowly)
+    monkeypatch.setattr(encode, "encode", slowly)
     assert "exists" in refusal(path)
     assert path.read_bytes() == b"another's"
     assert names(tmp_path) == ["a.png"]
@@ -162,7 +161,7 @@ def test_an_interrupted_write_leaves_nothing(
         arguments[-1].write(b"half")  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(photo_encode, "encode", interrupted)
+    monkeypatch.setattr(encode, "encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         photo().write(tmp_path / "a.png")
     assert names(tmp_path) == []
@@ -216,7 +215,7 @@ def test_what_an_encoder_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     def refuse(*_: object) -> None:
         raise RuntimeError("no encoder")
 
-    monkeypatch.setattr(photo_encode, "_write_heic", refuse)
+    monkeypatch.setattr(encode, "_write_heic", refuse)
     with pytest.raises(PhotoWriteError, match=r"cannot be written as HEIC \(no encoder\)"):
         photo().encode("heic")
 

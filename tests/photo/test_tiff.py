@@ -13,8 +13,8 @@ import tifffile
 from PIL import Image
 
 from restorecli.errors import PhotoReadError, PhotoTooLargeError, PhotoWriteError
-from restorecli.photo import Metadata, Photo, tiff_blocks, tiff_write
-from restorecli.photo.tiff_blocks import Layout
+from restorecli.photo import Metadata, Photo, tiff_read, tiff_write
+from restorecli.photo.tiff_read import Layout
 from tests.support.photo_samples import ICC_RGB, XMP, exif_block, noise, photo, quadrants, saved
 
 
@@ -134,7 +134,7 @@ def test_the_float_predictor_undoes_its_definition() -> None:
         offsets=(0,),
         counts=(0,),
     )
-    again = tiff_blocks._unpredicted(deltas.astype(np.uint8).tobytes(), layout, (3, 4, 2))
+    again = tiff_read._unpredicted(deltas.astype(np.uint8).tobytes(), layout, (3, 4, 2))
     assert np.array_equal(again, values)
 
 

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from restorecli import Options, Photo, Restorer, metrics
-from restorecli.assets import example_pairs_folder
 from restorecli.bench import dataset
 from restorecli.bench.baselines import notch
+from restorecli.manifest import example_pairs_folder
 from restorecli.reports import compare
 
 HERE = Path(__file__).parent

@@ -4,9 +4,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from restorecli import Photo, metrics
-from restorecli.assets import example_pairs_folder
 from restorecli.bench import dataset
 from restorecli.degrade import FAMILIES, DegradeConfig, degrade
+from restorecli.manifest import example_pairs_folder
 
 SIDE, LABEL, COLUMNS = 144, 14, 9  # px, px, samples a row
 PORTRAITS = {"portrait-1": 20, "portrait-5": 70}  # first row of the crop

@@ -3,8 +3,8 @@
 import numpy as np
 
 from restorecli import Options, Photo, Restorer
-from restorecli.assets import example_pairs_folder
 from restorecli.bench import dataset
+from restorecli.manifest import example_pairs_folder
 
 SHOWN = ("portrait-1", "portrait-2", "portrait-5")
 SIDE, GAP = 240, 6  # px

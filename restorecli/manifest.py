@@ -1,19 +1,21 @@
-"""The list of weights files: what each must hash to, and where it comes from.
+"""The shipped files: where they are, what weights must hash to, and where these come from.
 
-`manifest.toml` lies beside the files and has one table a file, named like it without its suffix:
+Weights and the example pairs lie in a checkout or in a wheel. A checkout wins over the package's
+own copy, because an editable install leaves a stale copy behind.
+
+`manifest.toml` lies beside the weights and has one table a file, named like it without its suffix:
 `sha256` and `bytes`, which are checked, and the history of the file (`recipe`, `commit`, `data`,
 `scores`, ...), which is only shown. What is inside a file is the business of `restorecli.weights`.
 """
 
 import hashlib
-import json
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from restorecli.assets import weights_folder
 from restorecli.errors import WeightsError
 
 MANIFEST = "manifest.toml"
@@ -27,6 +29,42 @@ NETWORKS = (
     "second_look",
     "orsnet",
 )
+WEIGHTS_VARIABLE = "RESTORE_WEIGHTS"
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def weights_folder() -> Path:
+    """Find the folder that holds `<network>.safetensors` and `manifest.toml`.
+
+    Returns:
+        What the environment variable `RESTORE_WEIGHTS` names, else `weights/` of the checkout, else
+        the copy inside the installed package. Only the first is known to exist.
+
+    Raises:
+        WeightsError: `RESTORE_WEIGHTS` names something that is not a folder.
+    """
+    named = os.environ.get(WEIGHTS_VARIABLE)
+    if named:
+        folder = Path(named).expanduser()
+        if not folder.is_dir():
+            raise WeightsError(
+                f"{named}: not a folder, but {WEIGHTS_VARIABLE} names it. "
+                f"Unset {WEIGHTS_VARIABLE} to use the shipped weights."
+            )
+        return folder
+    return _shipped("weights", "weights")
+
+
+def example_pairs_folder() -> Path:
+    """Find the small labelled set (`clean/` and `degraded/`) that the bench runs on by default."""
+    return _shipped("examples/pairs", "pairs")
+
+
+def _shipped(in_checkout: str, in_package: str) -> Path:
+    checkout = _PACKAGE.parent
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / in_checkout
+    return _PACKAGE / "_assets" / in_package
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +133,6 @@ def read_manifest(folder: Path) -> dict[str, ManifestEntry]:
     return {name: _entry(path, name, table) for name, table in tables.items()}
 
 
-def write_manifest(folder: Path, entries: Mapping[str, ManifestEntry]) -> None:
-    """Write `manifest.toml`, entries in the order of their names; `read_manifest` reads it back."""
-    lines = ["# Written by training/export.py; sha256 and bytes are checked when a file is loaded."]
-    for name in sorted(entries):
-        entry = entries[name]
-        table = {"sha256": entry.sha256, "bytes": entry.bytes, **entry.history}
-        lines += ["", *_toml_table(_toml_key(name), table)]
-    (folder / MANIFEST).write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
-
-
 def verify(folder: Path | None = None) -> list[WeightsFile]:
     """Compare every file with the manifest.
 
@@ -164,35 +192,3 @@ def _compare(folder: Path, name: str, entry: ManifestEntry | None) -> WeightsFil
     return WeightsFile(
         name=name, path=path, bytes=size, sha256=digest, status=status, history=history
     )
-
-
-def _toml_table(name: str, table: Mapping[str, Any]) -> list[str]:
-    lines = [f"[{name}]"]
-    lines += [
-        f"{_toml_key(key)} = {_toml_value(value)}"
-        for key, value in table.items()
-        if not isinstance(value, Mapping)
-    ]
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            lines += ["", *_toml_table(f"{name}.{_toml_key(key)}", value)]
-    return lines
-
-
-def _toml_key(key: str) -> str:
-    bare = key.replace("_", "").replace("-", "")
-    return key if bare.isascii() and bare.isalnum() else _json(key)
-
-
-def _toml_value(value: object) -> str:
-    """JSON's strings, booleans, finite numbers and arrays of these are TOML's as well."""
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-    if not isinstance(value, str | bool | int | float):
-        raise TypeError(f"a {type(value).__name__} has no place in the manifest")
-    return _json(value)
-
-
-def _json(value: str | int | float) -> str:
-    """TOML wants characters beyond the first plane as they are, and DEL escaped."""
-    return json.dumps(value, allow_nan=False, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -19,7 +19,6 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
-from restorecli.assets import weights_folder
 from restorecli.errors import WeightsError
 from restorecli.manifest import (
     NETWORKS,
@@ -29,6 +28,7 @@ from restorecli.manifest import (
     set_hash,
     sha256,
     verify,
+    weights_folder,
 )
 from restorecli.weights_config import read_config
 

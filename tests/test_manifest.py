@@ -1,4 +1,4 @@
-"""The manifest: written and read back, compared with the files, summed up in one hash."""
+"""Where the shipped files are; the manifest, written, read back, compared, summed up in a hash."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from restorecli import manifest
 from restorecli.errors import WeightsError
 from restorecli.manifest import (
     NETWORKS,
@@ -14,8 +15,8 @@ from restorecli.manifest import (
     set_hash,
     sha256,
     verify,
-    write_manifest,
 )
+from training.export import write_manifest
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -120,3 +121,54 @@ def test_the_hash_of_the_set_follows_contents_and_names(tmp_path: Path) -> None:
     assert hashes[0] == hashes[1]
     assert len(set(hashes)) == 4
     assert all(len(digest) == 12 for digest in hashes)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Pretend that the package lies in an empty folder, with no variable set."""
+    folder = tmp_path / "site" / "restorecli"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(manifest, "_PACKAGE", folder)
+    monkeypatch.delenv(manifest.WEIGHTS_VARIABLE, raising=False)
+    return folder
+
+
+def test_this_checkout_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(manifest.WEIGHTS_VARIABLE, raising=False)
+    root = Path(__file__).resolve().parents[1]
+    assert manifest.weights_folder() == root / "weights"
+    assert manifest.example_pairs_folder() == root / "examples" / "pairs"
+
+
+def test_a_wheel_has_its_own_copy(package: Path) -> None:
+    assert manifest.weights_folder() == package / "_assets" / "weights"
+    assert manifest.example_pairs_folder() == package / "_assets" / "pairs"
+
+
+def test_a_checkout_wins_over_a_stale_copy(package: Path) -> None:
+    (package / "_assets" / "weights").mkdir(parents=True)
+    (package.parent / "pyproject.toml").touch()
+    assert manifest.weights_folder() == package.parent / "weights"
+
+
+def test_the_variable_wins_over_all(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (package.parent / "pyproject.toml").touch()
+    own = tmp_path / "내 weights"
+    own.mkdir()
+    monkeypatch.setenv(manifest.WEIGHTS_VARIABLE, str(own))
+    assert manifest.weights_folder() == own
+
+
+def test_an_empty_variable_counts_as_none(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(manifest.WEIGHTS_VARIABLE, "")
+    assert manifest.weights_folder() == package / "_assets" / "weights"
+
+
+def test_a_variable_that_names_no_folder_is_refused(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(manifest.WEIGHTS_VARIABLE, str(package / "nowhere"))
+    with pytest.raises(WeightsError, match="nowhere: not a folder, but RESTORE_WEIGHTS names it"):
+        manifest.weights_folder()

@@ -5,9 +5,8 @@ import torch
 from torch import nn
 
 from restorecli import Options, Photo, Restorer, weights
-from restorecli.assets import example_pairs_folder, weights_folder
 from restorecli.degrade import degrade
-from restorecli.manifest import MANIFEST, read_manifest
+from restorecli.manifest import MANIFEST, example_pairs_folder, read_manifest, weights_folder
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair

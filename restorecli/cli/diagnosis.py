@@ -20,8 +20,8 @@ from PIL import features
 
 from restorecli import device as devices
 from restorecli import weights
-from restorecli.assets import WEIGHTS_VARIABLE, weights_folder
 from restorecli.errors import RestoreError
+from restorecli.manifest import WEIGHTS_VARIABLE, weights_folder
 from restorecli.pipeline import BYTES_PER_PIXEL
 from restorecli.tiling.tiles import choose_tile
 

@@ -55,11 +55,11 @@ def bench(
     """Score the restoration on a labelled set, beside classical filters."""
     rows = [given.parse_stages(text) for text in stages or [given.ALL_STAGES]]
     from restorecli import weights
-    from restorecli.assets import example_pairs_folder
     from restorecli.batch import plan
     from restorecli.bench import measure as engine
     from restorecli.bench import table
     from restorecli.cli import progress
+    from restorecli.manifest import example_pairs_folder
     from restorecli.photo.files import replace_file
     from restorecli.pipeline import PRECISION_NAMES, Restorer
     from restorecli.reports import bench as bench_report

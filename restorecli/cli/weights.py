@@ -66,7 +66,7 @@ def verify(*, folder: Folder = None) -> None:
 @app.command()
 def path(*, folder: Folder = None) -> None:
     """Print the folder that the weights are read from."""
-    from restorecli.assets import weights_folder
+    from restorecli.manifest import weights_folder
 
     typer.echo(folder or weights_folder())
 

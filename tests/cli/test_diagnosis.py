@@ -9,8 +9,9 @@ from PIL import features
 
 from restorecli import device
 from restorecli.cli import diagnosis
-from restorecli.manifest import ManifestEntry, write_manifest
+from restorecli.manifest import ManifestEntry
 from restorecli.weights import NETWORKS, sha256
+from training.export import write_manifest
 
 
 @pytest.fixture

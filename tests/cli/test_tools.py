@@ -75,7 +75,7 @@ def test_bench_writes_csv_once(
 def test_bench_without_a_set_takes_the_examples(
     restorer: Untouching, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("restorecli.assets.example_pairs_folder", lambda: Path("set"))
+    monkeypatch.setattr("restorecli.manifest.example_pairs_folder", lambda: Path("set"))
     assert main(["bench", "--quiet"]) == 0
     out = capsys.readouterr().out
     assert "SSIM" in out

@@ -15,10 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from restorecli import weights
-from restorecli.assets import weights_folder
 from restorecli.cli import main
 from restorecli.errors import WeightsError
-from restorecli.manifest import MANIFEST
+from restorecli.manifest import MANIFEST, weights_folder
 from restorecli.networks.retinaface import RetinaFace
 from tests.support.fake_restorer import picture
 

@@ -37,8 +37,7 @@ from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.relight import relight
-from restorecli.repeats import Repeats
-from restorecli.tile_networks import TileSteps
+from restorecli.tile_networks import Repeats, TileSteps
 from restorecli.tiling import tiles as tiling
 
 Image = Float[Tensor, "1 3 h w"]

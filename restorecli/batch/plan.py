@@ -5,13 +5,14 @@ with one target, a target that is a source, results that are already there. Noth
 """
 
 import os
+import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from restorecli.batch import remote_plan
-from restorecli.batch.paths import inside, key, same_file, there
-from restorecli.batch.remote import Place, is_url, place
+from restorecli.batch.remote import Place, RemotePath, is_url, place
 from restorecli.batch.remote_plan import WILDCARDS
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
 from restorecli.photo.formats import READABLE, WRITABLE
@@ -268,3 +269,40 @@ def _nothing(sources: Sequence[str], finds: Sequence[_Find]) -> str:
 
 def _spelled(suffixes: frozenset[str]) -> str:
     return ", ".join(sorted(suffix.removeprefix(".") for suffix in suffixes))
+
+
+def key(path: Place) -> str:
+    """One spelling for each file: links in folders followed, letter case folded where it is."""
+    if isinstance(path, RemotePath):
+        return str(path)
+    real = str(_real(path.parent) / path.name)
+    if sys.platform in ("win32", "darwin"):
+        real = unicodedata.normalize("NFC", real).casefold()
+    return real
+
+
+def there(path: Path) -> bool:
+    """Whether a file or folder is there and can be looked at; a name that is too long is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def same_file(path: Place, other: Place) -> bool:
+    """Whether both exist and are one file or folder, by whatever names."""
+    if isinstance(path, RemotePath) or isinstance(other, RemotePath):
+        return path == other
+    return there(path) and there(other) and path.samefile(other)
+
+
+def inside(path: Place, folder: Place) -> bool:
+    """Whether a file lies below a folder, links followed; never across the border of a store."""
+    if isinstance(path, RemotePath) or isinstance(folder, RemotePath):
+        return False
+    return _real(path).is_relative_to(_real(folder))
+
+
+def _real(path: Path) -> Path:
+    """Follow links; unlike `Path.resolve`, take a link to itself for a name like any other."""
+    return Path(os.path.realpath(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from restorecli.batch import paths, places, plan, record, remote
+from restorecli.batch import places, plan, record, remote
 from restorecli.batch.record import Outcome
 from restorecli.batch.remote import Place
 from restorecli.errors import PhotoReadError, PlanError, RestoreError
@@ -183,14 +183,14 @@ def _check_streams(job: Job, *, as_json: bool) -> None:
 
 def _check_files(job: Job) -> None:
     """Refuse targets that cannot or must not be written, before any work."""
-    if isinstance(job.source, Path) and paths.there(job.source) and job.source.is_dir():
+    if isinstance(job.source, Path) and plan.there(job.source) and job.source.is_dir():
         raise PlanError(f"{job.source}: is a folder. Use: restore batch {job.source} -o OUT")
     files = [path for path in (job.target, job.compare) if path is not None]
     local = [path.resolve() for path in files if isinstance(path, Path)]
     if len(set(local)) < len(local):
         raise PlanError(f"{job.compare}: is named as two results. Give each a file of its own.")
     for path in files:
-        if job.source is not None and paths.same_file(path, job.source):
+        if job.source is not None and plan.same_file(path, job.source):
             raise PlanError(f"{path}: is the photo itself. Name another file for the result.")
         plan.refuse_target(path, overwrite=job.overwrite)
         if path.suffix.lower() not in WRITABLE and not (

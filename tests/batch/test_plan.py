@@ -159,7 +159,7 @@ def test_letter_case_collides_where_it_does_on_disk(
     system: str, same: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     touch("x/A.jpg", "y/a.jpg")
-    monkeypatch.setattr("restorecli.batch.paths.sys.platform", system)
+    monkeypatch.setattr("restorecli.batch.plan.sys.platform", system)
     if same:
         with pytest.raises(PlanError, match="would both become"):
             plan.make(["x", "y"], Path("out"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from restorecli.batch import places, record
+from restorecli.batch import record, remote
 from restorecli.batch.plan import Plan, Task
 from restorecli.batch.record import Outcome
 from restorecli.errors import RestoreError
@@ -108,7 +108,7 @@ def _read_ahead(
     """Yield each task with its photo on the way, `ahead` more of them being read."""
     waiting: deque[tuple[Task, Future[Photo]]] = deque()
     for task in tasks:
-        waiting.append((task, readers.submit(places.read, task.source)))
+        waiting.append((task, readers.submit(remote.read, task.source)))
         if len(waiting) > ahead:
             yield waiting.popleft()
     while waiting:
@@ -143,10 +143,10 @@ def _write(task: Task, done: _Done, rules: _Rules) -> Outcome:
         return done.outcome
     try:
         shown = thumbnails.encoded(done.small) if done.small else None
-        if rules.again and places.holds(task.target, done.result, quality=rules.quality):
+        if rules.again and remote.holds(task.target, done.result, quality=rules.quality):
             losses = done.result.losses(task.target.suffix)
         else:
-            losses = places.write(
+            losses = remote.write(
                 done.result, task.target, quality=rules.quality, overwrite=rules.overwrite
             )
     except FAILURES as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from restorecli.batch import places, plan, record, remote
+from restorecli.batch import plan, record, remote
 from restorecli.batch.record import Outcome
 from restorecli.batch.remote import Place
 from restorecli.errors import PhotoReadError, PlanError, RestoreError
@@ -105,7 +105,7 @@ def prepare(
 
 def run(job: Job, options: Options, *, device: str, precision: str) -> Outcome:
     """Read, restore and write the photo; it is read before the networks are loaded."""
-    photo = Photo.read(sys.stdin.buffer) if job.source is None else places.read(job.source)
+    photo = Photo.read(sys.stdin.buffer) if job.source is None else remote.read(job.source)
     restorer = Restorer.load(device=device, precision=precision)
     restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
     if isinstance(job.target, Path):
@@ -149,7 +149,7 @@ def _write(job: Job, photo: Photo, restoration: Restoration) -> tuple[str, ...]:
         sys.stdout.buffer.flush()
         losses = restoration.photo.losses(job.format)
     else:
-        losses = places.write(
+        losses = remote.write(
             restoration.photo, job.target, quality=job.quality, overwrite=job.overwrite
         )
     if job.compare is not None:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from restorecli.cli import machines
 from restorecli.cli import options as given
 from restorecli.options import Options
 
@@ -49,10 +48,10 @@ def batch(
     precision: given.Precision = "auto",
     tile: given.Tile = Options.tile,
     jobs: given.Jobs = 2,
-    engine: machines.Engine = "local",
-    address: machines.Address = None,
-    workers: machines.Workers = None,
-    gpus_per_worker: machines.GpusPerWorker = 0,
+    engine: given.Engine = "local",
+    address: given.Address = None,
+    workers: given.Workers = None,
+    gpus_per_worker: given.GpusPerWorker = 0,
     as_json: given.Json = False,
     quiet: given.Quiet = False,
     verbose: given.Verbose = False,
@@ -69,7 +68,7 @@ def batch(
         min_face=min_face,
         tile=tile,
     )
-    cluster = machines.gather(
+    cluster = given.gather_cluster(
         engine, address=address, workers=workers, gpus_per_worker=gpus_per_worker
     )
     from restorecli.batch import engines, plan, remote

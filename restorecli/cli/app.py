@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import restorecli
-from restorecli.cli import batch, interruption, standard_streams, tools
+from restorecli.cli import batch, process, tools
 from restorecli.cli import options as given
 from restorecli.cli import weights as cli_weights
 from restorecli.errors import PlanError, RestoreError, printable
@@ -37,13 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Words after the program's name; None takes those of the process.
     """
-    standard_streams.make_ready()
+    process.open_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         if words and words[0] not in (*COMMANDS, *PROGRAM_OPTIONS):
             _refuse_mistyped_command(words[0])
             words.insert(0, "photo")
-        with interruption.signals_stop_work():
+        with process.signals_stop_work():
             app(args=words, prog_name="restore")
     except RestoreError as error:
         typer.echo(f"restore: {error}", err=True)

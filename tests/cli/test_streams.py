@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from restorecli.cli import main
+from restorecli.cli import main, process
 from tests.support.fake_restorer import FakeRestorer, picture
 
 
@@ -114,3 +114,22 @@ def test_picture_into_a_closed_pipe_ends_quietly(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Closed(), encoding="utf-8"))
     assert main(["a.jpg", "-o", "-"]) == 1
     assert capsys.readouterr().err == ""
+
+
+def test_closed_streams_are_opened_on_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    process.open_streams()
+    with sys.stdin, sys.stdout, sys.stderr:
+        assert sys.stdin.read() == ""
+        print("nobody hears this", file=sys.stdout)  # noqa: T201
+        print("nor this", file=sys.stderr)  # noqa: T201
+
+
+def test_names_that_no_terminal_can_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    bytes_written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_written, encoding="ascii"))
+    process.open_streams()
+    sys.stdout.write("사진\udcff.jpg")
+    sys.stdout.flush()
+    assert bytes_written.getvalue() == rb"\uc0ac\uc9c4\udcff.jpg"

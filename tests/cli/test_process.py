@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from restorecli.cli.interruption import STOPPING, signals_stop_work
+from restorecli.cli.process import STOPPING, signals_stop_work
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 

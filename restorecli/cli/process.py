@@ -1,9 +1,15 @@
-"""SIGTERM and a closed terminal stop the work as Ctrl-C does: what is being written is finished."""
+"""What other programs made of this process: signals that ask it to end, and its streams.
 
+SIGTERM and a closed terminal stop the work as Ctrl-C does: what is being written is finished.
+"""
+
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 STOPPING = tuple(
@@ -41,3 +47,17 @@ def signals_stop_work() -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
+
+
+def open_streams() -> None:
+    """Let output take names that no terminal can show; open what a service may have closed.
+
+    A stream that is closed is opened on nothing, else the first file would get its number, and
+    whatever a library says to standard error would end in a picture.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # for good
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import restorecli
-from restorecli.cli import batch, process, tools
+from restorecli.cli import batch, bench, degrade, process
 from restorecli.cli import options as given
 from restorecli.cli import weights as cli_weights
 from restorecli.errors import PlanError, RestoreError, printable
@@ -201,7 +201,7 @@ def photo(
 
 
 app.command("batch")(batch.batch)
-app.command("bench")(tools.bench)
-app.command("degrade")(tools.degrade)
+app.command("bench")(bench.bench)
+app.command("degrade")(degrade.degrade)
 app.add_typer(cli_weights.app, name="weights")
 app.command("doctor")(cli_weights.doctor)

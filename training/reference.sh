@@ -50,7 +50,7 @@ crops() {  # FOLDER [option ...]
 }
 
 stage() {  # RECIPE CROPS
-  "$PYTHON" -m training.train_face_vae "$RECIPES/$1.toml" --crops "runs/$2" --start runs --denoiser weights --out "runs/$1" --device "$DEVICE"
+  "$PYTHON" -m training.train "$RECIPES/$1.toml" --crops "runs/$2" --start runs --denoiser weights --out "runs/$1" --device "$DEVICE"
   cp "runs/$1/"*.safetensors runs/
 }
 

@@ -12,6 +12,7 @@ import torch
 from restorecli import weights
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
+from training import train
 from training.data.face_crops import FacePairs
 from training.engine.loop import Run
 from training.engine.recipe import Phase, Recipe
@@ -175,6 +176,20 @@ def test_domains_share_no_crop(crops: Path) -> None:
         for domain in (0, 1)
     ]
     assert not sums[0] & sums[1]
+
+
+def test_the_command_trains_on_crops(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(train, "read_recipe", lambda path: recipe("common", divergence=1e-4))
+    arguments = ["train", "r.toml", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", arguments)
+    with pytest.raises(SystemExit):
+        train.main()
+    assert "face_vae_common needs --crops" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", [*arguments, "--crops", str(crops)])
+    train.main()
+    assert (tmp_path / "out" / "face_vae_common.safetensors").exists()
 
 
 def test_no_crops(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@
     └── NothingToDoError        5  no input matched
 
 Messages read `<subject>: <fact with numbers>. <what to do>`, lower case, one line. They are raised
-where the fact is known and caught once, in `restorecli.cli.main`.
+where the fact is known and caught once, in `restorecli.cli.app`.
 """
 
 import os

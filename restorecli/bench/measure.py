@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 from torch.nn import functional as F
 
-from restorecli.bench import dataset as pairs
 from restorecli.bench.baselines import BASELINES
-from restorecli.bench.dataset import Pair, PhotoPair
+from restorecli.bench.dataset import Pair, PhotoPair, find, read, spread
 from restorecli.errors import DatasetError, PlanError, RestoreError
 from restorecli.metrics import METRICS
 from restorecli.options import STAGES, Options, Stage
@@ -151,7 +150,7 @@ def run(
     are compared on the same photos. The scale is that of the pair, whatever `options` says.
 
     Args:
-        dataset: Folder as in `pairs.find`.
+        dataset: Folder as in `dataset.find`.
         restore: From a photo and options to the restored photo, such as a `Restorer`.
         setting: Printed with the result.
         metrics: Keys of `METRICS`.
@@ -171,7 +170,7 @@ def run(
             if name not in known:
                 raise PlanError(f"{kind} {name}: unknown. Use some of: {', '.join(known)}.")
     methods = _methods(restore, options or Options(), stages, baselines)
-    chosen = pairs.spread(pairs.find(dataset), limit)
+    chosen = spread(find(dataset), limit)
     rows: list[Row] = []
     failures: list[Failure] = []
     for found in measure(progress(chosen), methods, tuple(dict.fromkeys(metrics)), watch):
@@ -207,7 +206,7 @@ def measure(
     warm, first = False, next(iter(methods))
     for pair in chosen:
         try:
-            photos = pairs.read(pair)
+            photos = read(pair)
             if not warm:
                 for method in methods.values():
                     method(photos.degraded, Options(scale=photos.scale))

@@ -17,7 +17,7 @@ from restorecli.photo import Photo
 from restorecli.photo.files import remove_stale
 from restorecli.photo.formats import WRITABLE, format_for
 from restorecli.pipeline import Restoration, Restorer
-from restorecli.previews import stage_images as steps
+from restorecli.previews import stage_images
 from restorecli.reports import compare, pages
 
 STREAM = "-"
@@ -157,7 +157,7 @@ def _write(job: Job, photo: Photo, restoration: Restoration) -> tuple[str, ...]:
             photo, restoration.photo, job.compare, quality=job.quality, overwrite=job.overwrite
         )
     if job.steps is not None:
-        steps.write(photo, restoration, job.steps, overwrite=job.overwrite)
+        stage_images.write(photo, restoration, job.steps, overwrite=job.overwrite)
     return losses
 
 
@@ -201,4 +201,4 @@ def _check_files(job: Job) -> None:
                 f"Use one of {', '.join(sorted(WRITABLE))}."
             )
     if job.steps is not None:
-        steps.refuse(job.steps, overwrite=job.overwrite)
+        stage_images.refuse(job.steps, overwrite=job.overwrite)

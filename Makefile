@@ -64,7 +64,7 @@ sheet: .venv/runtime ## draw docs/patterns.jpg, every family of patterns
 	cd docs && ../$(BIN)/python ../examples/patterns.py
 
 goldens: setup ## make the expected pictures of tests/golden anew; look at the difference
-	$(BIN)/python -m pytest tests/test_golden.py --update-golden
+	$(BIN)/python -m pytest tests/golden/test_golden.py --update-golden
 
 train: .venv/runtime ## the commands the shipped weights were made with (hours; see docs/training.md)
 	BIN=$(BIN) bash training/reference.sh

@@ -6,9 +6,11 @@ Writes to `demo/` of the current folder: the restored pictures, each beside what
 import time
 from pathlib import Path
 
-from restorecli import Options, Photo, Restorer, compare, metrics, pairs
-from restorecli.assets import example_pairs_folder
-from restorecli.baselines import notch
+from restorecli import Options, Photo, Restorer, metrics
+from restorecli.bench import dataset
+from restorecli.bench.baselines import notch
+from restorecli.manifest import example_pairs_folder
+from restorecli.reports import compare
 
 HERE = Path(__file__).parent
 OUT = Path("demo")
@@ -17,7 +19,7 @@ OUT = Path("demo")
 def main() -> None:
     restorer = Restorer.load()
     start = time.perf_counter()
-    gained = {pair: restore_pair(restorer, pair) for pair in pairs.find(example_pairs_folder())}
+    gained = {pair: restore_pair(restorer, pair) for pair in dataset.find(example_pairs_folder())}
     print("SSIM to the clean picture    as it came notch filter     restored")
     for pair, scores in gained.items():
         print(line(f"{pair.name} ({pair.family})", scores))
@@ -32,7 +34,7 @@ def main() -> None:
     print(f"Restored: {OUT.resolve()}/*.restored.png, before and after: *.compare.html")
 
 
-def restore_pair(restorer: Restorer, pair: pairs.Pair) -> list[float]:
+def restore_pair(restorer: Restorer, pair: dataset.Pair) -> list[float]:
     photo, clean = Photo.read(pair.degraded), Photo.read(pair.clean).image()
     result = restorer(photo, Options(scale=1))
     keep(pair.name, photo, result)

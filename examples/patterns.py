@@ -3,9 +3,10 @@
 import torch
 from PIL import Image, ImageDraw
 
-from restorecli import Photo, metrics, pairs
-from restorecli.assets import example_pairs_folder
+from restorecli import Photo, metrics
+from restorecli.bench import dataset
 from restorecli.degrade import FAMILIES, DegradeConfig, degrade
+from restorecli.manifest import example_pairs_folder
 
 SIDE, LABEL, COLUMNS = 144, 14, 9  # px, px, samples a row
 PORTRAITS = {"portrait-1": 20, "portrait-5": 70}  # first row of the crop
@@ -13,7 +14,7 @@ PORTRAITS = {"portrait-1": 20, "portrait-5": 70}  # first row of the crop
 
 def samples() -> list[tuple[str, torch.Tensor]]:
     """Degraded crops (1, 3, SIDE, SIDE) with what they are called."""
-    chosen = [pair for pair in pairs.find(example_pairs_folder()) if pair.name in PORTRAITS]
+    chosen = [pair for pair in dataset.find(example_pairs_folder()) if pair.name in PORTRAITS]
     photos = []
     for pair in chosen:
         top = PORTRAITS[pair.name]

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from restorecli import Options, Photo, Restorer, pairs
-from restorecli.assets import example_pairs_folder
+from restorecli import Options, Photo, Restorer
+from restorecli.bench import dataset
+from restorecli.manifest import example_pairs_folder
 
 SHOWN = ("portrait-1", "portrait-2", "portrait-5")
 SIDE, GAP = 240, 6  # px
 
 restorer = Restorer.load(device="cpu", precision="fp32")
 columns = []
-for pair in pairs.find(example_pairs_folder()):
+for pair in dataset.find(example_pairs_folder()):
     if pair.name in SHOWN:
         degraded = Photo.read(pair.degraded)
         rows = (degraded, restorer(degraded, Options(scale=1)), Photo.read(pair.clean))

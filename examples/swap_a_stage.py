@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from restorecli import Options, Photo, Restorer, metrics
-from restorecli.baselines import notch
+from restorecli.bench.baselines import notch
 from restorecli.photo import from_image
 
 pairs = Path(__file__).parent / "pairs"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from restorecli.errors import RestoreError
-    from restorecli.faces import FaceRecord
+    from restorecli.faces.restore import FaceRecord
     from restorecli.options import Options
     from restorecli.photo import Photo
     from restorecli.pipeline import Restoration, Restorer
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "FaceRecord": "restorecli.faces",
+    "FaceRecord": "restorecli.faces.restore",
     "Options": "restorecli.options",
     "Photo": "restorecli.photo",
     "RestoreError": "restorecli.errors",

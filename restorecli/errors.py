@@ -11,8 +11,10 @@
     └── NothingToDoError        5  no input matched
 
 Messages read `<subject>: <fact with numbers>. <what to do>`, lower case, one line. They are raised
-where the fact is known and caught once, in `restorecli.cli.main`.
+where the fact is known and caught once, in `restorecli.cli.app`.
 """
+
+import os
 
 
 class RestoreError(Exception):
@@ -59,3 +61,10 @@ class NothingToDoError(RestoreError):
     """No input matched, so there is nothing to restore."""
 
     exit_code = 5
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    """A file's name as it can stand in a message of one line."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(name)
+    )

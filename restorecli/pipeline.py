@@ -9,6 +9,7 @@ Between the steps a picture is float32 RGB in [0, 1] on the CPU; tiles and crops
 A `Restorer` holds networks and nothing else, so nothing of a photo is kept after it.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,25 +22,44 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restorecli import tiling, weights
-from restorecli.detection import detect
-from restorecli.device import choose_device, choose_precision, free_memory
-from restorecli.faces import FaceRecord, restore_faces
-from restorecli.host_memory import give_back
-from restorecli.kept_steps import KeptSteps
+from restorecli import weights
+from restorecli.device import choose_device, choose_precision, free_memory, give_back
+from restorecli.faces.detection import detect
+from restorecli.faces.restore import FaceRecord, restore_faces
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
+from restorecli.networks.guided_denoiser import SecondLook
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
-from restorecli.networks.second_look import SecondLook
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.relight import relight
-from restorecli.repeats import Repeats
-from restorecli.tile_steps import TileSteps
+from restorecli.tile_networks import Repeats, TileSteps
+from restorecli.tiling import tiles as tiling
+
+
+class KeptSteps:
+    """The pictures between the steps, as far as they are asked for."""
+
+    def __init__(self, wanted: bool, side: int | None) -> None:
+        """Keep nothing yet; see `Restorer.restore` for what is wanted."""
+        self._wanted, self._side = wanted, side
+        self.kept: dict[str, Float[Tensor, "1 3 h w"]] = {}
+
+    def keep(self, name: str, image: Float[Tensor, "1 3 h w"]) -> None:
+        """Copy a picture, which later steps may write into, reduced if that is enough."""
+        if not self._wanted:
+            return
+        factor = (self._side or math.inf) / max(image.shape[-2:])
+        if factor >= 1:
+            self.kept[name] = image.clone()
+            return
+        size = [max(1, round(side * factor)) for side in image.shape[-2:]]
+        self.kept[name] = F.interpolate(image, size, mode="bilinear", antialias=True)
+
 
 Image = Float[Tensor, "1 3 h w"]
 ROWS_AT_ONCE = 256  # of a picture that step 3 leaves as it is

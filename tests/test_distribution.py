@@ -22,8 +22,8 @@ import pytest
 from PIL import Image
 
 import restorecli
-from restorecli.weights_manifest import NETWORKS, set_hash
-from tests.fake_restorer import picture
+from restorecli.manifest import NETWORKS, set_hash
+from tests.support.fake_restorer import picture
 
 ROOT = Path(__file__).parents[1]
 STRANGER = "4711"  # a user that no list of users names

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from restorecli import errors, weights
-from restorecli.cli import COMMANDS
-from tests import command_reference
+from restorecli.cli.app import COMMANDS
+from tests.support import command_reference
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

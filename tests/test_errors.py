@@ -2,8 +2,8 @@
 
 import pytest
 
-from restorecli import cli, errors
-from restorecli.cli import main
+from restorecli import errors
+from restorecli.cli import app, main
 from restorecli.errors import RestoreError
 
 
@@ -18,7 +18,7 @@ def test_every_error_is_one_line_and_its_exit_code(
     def fail(**_: object) -> None:
         raise error("a.jpg: is bad. Do better.")
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(app, "app", fail)
     assert main(["a.jpg"]) == error.exit_code
     assert capsys.readouterr() == ("", "restore: a.jpg: is bad. Do better.\n")
     assert f"{error.__name__}  " in (errors.__doc__ or "")
@@ -28,7 +28,7 @@ def test_a_bug_is_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(app, "app", fail)
     with pytest.raises(ZeroDivisionError):
         main(["a.jpg"])
 
@@ -39,7 +39,7 @@ def test_a_file_that_the_system_refuses_is_one_line(
     def fail(**_: object) -> None:
         raise PermissionError(13, "Permission denied", "locked\n.jpg")
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(app, "app", fail)
     assert main(["a.jpg"]) == 1
     expected = "restore: locked\N{REPLACEMENT CHARACTER}.jpg: permission denied. Check the path.\n"
     assert capsys.readouterr() == ("", expected)
@@ -49,7 +49,7 @@ def test_an_error_of_the_system_about_no_file_is_a_bug(monkeypatch: pytest.Monke
     def fail(**_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(app, "app", fail)
     with pytest.raises(OSError, match="Input/output"):
         main(["a.jpg"])
 
@@ -58,5 +58,5 @@ def test_ctrl_c_outside_of_a_command_is_no_traceback(monkeypatch: pytest.MonkeyP
     def fail(**_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(app, "app", fail)
     assert main(["a.jpg"]) == 130

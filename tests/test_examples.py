@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from restorecli import pairs
+from restorecli.bench import dataset
 from restorecli.degrade import FAMILIES
 from restorecli.metrics import ssim
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PAIRS = pairs.find(EXAMPLES / "pairs")
+PAIRS = dataset.find(EXAMPLES / "pairs")
 LARGEST_PICTURE = 100_000  # bytes
 
 WRITES = {
@@ -40,8 +40,8 @@ def test_script_runs_and_writes(script: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
-def test_pair_fits_and_keeps_the_rule(pair: pairs.Pair) -> None:
-    read = pairs.read(pair)
+def test_pair_fits_and_keeps_the_rule(pair: dataset.Pair) -> None:
+    read = dataset.read(pair)
     assert read.scale == 1
     assert pair.family in FAMILIES
     assert 0.08 <= ssim(read.degraded.image(), read.clean.image()) <= 0.5
@@ -52,7 +52,7 @@ def test_table_says_what_was_measured() -> None:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     assert set(rows) == {pair.name for pair in PAIRS}
     for pair in PAIRS:
-        read = pairs.read(pair)
+        read = dataset.read(pair)
         measured = ssim(read.degraded.image(), read.clean.image())
         assert float(rows[pair.name]["ssim_in"]) == pytest.approx(measured, abs=2e-3)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from restorecli import host_memory
+from restorecli import device
 
 GIB = 2**30
 
@@ -14,8 +14,8 @@ GIB = 2**30
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Pretend to be a Linux machine with 8 GiB available and no control groups."""
-    monkeypatch.setattr(host_memory, "_PROC", tmp_path / "proc")
-    monkeypatch.setattr(host_memory, "_CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(device, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(device, "_CGROUPS", tmp_path / "cgroup")
     write(tmp_path / "proc" / "meminfo", f"MemTotal: 99 kB\nMemAvailable: {8 * 2**20} kB\n")
     return tmp_path
 
@@ -26,13 +26,13 @@ def write(path: Path, content: object) -> None:
 
 
 def test_this_machine_has_some() -> None:
-    assert host_memory.free_host_memory() > 2**20
+    assert device.free_host_memory() > 2**20
 
 
 def test_without_groups_the_machine_is_the_limit(machine: Path) -> None:
-    assert host_memory.free_host_memory() == 8 * GIB
+    assert device.free_host_memory() == 8 * GIB
     write(machine / "proc/self/cgroup", "0::/job\n")
-    assert host_memory.free_host_memory() == 8 * GIB
+    assert device.free_host_memory() == 8 * GIB
 
 
 def test_version_2_limits_count_and_file_cache_does_not(machine: Path) -> None:
@@ -40,9 +40,9 @@ def test_version_2_limits_count_and_file_cache_does_not(machine: Path) -> None:
     group = machine / "cgroup/slice/job"
     write(group / "memory.max", 3 * GIB)
     write(group / "memory.current", 2 * GIB)
-    assert host_memory.free_host_memory() == GIB
+    assert device.free_host_memory() == GIB
     write(group / "memory.stat", f"anon 5\ninactive_file {GIB // 2}\n")
-    assert host_memory.free_host_memory() == GIB + GIB // 2
+    assert device.free_host_memory() == GIB + GIB // 2
 
 
 def test_an_outer_group_counts_as_well(machine: Path) -> None:
@@ -51,7 +51,7 @@ def test_an_outer_group_counts_as_well(machine: Path) -> None:
     write(machine / "cgroup/slice/job/memory.current", 0)
     write(machine / "cgroup/slice/memory.max", 2 * GIB)
     write(machine / "cgroup/slice/memory.current", GIB)
-    assert host_memory.free_host_memory() == GIB
+    assert device.free_host_memory() == GIB
 
 
 def test_version_1_limits_count(machine: Path) -> None:
@@ -59,28 +59,28 @@ def test_version_1_limits_count(machine: Path) -> None:
     write(machine / "cgroup/memory/memory.limit_in_bytes", 2 * GIB)
     write(machine / "cgroup/memory/memory.usage_in_bytes", GIB)
     write(machine / "cgroup/memory/memory.stat", "total_inactive_file 17\n")
-    assert host_memory.free_host_memory() == GIB + 17
+    assert device.free_host_memory() == GIB + 17
 
 
 def test_no_limit_in_version_1_is_a_huge_number(machine: Path) -> None:
     write(machine / "proc/self/cgroup", "4:memory:/\n")
     write(machine / "cgroup/memory/memory.limit_in_bytes", 2**63 - 4096)
     write(machine / "cgroup/memory/memory.usage_in_bytes", GIB)
-    assert host_memory.free_host_memory() == 8 * GIB
+    assert device.free_host_memory() == 8 * GIB
 
 
 def test_a_group_past_its_limit_leaves_nothing(machine: Path) -> None:
     write(machine / "proc/self/cgroup", "0::/\n")
     write(machine / "cgroup/memory.max", GIB)
     write(machine / "cgroup/memory.current", 2 * GIB)
-    assert host_memory.free_host_memory() == 0
+    assert device.free_host_memory() == 0
 
 
 def test_off_linux_half_of_what_is_built_in(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (machine / "proc/meminfo").unlink()
     sizes = {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}
     monkeypatch.setattr(os, "sysconf", lambda name: sizes[name])
-    assert host_memory.free_host_memory() == 1000 * 4096 // 2
+    assert device.free_host_memory() == 1000 * 4096 // 2
 
 
 def test_where_nothing_can_be_asked_a_modest_guess(
@@ -88,27 +88,27 @@ def test_where_nothing_can_be_asked_a_modest_guess(
 ) -> None:
     (machine / "proc/meminfo").unlink()
     monkeypatch.delattr(os, "sysconf")
-    assert host_memory.free_host_memory() == 4 * GIB
+    assert device.free_host_memory() == 4 * GIB
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
 def test_giving_back_does_no_harm_anywhere(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", system)
-    host_memory._malloc_trim.cache_clear()
-    host_memory.give_back()
-    assert (host_memory._malloc_trim() is None) or system == "linux"
-    host_memory._malloc_trim.cache_clear()
+    device._malloc_trim.cache_clear()
+    device.give_back()
+    assert (device._malloc_trim() is None) or system == "linux"
+    device._malloc_trim.cache_clear()
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux's account of a process")
 def test_memory_that_is_free_is_given_back() -> None:
-    if host_memory._malloc_trim() is None:
+    if device._malloc_trim() is None:
         pytest.skip("another allocator than glibc's")
     pieces = [bytes(100_000) for _ in range(1000)]
     last = bytes(100_000)  # keeps the heap from shrinking by itself
     full = resident()
     del pieces
-    host_memory.give_back()
+    device.give_back()
     assert resident() < full - 50_000_000
     assert len(last) == 100_000
 

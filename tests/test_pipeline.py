@@ -12,13 +12,13 @@ from torch import Tensor
 
 from restorecli import pipeline
 from restorecli.errors import DeviceError, WeightsError
-from restorecli.found_faces import Faces
+from restorecli.faces.detections import Faces
 from restorecli.metrics import psnr
 from restorecli.networks.face_vae import FaceRestoration
 from restorecli.options import Options, Stage
 from restorecli.photo import Photo, from_image
 from restorecli.pipeline import Restorer
-from tests.tiny import save, tiny_restorer
+from tests.support.tiny import save, tiny_restorer
 
 WITHOUT_FACES: tuple[Stage, ...] = ("denoise", "relight", "upscale")
 

@@ -1,24 +1,29 @@
 """The weights in this repository: all there, unharmed, loadable, and no larger than promised."""
 
-from importlib import import_module
-
 import pytest
 import torch
+from torch import nn
 
 from restorecli import Options, Photo, Restorer, weights
-from restorecli.assets import example_pairs_folder, weights_folder
 from restorecli.degrade import degrade
+from restorecli.manifest import MANIFEST, example_pairs_folder, read_manifest, weights_folder
+from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.face_refiner import FaceRefiner
+from restorecli.networks.face_vae import FaceVAEPair
+from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.orsnet import ORSNet
+from restorecli.networks.relighter import Relighter
+from restorecli.networks.retinaface import RetinaFace
 from restorecli.photo import from_image
-from restorecli.weights_manifest import MANIFEST, read_manifest
 
-CLASSES = {
-    "denoiser": "Denoiser",
-    "relighter": "Relighter",
-    "retinaface": "RetinaFace",
-    "face_refiner": "FaceRefiner",
-    "second_look": "SecondLook",
-    "face_vae": "FaceVAEPair",
-    "orsnet": "ORSNet",
+CLASSES: dict[str, type[nn.Module]] = {
+    "denoiser": Denoiser,
+    "relighter": Relighter,
+    "retinaface": RetinaFace,
+    "face_refiner": FaceRefiner,
+    "second_look": SecondLook,
+    "face_vae": FaceVAEPair,
+    "orsnet": ORSNet,
 }
 LIMIT = 15.5e6  # bytes
 HISTORY = ("recipe", "commit", "data", "scores")
@@ -42,8 +47,7 @@ def test_the_manifest_tells_where_a_file_comes_from(name: str) -> None:
 
 @pytest.mark.parametrize("name", weights.NETWORKS)
 def test_every_network_loads_strictly(name: str) -> None:
-    network_class = getattr(import_module(f"restorecli.networks.{name}"), CLASSES[name])
-    network = weights.load(network_class, name)
+    network = weights.load(CLASSES[name], name)
     assert not network.training
     assert all(tensor.dtype != torch.float16 for tensor in network.state_dict().values())
     header = weights.read_header(weights_folder() / f"{name}.safetensors")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from restorecli import weights
 from restorecli.errors import WeightsError
-from restorecli.weights_config import read_config
+from restorecli.weights import read_config
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

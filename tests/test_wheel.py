@@ -25,7 +25,7 @@ def test_it_holds_every_module_and_asset(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     package = ROOT / "restorecli"
     modules = {path.relative_to(ROOT).as_posix() for path in package.rglob("*.py")}
-    assert modules | {"restorecli/templates/compare.html", "restorecli/py.typed"} <= names
+    assert modules | {"restorecli/reports/templates/compare.html", "restorecli/py.typed"} <= names
     assets = {f"restorecli/_assets/weights/{name}.safetensors" for name in NETWORKS}
     assert assets | {"restorecli/_assets/weights/manifest.toml"} <= names
     pairs = {f"restorecli/_assets/pairs/{part}/portrait-1.jpg" for part in ("clean", "degraded")}

@@ -1,6 +1,6 @@
-"""Ship a run's weights: `python -m training.export runs/denoiser_longer --score ssim=0.81`.
+"""Ship a run's weights: `python -m training.export runs/denoiser/2-longer --score ssim=0.81`.
 
-The run's folder is called as its recipe, and a recipe as its network and what sets it apart.
+The run's folder is called as its recipe: `runs/` and what the recipe has after `recipes/`.
 
 Copies the averaged weights into `weights/` and writes where they come from into the manifest: the
 recipe, the commit, the photos, torch, the last validation, and the scores that were measured.
@@ -9,22 +9,19 @@ recipe, the commit, the photos, torch, the last validation, and the scores that 
 import argparse
 import csv
 import datetime
+import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from restorecli.manifest import MANIFEST, SUFFIX, ManifestEntry, read_manifest, sha256
 from restorecli.weights import read_header
-from restorecli.weights_manifest import (
-    SUFFIX,
-    ManifestEntry,
-    read_manifest,
-    sha256,
-    write_manifest,
-)
 
 
 def export(
@@ -63,7 +60,7 @@ def export(
     else:
         shutil.copyfile(source, target)
     history = {
-        "recipe": f"training/recipes/{run.name}.toml",
+        "recipe": f"training/recipes/{run.parent.name}/{run.name}.toml",
         "commit": commit,
         "data": data,
         "parameters": header.parameters,
@@ -115,6 +112,48 @@ def head_commit() -> str:
     command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
     run = subprocess.run(command, cwd=here, check=True, capture_output=True, text=True)
     return run.stdout.strip()
+
+
+def write_manifest(folder: Path, entries: Mapping[str, ManifestEntry]) -> None:
+    """Write `manifest.toml`, entries in the order of their names; `read_manifest` reads it back."""
+    lines = ["# Written by training/export.py; sha256 and bytes are checked when a file is loaded."]
+    for name in sorted(entries):
+        entry = entries[name]
+        table = {"sha256": entry.sha256, "bytes": entry.bytes, **entry.history}
+        lines += ["", *_toml_table(_toml_key(name), table)]
+    (folder / MANIFEST).write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
+
+
+def _toml_table(name: str, table: Mapping[str, Any]) -> list[str]:
+    lines = [f"[{name}]"]
+    lines += [
+        f"{_toml_key(key)} = {_toml_value(value)}"
+        for key, value in table.items()
+        if not isinstance(value, Mapping)
+    ]
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += ["", *_toml_table(f"{name}.{_toml_key(key)}", value)]
+    return lines
+
+
+def _toml_key(key: str) -> str:
+    bare = key.replace("_", "").replace("-", "")
+    return key if bare.isascii() and bare.isalnum() else _json(key)
+
+
+def _toml_value(value: object) -> str:
+    """JSON's strings, booleans, finite numbers and arrays of these are TOML's as well."""
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if not isinstance(value, str | bool | int | float):
+        raise TypeError(f"a {type(value).__name__} has no place in the manifest")
+    return _json(value)
+
+
+def _json(value: str | int | float) -> str:
+    """TOML wants characters beyond the first plane as they are, and DEL escaped."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def main() -> None:

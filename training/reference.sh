@@ -9,48 +9,48 @@ DEVICE=${DEVICE:-cpu}
 PYTHON=${BIN:-.venv/bin}/python
 RECIPES=training/recipes
 
-train() {  # NAME [option ...]
+train() {  # RECIPE [option ...]
   local name=$1
   shift
   "$PYTHON" -m training.train "$RECIPES/$name.toml" --photos "$PHOTOS" --out "runs/$name" --device "$DEVICE" "$@"
 }
 
-ship() {  # NAME [option ...]
+ship() {  # RECIPE [option ...]
   "$PYTHON" -m training.export "runs/$1" "${@:2}"
 }
 
 # step 1, then ORSNet on top of it
-train denoiser
-train denoiser_longer --start runs/denoiser
-train denoiser_structure --start runs/denoiser_longer
-train denoiser_more --start runs/denoiser_structure
-ship denoiser_more
-train orsnet --denoiser runs/denoiser
-train orsnet_longer --denoiser runs/denoiser_longer --start runs/orsnet
-train orsnet_scales --denoiser runs/denoiser_structure --start runs/orsnet_longer
-train orsnet_sharp --denoiser weights --start runs/orsnet_scales
-ship orsnet_sharp --zero heads.1. # at x1 it loses what step 1 had
+train denoiser/1-first
+train denoiser/2-longer --start runs/denoiser/1-first
+train denoiser/3-structure --start runs/denoiser/2-longer
+train denoiser/4-more --start runs/denoiser/3-structure
+ship denoiser/4-more
+train orsnet/1-first --denoiser runs/denoiser/1-first
+train orsnet/2-longer --denoiser runs/denoiser/2-longer --start runs/orsnet/1-first
+train orsnet/3-scales --denoiser runs/denoiser/3-structure --start runs/orsnet/2-longer
+train orsnet/4-sharp --denoiser weights --start runs/orsnet/3-scales
+ship orsnet/4-sharp --zero heads.1. # at x1 it loses what step 1 had
 
 # step 1½
-train relighter
-ship relighter
+train relighter/1-first
+ship relighter/1-first
 
 # step 2: the detector, then the face pair on crops as step 1 leaves them
-train retinaface --faces "$PHOTOS/faces.json"
-train retinaface_denoised --faces "$PHOTOS/faces.json" --start runs/retinaface --denoiser weights
-train retinaface_longer --faces "$PHOTOS/faces.json" --start runs/retinaface_denoised --denoiser weights
-ship retinaface_longer
-train face_refiner --faces "$PHOTOS/faces.json" --denoiser weights
-ship face_refiner
+train retinaface/1-first --faces "$PHOTOS/faces.json"
+train retinaface/2-denoised --faces "$PHOTOS/faces.json" --start runs/retinaface/1-first --denoiser weights
+train retinaface/3-longer --faces "$PHOTOS/faces.json" --start runs/retinaface/2-denoised --denoiser weights
+ship retinaface/3-longer
+train face_refiner/1-first --faces "$PHOTOS/faces.json" --denoiser weights
+ship face_refiner/1-first
 
 crops() {  # FOLDER [option ...]
   local folder=$1
   shift
-  "$PYTHON" -m training.face_crops --photos "$PHOTOS" --faces "$PHOTOS/faces.json" --out "runs/$folder" --device "$DEVICE" "$@"
+  "$PYTHON" -m training.data.face_crops --photos "$PHOTOS" --faces "$PHOTOS/faces.json" --out "runs/$folder" --device "$DEVICE" "$@"
 }
 
-stage() {  # NAME CROPS
-  "$PYTHON" -m training.train_face_vae "$RECIPES/$1.toml" --crops "runs/$2" --start runs --denoiser weights --out "runs/$1" --device "$DEVICE"
+stage() {  # RECIPE CROPS
+  "$PYTHON" -m training.train "$RECIPES/$1.toml" --crops "runs/$2" --start runs --denoiser weights --out "runs/$1" --device "$DEVICE"
   cp "runs/$1/"*.safetensors runs/
 }
 
@@ -58,14 +58,14 @@ crops faint --parts 3 --size 400 # faintly degraded: the VAEs learn faces from t
 crops faint --part held-out --parts 1 --size 40 --weights weights
 crops crops --parts 25 --size 200 --weights weights # as step 1 leaves them
 crops crops --part held-out --parts 1 --size 100 --weights weights
-stage face_vae_common faint
-stage face_vae_autoencode faint
-stage face_vae_map crops
-stage face_vae crops
-stage face_vae_sharp crops
-stage face_vae_native crops
-ship face_vae_native
+stage face_vae/1-common faint
+stage face_vae/2-autoencode faint
+stage face_vae/3-map crops
+stage face_vae/4-fuse crops
+stage face_vae/5-sharp crops
+stage face_vae/6-native crops
+ship face_vae/6-native
 
 # step 3 at x1, begun from the face pair's second look
-train second_look --denoiser weights --start weights
-ship second_look
+train second_look/1-first --denoiser weights --start weights
+ship second_look/1-first

@@ -1,4 +1,8 @@
-"""Train a network by its recipe: `python -m training.train training/recipes/denoiser.toml`."""
+"""Train a network by its recipe, such as `training/recipes/denoiser/1-first.toml`.
+
+The stages of the face pair train on crops, which `training.data.face_crops` makes; each starts from
+the weights of the one before. All others train on photos.
+"""
 
 import argparse
 from pathlib import Path
@@ -6,17 +10,18 @@ from pathlib import Path
 from torch import nn
 
 from restorecli import weights
-from training.denoiser import DenoiserTask
-from training.detector import DetectorTask
-from training.inspector import InspectorTask
-from training.loop import Task
-from training.options import open_photos, photo_options, run, run_options, use_threads
-from training.orsnet import ORSNetTask
-from training.photos import PhotoPool
-from training.recipe import Recipe, read_recipe
-from training.refiner import RefinerTask
-from training.relighter import RelighterTask
-from training.second_look import SecondLookTask
+from training.arguments import open_photos, photo_options, run, run_options, use_threads
+from training.data.photo_pool import PhotoPool
+from training.engine.loop import Task
+from training.engine.recipe import Recipe, read_recipe
+from training.tasks.denoiser import DenoiserTask
+from training.tasks.detector import DetectorTask
+from training.tasks.face_fusion import make_face_task
+from training.tasks.guided_denoiser import SecondLookTask
+from training.tasks.inspector import InspectorTask
+from training.tasks.orsnet import ORSNetTask
+from training.tasks.refiner import RefinerTask
+from training.tasks.relighter import RelighterTask
 
 
 def make_task(
@@ -74,7 +79,9 @@ def start(network: nn.Module, name: str, folder: Path) -> None:
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__, parents=[run_options(), photo_options()])
+    parser = argparse.ArgumentParser(
+        description=__doc__, parents=[run_options(), photo_options(required=False)]
+    )
     parser.add_argument(
         "--denoiser", type=Path, default=Path("weights"), help="folder of step 1's weights"
     )
@@ -82,9 +89,18 @@ def main() -> None:
         "--start", type=Path, default=Path("weights"), help="folder of the recipe's start_from"
     )
     parser.add_argument("--faces", type=Path, help="faces.json of the photos, to find faces")
+    parser.add_argument("--crops", type=Path, help="pairs of crops, in place of photos: face_vae")
     arguments = parser.parse_args()
     use_threads(arguments)
-    recipe, pool = read_recipe(arguments.recipe), open_photos(arguments, arguments.device)
+    recipe = read_recipe(arguments.recipe)
+    on_crops = recipe.network.startswith("face_vae")
+    if (arguments.crops if on_crops else arguments.photos) is None:
+        parser.error(f"{recipe.network} needs {'--crops' if on_crops else '--photos'}")
+    if on_crops:
+        folders = arguments.crops, arguments.start, arguments.device, arguments.denoiser
+        run(make_face_task(recipe, *folders), recipe, arguments)
+        return
+    pool = open_photos(arguments, arguments.device)
     task = make_task(recipe, pool, arguments.denoiser, faces=arguments.faces, cache=arguments.cache)
     if isinstance(task, SecondLookTask) and recipe.start_from == "face_vae":
         task.start_from_faces(arguments.start)

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorecli.colour import luma
 from restorecli.degrade.corruption import gaussian_blur
 from restorecli.degrade.rng import Draws
-from restorecli.degrade.screens import luma
 from restorecli.degrade.textures import clouds, column, push
 
 Image = Float[Tensor, "n 3 h w"]

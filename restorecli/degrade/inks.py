@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from restorecli.colour import luma
 from restorecli.degrade.corruption import gaussian_blur
 from restorecli.degrade.rng import Draws
-from restorecli.degrade.screens import luma
 from restorecli.degrade.textures import clouds, column, grain
 
 Image = Float[Tensor, "n 3 h w"]

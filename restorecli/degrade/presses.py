@@ -11,11 +11,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorecli.colour import luma
 from restorecli.degrade.corruption import gaussian_blur
 from restorecli.degrade.inks import overprinted, plates, scanned
 from restorecli.degrade.patterns import turned
 from restorecli.degrade.rng import Draws
-from restorecli.degrade.screens import luma
 from restorecli.degrade.textures import Planes, clouds, column, grain, normal
 
 Image = Float[Tensor, "n 3 h w"]

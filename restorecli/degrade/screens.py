@@ -11,17 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from restorecli.colour import luma
 from restorecli.degrade.rng import Draws
 
 Image = Float[Tensor, "n 3 h w"]
 Field = Float[Tensor, "n h w"]
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-
-
-def luma(image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1 h w"]:
-    """Luma of sRGB values, ITU-R BT.601."""
-    weights = torch.tensor(LUMA, device=image.device, dtype=image.dtype).view(1, 3, 1, 1)
-    return (image * weights).sum(1, keepdim=True)
 
 
 def _cell(u: Field, v: Field, period: Tensor, angle: Tensor, shape: Tensor) -> Field:

@@ -1,7 +1,7 @@
 """The second look at a face: a square cut around a find → is it one, and where exactly.
 
 The network only. Cutting the squares and what its numbers mean in pixels is
-`restorecli.refinement`.
+`restorecli.faces.refinement`.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Refinements(NamedTuple):
     Attributes:
         logits: (n,) log odds that the crop is centred on a face.
         boxes: (n, 4) x0, y0, x1, y1 of that face.
-        landmarks: (n, 5, 2) in the order of `restorecli.found_faces.Faces`.
+        landmarks: (n, 5, 2) in the order of `restorecli.faces.detections.Faces`.
     """
 
     logits: Float[Tensor, " n"]

@@ -1,10 +1,10 @@
 """The pair of VAEs that restores one face (step 2), as it is used at run time.
 
 Here: the encoder and decoder of both domains, the mapping between their latents, and how the parts
-make one face. Not here: the second look (`restorecli.networks.second_look`), the fusion of all
+make one face. Not here: the second look (`restorecli.networks.guided_denoiser`), the fusion of all
 pictures with the evidence (`restorecli.networks.face_fusion`), finding, aligning and pasting
-(`restorecli.faces`), sampling of latents, discriminators and the encoder of the clean domain
-(`training.face_vae`).
+(`restorecli.faces.restore`), sampling of latents, discriminators and the encoder of the clean
+domain (`training.tasks.face_autoencoder`).
 """
 
 import math
@@ -19,8 +19,37 @@ from torch.nn import functional as F
 from restorecli.networks.blocks import ResidualBlock
 from restorecli.networks.denoiser import DenoiserConfig
 from restorecli.networks.face_fusion import Fusion
-from restorecli.networks.latent_attention import LatentAttention
-from restorecli.networks.second_look import SecondLook
+from restorecli.networks.guided_denoiser import SecondLook
+
+
+class LatentAttention(nn.Module):
+    """Self-attention, with a learned code for each place in the face.
+
+    Where structure is lost, the rest of the face says what it was (the partial non-local block of
+    Wan et al. 2020 has the same end); the code of the place is what the alignment makes meaningful.
+    """
+
+    def __init__(self, channels: int, heads: int, side: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.place = nn.Parameter(torch.zeros(1, channels, side, side))
+        self.norm = nn.LayerNorm(channels)
+        self.query_key_value = nn.Linear(channels, 3 * channels)
+        self.project = nn.Linear(channels, channels)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Sides other than the native one stretch the codes."""
+        n, channels, height, width = x.shape
+        place: Tensor = self.place
+        if place.shape[-2:] != (height, width):
+            place = F.interpolate(place, (height, width), mode="bilinear", align_corners=False)
+        tokens = self.norm((x + place).flatten(2).transpose(1, 2))  # (n, hw, c)
+        split = self.query_key_value(tokens).unflatten(2, (3, self.heads, -1))
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (n, heads, hw, c/heads)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        drawn: Tensor = self.project(mixed).transpose(1, 2)
+        return x + drawn.reshape(n, channels, height, width)
+
 
 LOG_VARIANCE_BOUND = 10.0
 TWICE = 176  # px; crops up to this side, half of all faces, are seen mirrored too: there is time
@@ -199,7 +228,7 @@ class FaceVAEPair(nn.Module):
     evidence. Latents are at a quarter of the side, as Wan et al.'s are: at an eighth, few channels
     can no longer tell one person from another.
 
-    Encoder B is needed to train only, and lives in `training.face_vae`.
+    Encoder B is needed to train only, and lives in `training.tasks.face_autoencoder`.
     """
 
     config_class: ClassVar[type[FaceVAEPairConfig]] = FaceVAEPairConfig

@@ -1,7 +1,7 @@
 """RetinaFace: one pass over a photo gives face scores, boxes and five landmarks for every anchor.
 
 The network only. Where the anchors lie and what its numbers mean in pixels is
-`restorecli.anchors`; running it on a photo of any size is `restorecli.detection`.
+`restorecli.faces.anchors`; running it on a photo of any size is `restorecli.faces.detection`.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class RetinaFaceConfig:
 
 
 class Predictions(NamedTuple):
-    """Raw output for every anchor, in the order of `restorecli.anchors.priors`.
+    """Raw output for every anchor, in the order of `restorecli.faces.anchors.priors`.
 
     Attributes:
         boxes: Offsets (n, anchors, 4) relative to the anchors.
@@ -203,7 +203,7 @@ class RetinaFace(nn.Module):
     """RetinaFace: single-stage dense face localisation (Deng et al., CVPR 2020).
 
     Attribute names are those of the checkpoints published for `Pytorch_Retinaface` and
-    `retinaface-pytorch`, so that these load through `restorecli.convert`.
+    `retinaface-pytorch`, so that these load through `restorecli.import_retinaface`.
     """
 
     config_class: ClassVar = RetinaFaceConfig

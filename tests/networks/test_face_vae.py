@@ -5,8 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.networks.face_vae import TWICE, FaceVAEPair, FaceVAEPairConfig
-from restorecli.networks.latent_attention import LatentAttention
+from restorecli.networks.face_vae import TWICE, FaceVAEPair, FaceVAEPairConfig, LatentAttention
 
 TINY = FaceVAEPairConfig(
     size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2,

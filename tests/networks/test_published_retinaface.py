@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from restorecli import anchors
+from restorecli.faces import anchors
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
 
 MISSING = [name for name in ("retinaface", "torchvision") if not importlib.util.find_spec(name)]

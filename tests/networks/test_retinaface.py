@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from restorecli import anchors
+from restorecli.faces import anchors
 from restorecli.networks.retinaface import Backbone, RetinaFace, RetinaFaceConfig
 
 MOBILENET_NAMES = {

@@ -20,9 +20,9 @@ from PIL import Image
 
 from restorecli.errors import RestoreError
 from restorecli.photo import Photo
-from tests.mutated_photos import seeds
-from tests.photo_samples import ICC_RGB, quadrants, saved
 from tests.reliability.watchdog import watched
+from tests.support.mutated_photos import seeds
+from tests.support.photo_samples import ICC_RGB, quadrants, saved
 
 TWO_GIGABYTES = 2**31 - 8
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from restorecli.cli import main
 from restorecli.pipeline import Restorer
-from tests.photo_samples import noise
-from tests.tiny import tiny_restorer
+from tests.support.photo_samples import noise
+from tests.support.tiny import tiny_restorer
 
 ROOT = Path(__file__).parents[2]
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux's own means")

@@ -21,10 +21,10 @@ from pathlib import Path
 from restorecli.errors import PhotoReadError, PhotoTooLargeError, PhotoWriteError
 from restorecli.options import Options
 from restorecli.photo import Photo
-from restorecli.photo_formats import FORMATS
-from tests.fake_restorer import FakeRestorer
-from tests.mutated_photos import mutated, seeds
+from restorecli.photo.formats import FORMATS
 from tests.reliability.watchdog import watched
+from tests.support.fake_restorer import FakeRestorer
+from tests.support.mutated_photos import mutated, seeds
 
 MEGAPIXELS = 4.0  # what a file may say it has; more takes memory and time, but is no fault
 ANSWERS = (PhotoReadError, PhotoTooLargeError, PhotoWriteError)

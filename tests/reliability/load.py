@@ -17,10 +17,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from restorecli import batch, plan
+from restorecli.batch import local, plan
 from restorecli.options import Options
 from restorecli.pipeline import Restorer
-from tests.photo_samples import noise
+from tests.support.photo_samples import noise
 
 SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".bmp", ".avif", ".gif")
 
@@ -65,7 +65,7 @@ def run(folder: Path, count: int, step: int) -> None:
     made(folder / "in", count)
     work = plan.make([str(folder / "in")], folder / "out")
     restorer, failed, began = Restorer.load(device="cpu"), 0, time.perf_counter()
-    outcomes = batch.run(
+    outcomes = local.run(
         work.tasks, restorer, Options(scale=1), quality=95, overwrite=False, jobs=2
     )
     for done, outcome in enumerate(outcomes, start=1):

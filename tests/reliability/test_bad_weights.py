@@ -15,12 +15,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from restorecli import weights
-from restorecli.assets import weights_folder
 from restorecli.cli import main
 from restorecli.errors import WeightsError
+from restorecli.manifest import MANIFEST, weights_folder
 from restorecli.networks.retinaface import RetinaFace
-from restorecli.weights_manifest import MANIFEST
-from tests.fake_restorer import picture
+from tests.support.fake_restorer import picture
 
 NAME = "relighter.safetensors"  # the smallest of them
 TERABYTE = 10**12

@@ -14,9 +14,9 @@ from restorecli.cli import main
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.pipeline import Restoration
-from tests.fake_restorer import FakeRestorer
+from tests.photo.test_files import files_of_at_most
 from tests.reliability.commands import SMALL, photos, tree
-from tests.test_photo_files import files_of_at_most
+from tests.support.fake_restorer import FakeRestorer
 
 BATCH = ("batch", "in", "-o", "out", *SMALL)
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from restorecli.cli import main
-from tests.fake_restorer import FakeRestorer, picture
 from tests.reliability.commands import LINUX, SMALL, photos, started, tree
+from tests.support.fake_restorer import FakeRestorer, picture
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and names of Unix")
 

@@ -10,8 +10,8 @@ import torch
 
 from restorecli.cli import main
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
-from tests.fake_restorer import picture
 from tests.reliability.commands import LINUX, completed
+from tests.support.fake_restorer import picture
 
 FORBIDDEN = (
     "socket.__new__",

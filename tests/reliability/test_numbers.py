@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from restorecli import tiling
 from restorecli.cli import main
 from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.guided_denoiser import SecondLook
 from restorecli.networks.orsnet import ORSNet
-from restorecli.networks.second_look import SecondLook
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
-from tests.photo_samples import noise
+from restorecli.tiling import tiles as tiling
 from tests.reliability.commands import SMALL, completed, photos, tree
-from tests.tiny import tiny_restorer
+from tests.support.photo_samples import noise
+from tests.support.tiny import tiny_restorer
 
 NOTICE = "not finite or of one flat colour in bf16 and had to be computed again in fp32"
 

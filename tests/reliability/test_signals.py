@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from restorecli.cli import main
-from tests.fake_restorer import FakeRestorer
 from tests.reliability.commands import LINUX, SMALL, completed, environment, photos, started, tree
+from tests.support.fake_restorer import FakeRestorer
 
 TINY = "tests.reliability.commands"
 BATCH = ("batch", "in", "-o", "out", "--jobs", "2", *SMALL)

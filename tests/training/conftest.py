@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from training.detector_scenes import Stock
-from training.photos import PhotoPool
+from training.data.photo_pool import PhotoPool
+from training.data.scenes import Stock
 
 CPU = torch.device("cpu")
 FACE_BOX = [30.0, 20.0, 70.0, 70.0]
@@ -18,7 +18,7 @@ EYES_AND_MOUTH = [[40.0, 40], [60, 40], [50, 50], [43, 60], [57, 60]]
 
 def quick_scores(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     """Let a task that trains on scenes score itself on one batch of two."""
-    monkeypatch.setattr("training.scene_batches.HELD_OUT_BATCH", 2)
+    monkeypatch.setattr("training.data.scene_batches.HELD_OUT_BATCH", 2)
     for name in ("SETTLING_BATCHES", "VALIDATION_BATCHES"):
         monkeypatch.setattr(f"{module}.{name}", 1)
 
@@ -54,5 +54,5 @@ def pool(tmp_path: Path) -> PhotoPool:
 
 @pytest.fixture
 def stock(pool: PhotoPool, labels: Path, monkeypatch: pytest.MonkeyPatch) -> Stock:
-    monkeypatch.setattr("training.photos.is_held_out", lambda name: False)
+    monkeypatch.setattr("training.data.photo_pool.is_held_out", lambda name: False)
     return Stock.read(pool, labels, held_out=False)

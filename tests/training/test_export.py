@@ -7,14 +7,14 @@ import torch
 from safetensors.torch import load_file
 
 from restorecli import weights
+from restorecli.manifest import read_manifest, verify
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
-from restorecli.weights_manifest import read_manifest, verify
 from training import export
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    folder = tmp_path / "runs" / "orsnet"
+    folder = tmp_path / "runs" / "orsnet" / "1-first"
     network = ORSNet(ORSNetConfig(width=4, blocks=(1,)))
     weights.save(network, "orsnet", folder / "orsnet.safetensors", {"seed": 1})
     (folder / "log.csv").write_text("step,ssim,seconds\n1,0.5,9\n2,0.75,9\n", "utf-8")
@@ -74,19 +74,19 @@ def test_the_command_exports(
     entry = read_manifest(tmp_path / "w")["orsnet"]
     assert entry.sha256 in capsys.readouterr().out
     assert entry.history["scores"]["ssim"] == 0.8
-    assert entry.history["recipe"] == "training/recipes/orsnet.toml"
+    assert entry.history["recipe"] == "training/recipes/orsnet/1-first.toml"
     assert entry.history["commit"] == "abc"
 
 
 def test_a_second_run_ships_the_network_that_it_holds(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    longer = run.rename(run.with_name("orsnet_scales"))
+    longer = run.rename(run.with_name("3-scales"))
     arguments = ["export", str(longer), "--weights", str(tmp_path / "w"), "--commit", "abc"]
     monkeypatch.setattr("sys.argv", arguments)
     export.main()
     entry = read_manifest(tmp_path / "w")["orsnet"]
-    assert entry.history["recipe"] == "training/recipes/orsnet_scales.toml"
+    assert entry.history["recipe"] == "training/recipes/orsnet/3-scales.toml"
 
 
 def test_a_run_of_none_or_two_networks_asks_for_a_name(run: Path) -> None:

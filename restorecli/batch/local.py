@@ -1,0 +1,154 @@
+"""Many photos: the next ones are read and the last ones written while one is computed.
+
+Yields what became of each photo and prints nothing. At most `jobs` photos wait to be computed and
+`jobs` to be written, so memory does not grow with their number.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from restorecli.batch import record, remote
+from restorecli.batch.plan import Plan, Task
+from restorecli.batch.record import Outcome
+from restorecli.errors import RestoreError
+from restorecli.options import Options
+from restorecli.photo import Photo, files
+from restorecli.pipeline import Restoration
+from restorecli.previews import thumbnails
+
+FAILURES = (RestoreError, OSError, MemoryError)  # of one photo; what else escapes is a bug
+
+
+@runtime_checkable
+class Restores(Protocol):
+    """What the batch needs of a restorer."""
+
+    def restore(
+        self, photo: Photo, options: Options, *, keep_steps: bool, step_side: int
+    ) -> Restoration:
+        """Restore one photo; keep its steps, no higher and wider than so many pixels."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Done:
+    """A photo on its way to be written; it failed if there is no result."""
+
+    outcome: Outcome
+    result: Photo | None = None
+    small: Mapping[str, Photo] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rules:
+    """How results are written; see `run`."""
+
+    quality: int
+    overwrite: bool
+    again: bool
+
+
+def run(
+    tasks: Sequence[Task],
+    restorer: Restores,
+    options: Options,
+    *,
+    quality: int,
+    overwrite: bool,
+    jobs: int,
+    again: bool = False,
+    with_thumbnails: bool = False,
+) -> Iterator[Outcome]:
+    """Restore photos one after the other; yield their outcomes in the order of the tasks.
+
+    A photo that fails does not stop the rest. When the iterator is closed or interrupted, files
+    that are being written are finished, and nothing else is begun.
+
+    Args:
+        tasks: What to restore; folders of targets are made as needed.
+        restorer: Called in the calling thread only.
+        options: For every photo.
+        quality: Of lossy formats, 1 to 100.
+        overwrite: Whether targets may exist.
+        jobs: Threads that read, and as many that write.
+        again: A target that holds the very bytes of the result counts as written by an earlier try.
+        with_thumbnails: Let every outcome carry small pictures of the steps.
+    """
+    readers = ThreadPoolExecutor(jobs, "read")
+    writers = ThreadPoolExecutor(jobs, "write")
+    writing: deque[Future[Outcome]] = deque()
+    rules = _Rules(quality=quality, overwrite=overwrite, again=again)
+    try:
+        for task, reading in _read_ahead(tasks, readers, jobs):
+            done = _compute(task, reading, restorer, options, with_thumbnails)
+            writing.append(writers.submit(_write, task, done, rules))
+            del done  # held by its writer alone
+            while writing and (len(writing) > jobs or writing[0].done()):
+                yield writing.popleft().result()
+        while writing:
+            yield writing.popleft().result()
+    finally:
+        readers.shutdown(cancel_futures=True)
+        writers.shutdown(cancel_futures=True)
+
+
+def clear(work: Plan) -> None:
+    """Delete what a killed run left unfinished in the folders of the targets."""
+    targets = {task.target for task in (*work.tasks, *work.skipped)}
+    for folder in {target.parent for target in targets if isinstance(target, Path)}:
+        files.remove_stale(folder)
+
+
+def _read_ahead(
+    tasks: Sequence[Task], readers: ThreadPoolExecutor, ahead: int
+) -> Iterator[tuple[Task, Future[Photo]]]:
+    """Yield each task with its photo on the way, `ahead` more of them being read."""
+    waiting: deque[tuple[Task, Future[Photo]]] = deque()
+    for task in tasks:
+        waiting.append((task, readers.submit(remote.read, task.source)))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    while waiting:
+        yield waiting.popleft()
+
+
+def _compute(
+    task: Task,
+    reading: Future[Photo],
+    restorer: Restores,
+    options: Options,
+    with_thumbnails: bool,
+) -> _Done:
+    """Restore one photo."""
+    small = None
+    try:
+        photo = reading.result()
+        restoration = restorer.restore(
+            photo, options, keep_steps=with_thumbnails, step_side=thumbnails.LONGEST_SIDE
+        )
+        if with_thumbnails:
+            small = thumbnails.small_photos(photo, restoration, options.stages)
+    except FAILURES as error:
+        return _Done(outcome=record.failed(str(task.source), str(task.target), error))
+    outcome = record.restored(str(task.source), str(task.target), photo, restoration)
+    return _Done(outcome=outcome, result=restoration.photo, small=small)
+
+
+def _write(task: Task, done: _Done, rules: _Rules) -> Outcome:
+    """Write one result, if there is one, in a thread that writes; say what became of it."""
+    if done.result is None:
+        return done.outcome
+    try:
+        shown = thumbnails.encoded(done.small) if done.small else None
+        if rules.again and remote.holds(task.target, done.result, quality=rules.quality):
+            losses = done.result.losses(task.target.suffix)
+        else:
+            losses = remote.write(
+                done.result, task.target, quality=rules.quality, overwrite=rules.overwrite
+            )
+    except FAILURES as error:
+        return record.failed(str(task.source), str(task.target), error)
+    return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)

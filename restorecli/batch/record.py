@@ -1,0 +1,132 @@
+"""What became of one photo, for people and for programs.
+
+The fields of the JSON record are the same for a single photo and for each photo of a batch; points
+and boxes are in pixels of the upright source.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
+
+from restorecli.faces.restore import FaceRecord
+from restorecli.photo import Photo
+from restorecli.pipeline import Restoration
+from restorecli.previews.thumbnails import Thumbnails
+
+Status = Literal["restored", "failed", "skipped", "planned"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one photo; the fields from `height` on are None unless it was restored.
+
+    Attributes:
+        source: Path as it was given or found, `-` for standard input.
+        target: Path of the result, `-` for standard output, None if it was not settled yet.
+        status: `"restored"`, `"failed"`, `"skipped"` (it was there) or `"planned"` (a dry run).
+        error: Why it failed, one line.
+        height: Of the upright source, in pixels.
+        width: Of the upright source, in pixels.
+        scale: Size of the result over that of the source.
+        seconds: Time of the computation, without reading and writing.
+        device: Where it was computed.
+        precision: What it was computed in, as in `"fp32"`.
+        relit: Whether the photo was brightened.
+        faces: What was found and done, largest face first.
+        notices: What could not be kept when the photo was read or written, and tiles that had to
+            be computed again, a sentence each.
+        thumbnails: Small pictures of the steps for a report, if they were asked for; no part of
+            the JSON record.
+    """
+
+    source: str
+    target: str | None
+    status: Status
+    error: str | None = None
+    height: int | None = None
+    width: int | None = None
+    scale: int | None = None
+    seconds: float | None = None
+    device: str | None = None
+    precision: str | None = None
+    relit: bool | None = None
+    faces: tuple[FaceRecord, ...] = ()
+    notices: tuple[str, ...] = ()
+    thumbnails: Thumbnails | None = field(default=None, repr=False)
+
+    @property
+    def faces_restored(self) -> int:
+        """Number of faces that were restored, of those found."""
+        return sum(face.status == "restored" for face in self.faces)
+
+
+def restored(source: str, target: str, photo: Photo, restoration: Restoration) -> Outcome:
+    """Note a photo that was restored and written."""
+    return Outcome(
+        source=source,
+        target=target,
+        status="restored",
+        height=photo.height,
+        width=photo.width,
+        scale=restoration.scale,
+        seconds=restoration.seconds,
+        device=restoration.device,
+        precision=restoration.precision,
+        relit=restoration.relit,
+        faces=restoration.faces,
+        notices=photo.notices + restoration.notices,
+    )
+
+
+def failed(source: str, target: str | None, error: Exception) -> Outcome:
+    """Note a photo that could not be restored, and why."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return Outcome(source=source, target=target, status="failed", error=reason)
+
+
+def json_line(outcome: Outcome) -> str:
+    """Spell an outcome as one line of JSON, numbers rounded to a thousandth."""
+    fields = asdict(replace(outcome, thumbnails=None))
+    del fields["thumbnails"]
+    return json.dumps(_rounded(fields))
+
+
+def summary_line(outcomes: dict[str, int], seconds: float) -> str:
+    """Spell the counts of a batch by status, and its seconds, as one line of JSON."""
+    return json.dumps({"summary": outcomes | {"seconds": round(seconds, 3)}})
+
+
+def sentence(outcome: Outcome) -> str:
+    """Say in one line what was done to a photo that was restored."""
+    assert outcome.height is not None
+    assert outcome.width is not None
+    assert outcome.scale is not None
+    height, width, scale = outcome.height, outcome.width, outcome.scale
+    parts = [f"{width}×{height} → {width * scale}×{height * scale}"]
+    if outcome.faces:
+        parts.append(f"{outcome.faces_restored} of {len(outcome.faces)} faces restored")
+    if outcome.relit:
+        parts.append("brightened")
+    parts.append(f"{outcome.seconds:.1f} s on {outcome.device}, {outcome.precision}")
+    return f"{outcome.source}: {'; '.join(parts)}"
+
+
+def face_lines(faces: Sequence[FaceRecord]) -> list[str]:
+    """Say a line for each face, with the index that `--faces` takes."""
+    return [
+        f"  face {index}: {face.box[2] - face.box[0]:.0f}×{face.box[3] - face.box[1]:.0f} px at "
+        f"({face.box[0]:.0f}, {face.box[1]:.0f}), score {face.score:.2f}: {face.status}"
+        for index, face in enumerate(faces)
+    ]
+
+
+def _rounded(value: object) -> object:
+    """Round every float in nested lists, tuples and dicts."""
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value

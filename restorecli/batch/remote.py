@@ -1,0 +1,267 @@
+"""Objects in stores such as S3, named by URLs; all that is known here of fsspec and its clients.
+
+A store is asked directly each time: no listing is remembered. What a client says when it fails
+may hold addresses and keys, so of an error only its kind and the store's own code are passed on.
+Credentials come from where each client looks for them, never from a URL.
+"""
+
+import importlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Literal, Protocol, runtime_checkable
+
+from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, RestoreError
+from restorecli.photo import Photo
+
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
+_CREDENTIALS = re.compile(r"^([A-Za-z0-9+.-]+://)([^/]*|[^/@]*:[^@]*)@", re.DOTALL)
+_SCHEMES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "memory": "memory"}
+_CLIENTS = {"s3": "s3fs", "gs": "gcsfs", "memory": "fsspec"}
+# Where each client's own errors are; those that are OSErrors need no line.
+_ERRORS = {
+    "s3": (("botocore.exceptions", "BotoCoreError"), ("botocore.exceptions", "ClientError")),
+    "gs": (
+        ("gcsfs.retry", "HttpError"),
+        ("google.auth.exceptions", "GoogleAuthError"),
+        ("aiohttp", "ClientError"),
+    ),
+    "memory": (),
+}
+
+
+@runtime_checkable
+class Client(Protocol):
+    """What is asked of fsspec, which has no types; names are keys, perhaps behind a slash."""
+
+    def info(self, path: str) -> dict[str, object]:
+        """Say of what type a name is."""
+
+    def find(self, path: str) -> list[str]:
+        """List the object and everything below it."""
+
+    def cat_file(self, path: str) -> bytes:
+        """Fetch an object."""
+
+    def pipe_file(self, path: str, value: bytes, *, mode: Literal["overwrite", "create"]) -> object:
+        """Put an object."""
+
+
+@dataclass(frozen=True)
+class RemotePath:
+    """The URL of an object, or of everything below it; the few words of `pathlib` that are needed.
+
+    Attributes:
+        scheme: `"s3"`, `"gs"` or `"memory"`.
+        key: Bucket and name of the object, without a slash at its end.
+    """
+
+    scheme: str
+    key: str
+
+    def __str__(self) -> str:
+        """The URL."""
+        return f"{self.scheme}://{self.key}"
+
+    def __truediv__(self, relative: PurePath) -> "RemotePath":
+        """Name an object below this one."""
+        return RemotePath(self.scheme, f"{self.key}/{relative.as_posix()}")
+
+    @property
+    def name(self) -> str:
+        """What follows the last slash."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        """End of the name, from its last dot on."""
+        return PurePosixPath(self.name).suffix
+
+    def with_suffix(self, suffix: str) -> "RemotePath":
+        """Name the object beside this one that ends otherwise."""
+        stem = self.key[: len(self.key) - len(self.suffix)]
+        return RemotePath(self.scheme, stem + suffix)
+
+    def exists(self) -> bool:
+        """Whether there is an object of this very name.
+
+        Raises:
+            PlanError: The store cannot be asked.
+        """
+        with self._told(PlanError, "cannot be looked up"):
+            return self._is_there()
+
+    def keys_below(self) -> list[str]:
+        """Names of all objects below this one, from its end on; of the object itself, `""`.
+
+        Raises:
+            PlanError: The store cannot be asked.
+        """
+        with self._told(PlanError, "cannot be searched"):
+            try:
+                found = self._client().find(self.key)
+            except FileNotFoundError:
+                return []
+        names = (name.lstrip("/") for name in found)
+        return [name[len(self.key) + 1 :] for name in names if not name.endswith("/")]
+
+    def read_bytes(self) -> bytes:
+        """Fetch the object.
+
+        Raises:
+            PhotoReadError: There is none, or it cannot be fetched.
+        """
+        with self._told(PhotoReadError, "cannot be read"):
+            return bytes(self._client().cat_file(self.key))
+
+    def write_bytes(self, data: bytes, *, overwrite: bool) -> None:
+        """Put the object, whole or not at all.
+
+        Without `overwrite` the store itself is asked to refuse when the name is taken, so two
+        writers cannot both believe that they were first.
+
+        Raises:
+            PhotoWriteError: It exists, or cannot be put.
+        """
+        with self._told(PhotoWriteError, "could not be written"):
+            if not overwrite and self._is_there():  # some stores take no conditions
+                raise FileExistsError(str(self))
+            self._client().pipe_file(self.key, data, mode="overwrite" if overwrite else "create")
+
+    def _is_there(self) -> bool:
+        try:
+            return bool(self._client().info(self.key)["type"] == "file")
+        except FileNotFoundError:
+            return False
+
+    def _client(self) -> "Client":
+        try:
+            import fsspec
+
+            importlib.import_module(_CLIENTS[self.scheme])
+            client: Client = fsspec.filesystem(self.scheme, use_listings_cache=False)
+        except ImportError as error:
+            raise PlanError(
+                f"{self}: needs {_CLIENTS[self.scheme]}, which is not installed. "
+                "Use: pip install 'restorecli[cloud]'"
+            ) from error
+        return client
+
+    @contextmanager
+    def _told(self, kind: type[RestoreError], what: str) -> Iterator[None]:
+        """Turn what the client raises into one line that holds no secret."""
+        try:
+            yield
+        except RestoreError:
+            raise
+        except FileExistsError as error:
+            raise PhotoWriteError(
+                f"{self}: exists. Allow it with --overwrite, or choose another name."
+            ) from error
+        except _failures(self.scheme) as error:
+            if _code(error) == "PreconditionFailed":
+                raise PhotoWriteError(f"{self}: exists. Allow it with --overwrite.") from error
+            raise kind(f"{self}: {what} ({_fact(error)}).") from error
+
+
+Place = Path | RemotePath
+
+
+def is_url(text: str) -> bool:
+    """Whether a word names a place as `scheme://…`."""
+    return _URL.fullmatch(text) is not None
+
+
+def masked(text: str) -> str:
+    """A word as it may be shown: without what stands before an @ where a URL names the bucket."""
+    return _CREDENTIALS.sub(r"\1…@", text)
+
+
+def place(text: str) -> Place:
+    """Say what a word on the command line names; `file:///…` is a path like any other.
+
+    Raises:
+        PlanError: A URL of another kind of store, without a bucket, or with credentials in it.
+    """
+    match = _URL.fullmatch(text)
+    if match is None:
+        return Path(text)
+    scheme, rest = match["scheme"].lower(), match["rest"]
+    bucket, _, below = rest.partition("/")
+    if _CREDENTIALS.match(text):
+        raise PlanError(
+            f"{masked(text)}: holds credentials, which end in logs. "
+            "Put them in the environment, as docs/scale.md says."
+        )
+    if scheme == "file":
+        if bucket not in ("", "localhost"):
+            raise PlanError(f"{text}: names the machine {bucket}. Write file:/// and a whole path.")
+        return Path(f"/{below}")
+    if scheme not in _SCHEMES:
+        raise PlanError(f"{text}: {scheme} is no store known here. Use s3://, gs:// or file:///.")
+    key = rest.strip("/") if scheme == "memory" else rest.rstrip("/")
+    if not key or key.startswith("/"):
+        raise PlanError(f"{text}: names no bucket. Write {scheme}://BUCKET/NAME.")
+    return RemotePath(_SCHEMES[scheme], key)
+
+
+def _failures(scheme: str) -> tuple[type[Exception], ...]:
+    """What a client was seen to raise when a store refuses, is missing or out of reach."""
+    kinds = [getattr(importlib.import_module(module), name) for module, name in _ERRORS[scheme]]
+    return (OSError, *kinds)
+
+
+def _fact(error: Exception) -> str:
+    code = _code(error)
+    if isinstance(error, FileNotFoundError):
+        return "no such object or bucket"
+    if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
+        return "access denied: credentials are missing or do not suffice"
+    if isinstance(error, TimeoutError | ConnectionError) or "Connect" in type(error).__name__:
+        return "the store cannot be reached"
+    return f"the store says {code}" if code else f"the client raised {type(error).__name__}"
+
+
+def _code(error: BaseException | None) -> str:
+    """The store's own code, such as `SlowDown`, from the error or what caused it."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+        if isinstance(code, str) and re.fullmatch(r"\w{1,60}", code):
+            return code
+        error = error.__cause__
+    return ""
+
+
+def read(source: Place) -> Photo:
+    """Read a photo; errors as of `Photo.read`."""
+    if isinstance(source, Path):
+        return Photo.read(source)
+    photo = Photo.read(source.read_bytes(), name=str(source))
+    return replace(photo, name=source.name)
+
+
+def write(photo: Photo, target: Place, *, quality: int, overwrite: bool) -> tuple[str, ...]:
+    """Write a photo whole or not at all, its folders made as needed; as `Photo.write`.
+
+    Returns:
+        What the format could not hold, one sentence each.
+
+    Raises:
+        PhotoWriteError: The target exists and must not be replaced, or cannot be written.
+        OSError: Its folder cannot be made.
+    """
+    if isinstance(target, Path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return photo.write(target, quality=quality, overwrite=overwrite)
+    target.write_bytes(photo.encode(target.suffix, quality), overwrite=overwrite)
+    return photo.losses(target.suffix)
+
+
+def holds(target: Place, photo: Photo, *, quality: int) -> bool:
+    """Whether the very bytes that `write` would make are there already."""
+    if not (target.is_file() if isinstance(target, Path) else target.exists()):
+        return False
+    return target.read_bytes() == photo.encode(target.suffix, quality)

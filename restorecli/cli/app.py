@@ -1,0 +1,207 @@
+"""The command `restore`: parse, call one function, print.
+
+`restore photo.jpg` is short for `restore photo photo.jpg`; the set of commands is frozen, and
+`./batch` is always a file. PyTorch is imported inside the commands that need it, never here.
+"""
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import restorecli
+from restorecli.cli import batch, bench, degrade, process
+from restorecli.cli import options as given
+from restorecli.cli import weights as cli_weights
+from restorecli.errors import PlanError, RestoreError, printable
+from restorecli.options import Options
+
+COMMANDS = ("photo", "batch", "bench", "degrade", "weights", "doctor")
+PROGRAM_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
+
+app = typer.Typer(
+    name="restore",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        argv: Words after the program's name; None takes those of the process.
+    """
+    process.open_streams()
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if words and words[0] not in (*COMMANDS, *PROGRAM_OPTIONS):
+            _refuse_mistyped_command(words[0])
+            words.insert(0, "photo")
+        with process.signals_stop_work():
+            app(args=words, prog_name="restore")
+    except RestoreError as error:
+        typer.echo(f"restore: {error}", err=True)
+        return error.exit_code
+    except OSError as error:  # a fact about somebody's files; without a file's name it is a bug
+        if error.filename is None:
+            raise
+        fact = (error.strerror or type(error).__name__).lower()
+        typer.echo(f"restore: {printable(error.filename)}: {fact}. Check the path.", err=True)
+        return 1
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:  # before or after a command's own work
+        return 130
+    return 0
+
+
+def _refuse_mistyped_command(word: str) -> None:
+    meant = get_close_matches(word, COMMANDS, n=1)
+    if meant and word == Path(word).name and not Path(word).exists():
+        raise PlanError(f"{word}: no such file or command. Did you mean `restore {meant[0]}`?")
+
+
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        from importlib.metadata import version
+
+        from restorecli.manifest import set_hash
+
+        try:
+            weights = set_hash()
+        except RestoreError:  # RESTORE_WEIGHTS names no folder
+            weights = "not found"
+        said = f"torch {version('torch')}, weights {weights}"
+        typer.echo(f"restore {restorecli.__version__} ({said})")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def restore(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Bring back photographs of people from strong repeating-pattern noise.
+
+    [bold]Examples[/bold]
+
+    restore photo.jpg -o out.png
+    restore batch folder/ -o restored/ --device cuda
+    restore bench --metric ssim
+
+    A first word that is no command is a photo: [bold]restore photo.jpg[/bold] is short for
+    [bold]restore photo photo.jpg[/bold].
+    """
+
+
+@app.command()
+def photo(
+    source: Annotated[
+        str, typer.Argument(metavar="PHOTO", help="A file, or - for standard input.")
+    ],
+    *,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the result goes, or - for standard output.",
+            show_default="PHOTO.restored.png beside the photo",
+            rich_help_panel=given.OUTPUT,
+        ),
+    ] = None,
+    ext: Annotated[
+        str | None,
+        typer.Option(
+            "--ext",
+            metavar="SUFFIX",
+            help="Kind of the result where --output does not say it.",
+            show_default="png",
+            rich_help_panel=given.OUTPUT,
+        ),
+    ] = None,
+    quality: given.Quality = given.QUALITY,
+    overwrite: given.Overwrite = False,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            "--compare",
+            metavar="FILE",
+            help="Also write before and after side by side, or a page with a slider (.html).",
+            rich_help_panel=given.OUTPUT,
+        ),
+    ] = None,
+    save_steps: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-steps",
+            metavar="FOLDER",
+            help="Also write a picture of each step, faces marked.",
+            rich_help_panel=given.OUTPUT,
+        ),
+    ] = None,
+    scale: given.Scale = Options.scale,
+    stages: given.Stages = given.ALL_STAGES,
+    relight: given.Relight = Options.relight,
+    faces: given.Faces = Options.faces,
+    no_faces: given.NoFaces = False,
+    fidelity: given.Fidelity = Options.fidelity,
+    face_threshold: given.FaceThreshold = Options.face_threshold,
+    min_face: given.MinFace = Options.min_face,
+    device: given.Device = "auto",
+    precision: given.Precision = "auto",
+    tile: given.Tile = Options.tile,
+    as_json: given.Json = False,
+    quiet: given.Quiet = False,
+    verbose: given.Verbose = False,
+) -> None:
+    """Restore one photo.
+
+    The result's path goes to standard output, everything else that is said to standard error.
+    """
+    options = given.gather(
+        scale=scale,
+        stages=stages,
+        relight=relight,
+        fidelity=fidelity,
+        faces=faces,
+        no_faces=no_faces,
+        face_threshold=face_threshold,
+        min_face=min_face,
+        tile=tile,
+    )
+    from restorecli.cli import photo as single
+
+    with single.failure_recorded(source, output, as_json=as_json):
+        job = single.prepare(
+            source,
+            output,
+            ext=ext,
+            compare_to=compare,
+            steps_to=save_steps,
+            quality=quality,
+            overwrite=overwrite,
+            as_json=as_json,
+        )
+        outcome = single.run(job, options, device=device, precision=precision)
+    single.report(outcome, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+app.command("batch")(batch.batch)
+app.command("bench")(bench.bench)
+app.command("degrade")(degrade.degrade)
+app.add_typer(cli_weights.app, name="weights")
+app.command("doctor")(cli_weights.doctor)

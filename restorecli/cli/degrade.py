@@ -1,0 +1,48 @@
+"""The command `degrade`. Like `cli`, without PyTorch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from restorecli.cli import options as given
+
+
+def degrade(
+    clean: Annotated[
+        Path, typer.Argument(metavar="CLEAN", help="Folder of clean photos, searched to any depth.")
+    ],
+    *,
+    output: given.OutputFolder,
+    seed: Annotated[int, typer.Option("--seed", help="Equal seeds, equal bytes.")] = 0,
+    max_ssim: Annotated[
+        float,
+        typer.Option(
+            "--max-ssim",
+            metavar="0..1",
+            help="No photo is more like its clean one than this.",
+        ),
+    ] = 0.5,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Only so many photos, spread evenly.")
+    ] = None,
+    overwrite: given.Overwrite = False,
+    quiet: given.Quiet = False,
+) -> None:
+    """Make a labelled set of clean and degraded photos."""
+    from restorecli.bench import make_dataset
+    from restorecli.cli import progress
+
+    made = make_dataset.make(
+        clean,
+        output,
+        seed=seed,
+        max_ssim=max_ssim,
+        count=limit,
+        overwrite=overwrite,
+        progress=lambda paths: progress.followed(paths, len(paths), unit="photo", quiet=quiet),
+    )
+    for _, reason in made.failures:
+        typer.echo(f"restore: {reason}", err=True)
+    typer.echo(f"{output}: {len(made.labels)} pairs, {len(made.failures)} failed")
+    raise typer.Exit(made.exit_code)

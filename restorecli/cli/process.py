@@ -1,0 +1,63 @@
+"""What other programs made of this process: signals that ask it to end, and its streams.
+
+SIGTERM and a closed terminal stop the work as Ctrl-C does: what is being written is finished.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+STOPPING = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)  # Windows has no SIGHUP
+
+
+@contextmanager
+def signals_stop_work() -> Iterator[None]:
+    """Turn the signals that ask a process to end into `KeyboardInterrupt` while the block runs.
+
+    Signals that are ignored, as under `nohup`, or that somebody else looks after stay as they are,
+    and so does everything outside the main thread.
+
+    Raises:
+        SystemExit: The block ended with one after such a signal; its code is 128 and the signal's
+            number, as shells have it.
+    """
+    came: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()
+    ours = [number for number in STOPPING if main and signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, stop)
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt) as end:
+        if came:
+            raise SystemExit(128 + came[0]) from end
+        raise
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def open_streams() -> None:
+    """Let output take names that no terminal can show; open what a service may have closed.
+
+    A stream that is closed is opened on nothing, else the first file would get its number, and
+    whatever a library says to standard error would end in a picture.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # for good
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

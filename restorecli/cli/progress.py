@@ -1,0 +1,139 @@
+"""What long work says while it runs: results to stdout, everything else to stderr.
+
+A bar where stderr is a terminal, a plain line every ten seconds where it is not.
+"""
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import typer
+from tqdm import tqdm
+
+from restorecli.batch import record
+from restorecli.batch.plan import Plan
+from restorecli.batch.record import Outcome
+
+SECONDS_BETWEEN_LINES = 10.0
+Item = TypeVar("Item")
+
+
+def present(
+    outcomes: Iterable[Outcome],
+    plan: Plan,
+    *,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Run a batch and report it.
+
+    Failures are named as they come, even if `quiet`. The last line counts the photos by what
+    became of them; it goes to stdout, or to stderr if stdout carries JSON.
+
+    Args:
+        outcomes: Of the plan's tasks, as they come.
+        plan: Its skipped photos are reported first.
+        as_json: Write one record a photo to stdout, then a summary.
+        quiet: No progress.
+        verbose: Also a line for each photo restored.
+        clock: Seconds that only grow.
+
+    Returns:
+        The exit code: 1 if a photo failed.
+    """
+    began = clock()
+    counts: Counter[str] = Counter(restored=0, failed=0, skipped=len(plan.skipped))
+    if verbose and plan.ignored:
+        tell(f"{plan.ignored} files ignored: hidden, or not of a readable kind")
+    if as_json:
+        _print_records(skipped(plan))
+    try:
+        for outcome in followed(outcomes, len(plan.tasks), unit="photo", quiet=quiet, clock=clock):
+            counts[outcome.status] += 1
+            if as_json:
+                _print_records([outcome])
+            if outcome.error is not None:
+                tell(f"restore: {outcome.error}")
+            elif verbose:
+                tell(record.sentence(outcome))
+            for notice in () if quiet else outcome.notices:
+                tell(f"{outcome.source}: {notice}")
+    except KeyboardInterrupt:
+        tell("restore: stopped; files that are there are whole. Go on with --skip-existing.")
+        raise
+    if as_json:
+        typer.echo(record.summary_line(dict(counts), clock() - began))
+    if not (as_json and quiet):
+        typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()), err=as_json)
+    return 1 if counts["failed"] else 0
+
+
+def skipped(plan: Plan) -> list[Outcome]:
+    """Give the outcomes of photos whose results were there already."""
+    return [
+        Outcome(source=str(task.source), target=str(task.target), status="skipped")
+        for task in plan.skipped
+    ]
+
+
+def present_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print what a batch would do, a line a photo, to stdout."""
+    planned = [
+        Outcome(source=str(task.source), target=str(task.target), status="planned")
+        for task in plan.tasks
+    ]
+    if as_json:
+        _print_records([*planned, *skipped(plan)])
+        counts = {"planned": len(plan.tasks), "skipped": len(plan.skipped)}
+        typer.echo(record.summary_line(counts, 0.0))
+        return
+    for outcome in planned:
+        typer.echo(f"{outcome.source} → {outcome.target}")
+    typer.echo(f"{len(plan.tasks)} to restore, {len(plan.skipped)} skipped", err=True)
+
+
+def followed(
+    items: Iterable[Item],
+    total: int,
+    *,
+    unit: str,
+    quiet: bool,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Item]:
+    """Pass items on, saying on stderr how far it is, how fast, and how long it takes yet.
+
+    Args:
+        items: An item is done when the next one is asked for.
+        total: Their number.
+        unit: What one is, as in `"photo"`.
+        quiet: Say nothing.
+        clock: Seconds that only grow.
+    """
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    if terminal and not quiet:
+        yield from tqdm(items, total=total, unit=unit, file=sys.stderr, dynamic_ncols=True)
+        return
+    began = last = clock()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = clock()
+        if not quiet and done < total and now - last >= SECONDS_BETWEEN_LINES:
+            rate = done / (now - began)
+            left = tqdm.format_interval((total - done) / rate)
+            tell(f"{done} of {total} {unit}s, {rate:.2f} a second, {left} left")
+            last = now
+
+
+def tell(line: str) -> None:
+    """Write a line to stderr, above the bar if there is one."""
+    tqdm.write(line, file=sys.stderr)
+
+
+def _print_records(outcomes: Iterable[Outcome]) -> None:
+    for outcome in outcomes:
+        typer.echo(record.json_line(outcome))

@@ -1,0 +1,109 @@
+"""The commands `weights list|verify|path|import` and `doctor`. Like `cli`, without PyTorch."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from restorecli.cli import options as given
+
+app = typer.Typer(
+    help="List, verify and import the networks' weights; nothing is ever downloaded.",
+    no_args_is_help=True,
+)
+Folder = Annotated[
+    Path | None,
+    typer.Option("--folder", help="Where the files are.", show_default="the shipped ones"),
+]
+
+
+@app.command("list")
+def list_files(*, folder: Folder = None, as_json: given.Json = False) -> None:
+    """Say of every weights file what it is: size, hash, parameters, recipe."""
+    from restorecli import weights
+
+    for file in weights.verify(folder):
+        present = file.status != "missing"
+        header = weights.read_header(file.path) if present else None
+        if as_json:
+            typer.echo(
+                json.dumps(
+                    {
+                        "name": file.name,
+                        "status": file.status,
+                        "path": str(file.path),
+                        "bytes": file.bytes,
+                        "sha256": file.sha256,
+                        "parameters": header.parameters if header else None,
+                        "config": header.config if header else None,
+                        "history": dict(file.history),
+                    }
+                )
+            )
+        elif header is None:
+            typer.echo(f"{file.name:<12}  missing")
+        else:
+            size = f"{file.bytes / 1e6:6.2f} MB {header.parameters / 1e6:6.2f} M parameters"
+            typer.echo(f"{file.name:<12}  {size}  {file.sha256[:12]}  {file.status}")
+
+
+@app.command()
+def verify(*, folder: Folder = None) -> None:
+    """Compare every file with the manifest; exit code 3 if one is missing or changed."""
+    from restorecli import weights
+
+    files = weights.verify(folder)
+    for file in files:
+        typer.echo(f"{file.name:<12}  {file.status:<10}{file.sha256[:12]}")
+    bad = [file.name for file in files if file.status in ("missing", "changed")]
+    if bad:
+        from restorecli.errors import WeightsError
+
+        raise WeightsError(f"{', '.join(bad)}: not as the manifest says. Reinstall the package.")
+
+
+@app.command()
+def path(*, folder: Folder = None) -> None:
+    """Print the folder that the weights are read from."""
+    from restorecli.manifest import weights_folder
+
+    typer.echo(folder or weights_folder())
+
+
+@app.command("import")
+def import_file(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="A file published for retinaface-pytorch or Pytorch_Retinaface.",
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the file goes.")
+    ],
+) -> None:
+    """Turn a face detector's checkpoint into a safetensors file.
+
+    The environment variable RESTORE_WEIGHTS names the folder that the networks are read from.
+    """
+    from restorecli.import_retinaface import import_checkpoint
+
+    typer.echo(import_checkpoint(checkpoint, output))
+
+
+def doctor(
+    *,
+    device: given.Device = "auto",
+    precision: given.Precision = "auto",
+    as_json: given.Json = False,
+) -> None:
+    """Report versions, devices, why one is chosen, and the weights; exit code 1 on problems."""
+    from restorecli.cli import diagnosis as examination
+
+    found = examination.report(device, precision)
+    typer.echo(json.dumps(found) if as_json else examination.render(found))
+    if found["problems"]:
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""Faces of a photo: found, aligned, restored, pasted back."""

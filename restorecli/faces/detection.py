@@ -1,0 +1,153 @@
+"""Faces of a photo of any size: bounded working sizes, mapped back, tried again if none is found.
+
+Coordinates are edges, not centres: pixel i covers [i, i + 1). So a picture of another size has the
+same coordinates times one factor, which is the half-pixel rule without the halves.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from restorecli.faces import anchors
+from restorecli.faces.detections import Faces
+from restorecli.faces.refinement import refined
+from restorecli.networks.face_refiner import FaceRefiner
+from restorecli.networks.retinaface import RetinaFace
+
+FINE_SIDE = 1024  # px of the longer side at most, where small faces are looked for
+COARSE_SIDE = 320  # px of the longer side, where faces that fill a large photo are looked for
+TWO_LEVELS_FROM = 480
+SECOND_SIDES = (640, 160)  # longer sides of the second scale, for small photos and for large ones
+AGREEING = 0.6  # overlap from which on a find has a say in the box and landmarks of a better one
+PART = 0.8  # share of a find that lies in another one, from which on it is a part of it
+SAME_FACE = 0.4  # overlap from which on two finds are one face
+CANDIDATES = 400
+LOOKS = 2  # at each find; the second one at a square around what the first one saw
+POSSIBLE = 0.2  # score of the detector from which on a find is worth a second look
+RETRY_CAUTION = 0.5  # share of the way from the threshold to 1 that a second try must go
+
+
+def detect(
+    detector: RetinaFace,
+    image: Float[Tensor, "1 3 h w"],
+    *,
+    threshold: float,
+    refiner: FaceRefiner | None = None,
+) -> Faces:
+    """Find the faces of a photo.
+
+    Large photos are looked at twice, reduced to `FINE_SIDE` and to `COARSE_SIDE`, because the
+    anchors reach from 16 to 512 px. When nothing is found, the quarter turns and a second scale
+    are tried; what they find must be surer, since an empty photo gets four more chances to err.
+
+    Args:
+        detector: In eval mode, on any device.
+        image: RGB in [0, 1].
+        threshold: Score from which on a find counts.
+        refiner: Looks again at all that the detector thinks possible; its boxes and landmarks are
+            the result's, and it has a say in the scores. None: the detector's own are.
+
+    Returns:
+        The faces in pixels of `image`, largest first.
+    """
+    height, width = image.shape[-2:]
+    image = _reduced(image, FINE_SIDE)  # once: every copy of a large photo would be a large one
+    found = _Search(detector, refiner).faces(image, threshold)
+    return found.scaled(width / image.shape[-1], height / image.shape[-2])
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Looks for the faces of photos that are no larger than they are looked at."""
+
+    detector: RetinaFace
+    refiner: FaceRefiner | None
+
+    def faces(self, image: Float[Tensor, "1 3 h w"], threshold: float) -> Faces:
+        """Find faces, with second tries if there seem to be none."""
+        longest = max(image.shape[-2:])
+        sides = [longest, COARSE_SIDE] if longest >= TWO_LEVELS_FROM else [longest]
+        found = self._at(image, sides, threshold)
+        if len(found):
+            return found
+        caution = threshold + (1 - threshold) * RETRY_CAUTION
+        second = SECOND_SIDES[0] if longest < TWO_LEVELS_FROM else SECOND_SIDES[1]
+        found = self._at(image, [second], caution)
+        if len(found):
+            return found
+        tries = [self._turned(image, turns, caution) for turns in (1, 2, 3)]
+        return max(tries, key=lambda faces: float(faces.scores.sum()))
+
+    def _at(self, image: Float[Tensor, "1 3 h w"], sides: list[int], threshold: float) -> Faces:
+        least = threshold if self.refiner is None else min(threshold, POSSIBLE)
+        found = merged([find(self.detector, image, side=side, threshold=least) for side in sides])
+        if self.refiner is None:
+            return found
+        for _ in range(LOOKS):  # what the first look brings onto one face is one find for the next
+            found = merged([refined(self.refiner, image, found)])
+        return whole(found.chosen(torch.nonzero(found.scores >= threshold)[:, 0]))
+
+    def _turned(self, image: Float[Tensor, "1 3 h w"], turns: int, threshold: float) -> Faces:
+        height, width = image.shape[-2:]
+        turned = torch.rot90(image, turns, (2, 3))
+        found = self._at(turned, [max(height, width)], threshold)
+        return merged([found.turned_back(turns, height, width)])
+
+
+def find(
+    detector: RetinaFace, image: Float[Tensor, "1 3 h w"], *, side: int, threshold: float
+) -> Faces:
+    """Find faces with the photo's longer side brought to `side` pixels, in pixels of the photo."""
+    height, width = image.shape[-2:]
+    image = _resized(image, side)
+    size = (image.shape[-2], image.shape[-1])
+    device = next((p.device for p in detector.parameters()), image.device)
+    predictions = detector(image.to(device, memory_format=torch.channels_last))
+    scores = predictions.logits[0].float().softmax(-1)[:, 1]
+    rows = torch.nonzero(scores >= threshold)[:, 0]
+    rows = rows[scores[rows].argsort(descending=True, stable=True)[:CANDIDATES]]
+    grid = anchors.priors(*size, device=device)[rows]
+    boxes = anchors.decode_boxes(predictions.boxes[0, rows].float(), grid)
+    landmarks = anchors.decode_landmarks(predictions.landmarks[0, rows].float(), grid)
+    found = Faces(boxes.cpu(), landmarks.cpu(), scores[rows].cpu())
+    return merged([found.scaled(width / size[1], height / size[0])])
+
+
+def merged(finds: list[Faces]) -> Faces:
+    """One list out of several, each face once, largest first."""
+    every = Faces.joined(finds)
+    area = anchors.area(every.boxes)
+    whole = torch.nonzero((area > 0) & area.isfinite())[:, 0]
+    every = every.chosen(whole)
+    best = anchors.suppress(every.boxes, every.scores, SAME_FACE)
+    told = torch.cat([every.boxes, every.landmarks.flatten(1)], dim=1)
+    mean = anchors.agreed(told, every.boxes, every.scores, best, AGREEING)
+    kept = Faces(mean[:, :4], mean[:, 4:].reshape(-1, 5, 2), every.scores[best])
+    return kept.chosen(anchors.area(kept.boxes).argsort(descending=True, stable=True))
+
+
+def whole(found: Faces) -> Faces:
+    """The faces that are no part of a surer, larger one, as an eye in its glasses would be."""
+    area = anchors.area(found.boxes)
+    shared = anchors.overlap(found.boxes, found.boxes)
+    inside = shared * (area[:, None] + area) / (1 + shared) / area[:, None].clamp(min=1e-3)
+    surer = (found.scores > found.scores[:, None]) & (area > area[:, None])
+    return found.chosen(torch.nonzero(~((inside >= PART) & surer).any(1))[:, 0])
+
+
+def _reduced(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i j"]:
+    """The picture with its longer side brought to `side` pixels if it is longer."""
+    return image if max(image.shape[-2:]) <= side else _resized(image, side)
+
+
+def _resized(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i j"]:
+    """The picture with its longer side brought to `side` pixels."""
+    height, width = image.shape[-2:]
+    scale = side / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    if size == (height, width):
+        return image
+    return F.interpolate(image, size, mode="bilinear", antialias=scale < 1)

@@ -1,0 +1,178 @@
+"""Restoring faces: which ones, cut out upright, through the pair of VAEs, and back into the photo.
+
+A face that cannot be restored well stays as it is, and its record says why.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from restorecli.faces.alignment import (
+    Placement,
+    cut,
+    oval,
+    paste,
+    pixel_centres,
+    place,
+    place_natively,
+)
+from restorecli.faces.detections import Faces
+from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair
+from restorecli.options import Options
+from restorecli.tiling.sources import Source, TensorSource
+
+__all__ = ["FaceRecord", "chosen", "restore_faces"]
+
+LEAST_VISIBLE = 0.75  # share of the mask that must lie in the photo
+PROFILE = (-0.05, 1.05)  # where along the line from eye to eye the nose may be
+LEAST_EYE_DISTANCE = 2.0  # px
+CROPS_AT_ONCE = 8
+RESTORED = "restored"
+NOT_CHOSEN = "kept: not chosen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceRecord:
+    """One face that was found and what was done to it, in pixels of the source.
+
+    Attributes:
+        box: x0, y0, x1, y1.
+        landmarks: Five (x, y): eyes, nose, corners of the mouth.
+        score: Certainty in [0, 1] that this is a face.
+        status: "restored", or "kept: " and the reason.
+        prior: Mean share in [0, 1] that the face prior has in the restored face.
+        moved: How far the face was changed: root mean square difference over the mask, in [0, 1].
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: tuple[tuple[float, float], ...]
+    score: float
+    status: str
+    prior: float = 0.0
+    moved: float = 0.0
+
+
+def restore_faces(
+    image: Float[Tensor, "1 3 h w"],
+    found: Faces,
+    pair: FaceVAEPair,
+    options: Options,
+    *,
+    source: Source | None = None,
+    in_place: bool = False,
+) -> tuple[Float[Tensor, "1 3 h w"], tuple[FaceRecord, ...]]:
+    """Restore the chosen faces of a photo.
+
+    Args:
+        image: Whole photo after the earlier steps, in [0, 1]; modified only if `in_place`.
+        found: Its faces, largest first.
+        pair: Restores crops of faces, of sides that its config bounds; on any device.
+        options: `faces`, `min_face` and `fidelity` count here.
+        source: The photo as it came, of the same size and brightness; None if there is no such.
+        in_place: Write into `image`, so that no second photo has to be held.
+
+    Returns:
+        The photo with the faces restored, and a record for every face found, in the same order.
+    """
+    height, width = image.shape[-2:]
+    statuses = [_status(found, index, height, width, options) for index in range(len(found.scores))]
+    bounds = (pair.config.smallest, pair.config.largest)
+    todo = [index for index, status in enumerate(statuses) if status == RESTORED]
+    places = {index: place_natively(found.landmarks[index], *bounds) for index in todo}
+    before = TensorSource(image)
+    crops = {index: cut(before, places[index]) for index in todo}
+    seen = crops if source is None else {index: cut(source, places[index]) for index in todo}
+    measures = dict.fromkeys(range(len(statuses)), (0.0, 0.0))
+    result = image if in_place or not todo else image.clone()
+    for rows in _batches(places):
+        degraded, came = (torch.cat([crop[index] for index in rows]) for crop in (crops, seen))
+        restoration = _on_device_of(pair, degraded, came, options.fidelity)
+        for row, index in enumerate(rows):
+            face, prior = (part[row : row + 1].float() for part in restoration)
+            if not (face.isfinite().all() and prior.isfinite().all()):
+                statuses[index] = "kept: not restorable"
+                continue
+            result = paste(result, face, places[index], in_place=True)
+            measures[index] = _measures(crops[index], FaceRestoration(face, prior))
+    records = [
+        _record(found, index, status, *measures[index]) for index, status in enumerate(statuses)
+    ]
+    return result, tuple(records)
+
+
+def chosen(choice: str, count: int) -> frozenset[int]:
+    """Indices, from the largest face down, that an option such as "all" or "0,2" names."""
+    if choice == "all":
+        return frozenset(range(count))
+    wanted = {0} if choice == "largest" else {int(part) for part in choice.split(",")}
+    return frozenset(index for index in wanted if index < count)
+
+
+def _status(found: Faces, index: int, height: int, width: int, options: Options) -> str:
+    box, landmarks = found.boxes[index], found.landmarks[index]
+    if index not in chosen(options.faces, len(found.scores)):
+        return NOT_CHOSEN
+    eyes = landmarks[1] - landmarks[0]
+    if float(box[2] - box[0]) < options.min_face or float(eyes.norm()) < LEAST_EYE_DISTANCE:
+        return "kept: too small"
+    along = float(((landmarks[2] - landmarks[0]) * eyes).sum() / eyes.square().sum())
+    if not PROFILE[0] <= along <= PROFILE[1]:
+        return "kept: profile"
+    sides = torch.tensor([width, height])
+    outside = ((landmarks < 0) | (landmarks > sides)).any()
+    if outside or _visible(place(landmarks, 32), height, width) < LEAST_VISIBLE:
+        return "kept: cut by the border"
+    return RESTORED
+
+
+def _batches(places: dict[int, Placement]) -> Iterator[list[int]]:
+    """Faces whose crops are of one size, a few at once."""
+    for size in sorted({placement.size for placement in places.values()}):
+        alike = [index for index, placement in places.items() if placement.size == size]
+        for start in range(0, len(alike), CROPS_AT_ONCE):
+            yield alike[start : start + CROPS_AT_ONCE]
+
+
+def _visible(placement: Placement, height: int, width: int) -> float:
+    """Share of the mask that lies in the photo."""
+    points = pixel_centres(0, 0, placement.size, placement.size)
+    mask = oval(placement.size)[0, 0]
+    x, y = placement.to_photo(points).unbind(-1)
+    inside = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+    return float((mask * inside).sum() / mask.sum())
+
+
+def _on_device_of(
+    pair: FaceVAEPair,
+    crops: Float[Tensor, "n 3 s s"],
+    sources: Float[Tensor, "n 3 s s"],
+    fidelity: float,
+) -> FaceRestoration:
+    """Run the pair where it is, and bring its pictures back to where the crops are."""
+    device = next((p.device for p in pair.parameters()), crops.device)
+    face, prior = pair(crops.to(device), sources.to(device), fidelity)
+    return FaceRestoration(face.to(crops.device), prior.to(crops.device))
+
+
+def _measures(crop: Float[Tensor, "1 3 s s"], restored: FaceRestoration) -> tuple[float, float]:
+    """Mean share of the prior, and root mean square change, both over the mask."""
+    mask = oval(crop.shape[-1]).to(crop)
+    prior = float((restored.mask * mask).sum() / mask.sum())
+    square = (restored.face - crop).square().mean(1, keepdim=True)
+    return prior, math.sqrt(float((square * mask).sum() / mask.sum()))
+
+
+def _record(found: Faces, index: int, status: str, prior: float, moved: float) -> FaceRecord:
+    left, top, right, bottom = found.boxes[index].tolist()
+    return FaceRecord(
+        box=(left, top, right, bottom),
+        landmarks=tuple((x, y) for x, y in found.landmarks[index].tolist()),
+        score=float(found.scores[index]),
+        status=status,
+        prior=prior,
+        moved=moved,
+    )

@@ -1,0 +1,7 @@
+"""Photos: their pixels and everything that belongs to them, read from files and written to them."""
+
+from restorecli.photo.formats import READABLE, WRITABLE
+from restorecli.photo.metadata import Metadata
+from restorecli.photo.photo import Photo, from_image
+
+__all__ = ["READABLE", "WRITABLE", "Metadata", "Photo", "from_image"]

@@ -1,0 +1,224 @@
+"""From the bytes of a file to upright pixels and metadata.
+
+The content decides which decoder runs; it is asked for by name, so Pillow's global registry, its
+limits and its other eighty formats play no part. Whatever a decoder raises over damaged bytes ends
+here as one line.
+"""
+
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms, ImageFile
+
+from restorecli.errors import PhotoReadError, PhotoTooLargeError
+from restorecli.photo import modes, tiff_read
+from restorecli.photo.canvas import Canvas, UnreadableError, check_size
+from restorecli.photo.files import Readable
+from restorecli.photo.formats import SIGNATURE_LENGTH, announced_length, signature, title
+from restorecli.photo.metadata import Found, Metadata, colour_space, from_info
+
+# Everything that Pillow, libheif, OpenCV and littleCMS were seen to raise over mutated files.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    cv2.error,
+    ImageCms.PyCMSError,
+)
+_PILLOW = re.compile(r"PIL\.")
+_PNG_DEPTH = 24  # where a PNG file says its bits a channel; the kind of colour follows
+_PNG_GREY, _PNG_PALETTE = 0, 3
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A photo as read: upright pixels, alpha, metadata, and what was lost on the way."""
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    metadata: Metadata
+    notices: tuple[str, ...]
+
+
+def decode(stream: Readable, name: str, max_megapixels: float) -> Decoded:
+    """Decode a photo.
+
+    Args:
+        stream: The file; can be sought.
+        name: Subject of error messages.
+        max_megapixels: More than this is refused before decoding.
+
+    Raises:
+        PhotoReadError: It is not a photo, damaged, or of a kind that is refused.
+        PhotoTooLargeError: It declares more pixels than the limit, or they do not fit in memory.
+    """
+    _silence_pillow()
+    length = stream.seek(0, 2)
+    stream.seek(0)
+    kind = signature(stream.read(SIGNATURE_LENGTH))
+    if kind is None:
+        fact = "not a photo of a known kind" if length else "empty file"
+        raise _refusal(name, f"{fact}, {_amount(length)}")
+    limit = _Limit(name, max_megapixels)
+    try:
+        stream.seek(0)
+        return (_decode_tiff if kind == "tiff" else _decode_picture)(stream, kind, limit)
+    except UnreadableError as error:
+        raise PhotoReadError(f"{name}: {error}.") from error
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise PhotoTooLargeError(
+            f"{name}: too many pixels to decode ({title(kind)}, {_amount(length)}). "
+            "Make it smaller first."
+        ) from error
+    except _DAMAGE as error:
+        cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
+        cut = cut or announced_length(stream, kind) > length
+        fact = f"truncated at {_amount(length)}" if cut else f"damaged {title(kind)} file"
+        raise _refusal(name, fact) from error
+
+
+@dataclass(frozen=True)
+class _Limit:
+    name: str
+    megapixels: float
+
+    def check(self, height: int, width: int) -> None:
+        check_size(self.name, height, width, self.megapixels)
+
+
+def _decode_picture(stream: Readable, kind: str, limit: _Limit) -> Decoded:
+    stream.seek(_PNG_DEPTH)
+    depth, colour = (stream.read(2) + b"\0\0")[:2]
+    stream.seek(0)
+    with _opener(kind)(stream) as image:
+        limit.check(image.height, image.width)
+        image.load()  # PNG's metadata may stand after the pixels
+        found = from_info(image.info, image.height, image.width)
+        if kind != "png" or depth != 16 or colour in (_PNG_GREY, _PNG_PALETTE):
+            return _converted(image, found, found.orientation)
+        clear = image.info.get("transparency")
+    # Pillow has checked the whole stream, which OpenCV would decode up to the first damage.
+    del image
+    stream.seek(0)
+    pixels, alpha = _deep_png(stream.read(), found.orientation, clear)
+    return _decoded(pixels, alpha, found)
+
+
+def _decode_tiff(stream: Readable, kind: str, limit: _Limit) -> Decoded:
+    header = tiff_read.read_header(stream, stream.seek(0, 2))
+    limit.check(*header.size)
+    found = tiff_read.metadata(stream, header)
+    if header.plain:
+        (pixels, alpha), notices = tiff_read.read(stream, header, found.orientation)
+        return _decoded(pixels, alpha, found, notices)
+    stream.seek(0)
+    with _opener(kind)(stream) as image:
+        image.load()
+        return _converted(image, found, 1)  # Pillow turns TIFF upright by itself
+
+
+def _converted(image: Image.Image, found: Found, turn: int) -> Decoded:
+    chosen = modes.conversion(image, found.metadata.icc)
+    pixels, alpha = modes.fill(image, chosen, turn)
+    if chosen.managed:
+        found = replace(found, metadata=replace(found.metadata, icc=None))
+    return _decoded(pixels, alpha, found, chosen.notices)
+
+
+def _decoded(
+    pixels: np.ndarray, alpha: np.ndarray | None, found: Found, notices: tuple[str, ...] = ()
+) -> Decoded:
+    """Put the parts together, without a profile that is not about these pixels."""
+    metadata = found.metadata
+    fitting = ("RGB", "GRAY") if pixels.ndim == 2 else ("RGB",)
+    if metadata.icc is not None and colour_space(metadata.icc) not in fitting:
+        metadata = replace(metadata, icc=None)
+        notices += ("its colour profile does not describe its pixels and was left out",)
+    return Decoded(pixels, alpha, metadata, found.notices + notices)
+
+
+def _deep_png(file: bytes, turn: int, clear: object) -> tuple[np.ndarray, np.ndarray | None]:
+    """Decode 16-bit colour, which Pillow would halve; `clear` is the one transparent colour."""
+    stored = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    del file
+    if stored is None or stored.dtype != np.uint16 or stored.ndim != 3:
+        raise SyntaxError("OpenCV and Pillow disagree")
+    height, width, channels = stored.shape
+    alpha = channels == 4 or clear is not None
+    canvas = Canvas(height, width, channels=3, alpha=alpha, dtype=np.uint16, turn=turn)
+    rows = max(1, (1 << 18) // width)
+    for top in range(0, height, rows):
+        band = stored[top : top + rows]
+        colours, opacity = band[..., 2::-1], band[..., 3] if channels == 4 else None
+        if isinstance(clear, tuple) and channels == 3:
+            seen = (colours != np.array(clear, np.uint16)).any(axis=2)
+            opacity = seen.astype(np.uint16) * np.uint16(65535)
+        canvas.put(top, 0, colours, opacity)
+    return canvas.finish()
+
+
+def _opener(kind: str) -> Callable[[Readable], ImageFile.ImageFile]:
+    """Pillow's class for the format; `Image.open` would warn, guess and apply its own limit."""
+    from PIL import (
+        AvifImagePlugin,
+        BmpImagePlugin,
+        GifImagePlugin,
+        JpegImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
+
+    if kind == "heic":
+        from pillow_heif import HeifImageFile
+
+        opener: Callable[[Readable], ImageFile.ImageFile] = HeifImageFile
+        return opener
+    return {
+        "avif": AvifImagePlugin.AvifImageFile,
+        "bmp": BmpImagePlugin.BmpImageFile,
+        "gif": GifImagePlugin.GifImageFile,
+        "jpeg": JpegImagePlugin.JpegImageFile,
+        "png": PngImagePlugin.PngImageFile,
+        "tiff": TiffImagePlugin.TiffImageFile,
+        "webp": WebPImagePlugin.WebPImageFile,
+    }[kind]
+
+
+def _refusal(name: str, fact: str) -> PhotoReadError:
+    return PhotoReadError(
+        f"{name}: not an image Pillow can read ({fact}). Try opening it in a viewer first."
+    )
+
+
+def _amount(length: int) -> str:
+    if length < 1000:
+        return f"{length} bytes"
+    return f"{length / 1e3:.0f} KB" if length < 1e6 else f"{length / 1e6:.1f} MB"
+
+
+def _silence_pillow() -> None:
+    """Keep Pillow's warnings about odd files off the terminal: they end as notices or errors.
+
+    The filter is added once and names Pillow's modules only. `warnings.catch_warnings` would be
+    undone afterwards, but it is not safe where other threads read photos too.
+    """
+    if not any(entry[3] == _PILLOW for entry in warnings.filters):
+        warnings.filterwarnings("ignore", module=_PILLOW.pattern)

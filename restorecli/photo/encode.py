@@ -1,0 +1,168 @@
+"""From pixels and metadata to the bytes of a file, and what each format cannot hold."""
+
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from restorecli.photo import png16, tiff_write
+from restorecli.photo.exif import with_resolution, without_orientation
+from restorecli.photo.files import Writable
+from restorecli.photo.formats import Format
+from restorecli.photo.metadata import Metadata
+from restorecli.photo.rows import Rows
+
+# One JPEG marker segment, less the names that EXIF and XMP have in it.
+_LONGEST_EXIF, _LONGEST_XMP = 65527, 65504
+# What the encoders were seen to raise over pictures and metadata that they do not take.
+REFUSALS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+
+
+class Sink:
+    """A binary file without a file number, so that Pillow writes through Python.
+
+    Through the number it would write faster by nothing measurable, and lose the reason of a
+    failure: a full disk would read "encoder error -2".
+    """
+
+    def __init__(self, file: Writable) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        """Write all of it, or raise OSError."""
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        """Hand everything to the system."""
+        self._file.flush()
+
+
+def losses(
+    pixels: np.ndarray, alpha: np.ndarray | None, metadata: Metadata, format: Format
+) -> tuple[str, ...]:
+    """Say in words what of a photo the format cannot hold, nothing if it holds everything."""
+    found = []
+    if alpha is not None and not format.alpha:
+        found.append(f"{format.title} has no transparency: put on white")
+    if pixels.dtype == np.uint16 and not format.deep:
+        found.append(f"{format.title} is written with 8 bits a channel: the 16 are rounded")
+    kept = _kept(metadata, format)
+    left_out = [
+        title
+        for title, old, new in (
+            ("colour profile", metadata.icc, kept.icc),
+            ("EXIF", metadata.exif, kept.exif),
+            ("XMP", metadata.xmp, kept.xmp),
+        )
+        if old and not new
+    ]
+    if left_out:
+        reason = "too long for" if format.documents else "no place for it in"
+        found.append(f"{', '.join(left_out)}: {reason} {format.title}, left out")
+    return tuple(found)
+
+
+def encode(
+    pixels: np.ndarray,
+    alpha: np.ndarray | None,
+    metadata: Metadata,
+    format: Format,
+    quality: int,
+    file: Writable,
+) -> None:
+    """Write a photo.
+
+    Args:
+        pixels: (h, w, 3) RGB or (h, w) grey, uint8 or uint16.
+        alpha: (h, w) of the same type, or None.
+        metadata: What the format can hold of it is written.
+        format: Of the file.
+        quality: 1 to 100, for JPEG, WebP, AVIF and HEIC; 100 is lossless in WebP.
+        file: Empty, can be sought. OSError passes through.
+
+    Raises:
+        ValueError: The encoder does not take this picture; others of `REFUSALS` likewise.
+    """
+    rows = Rows(pixels, alpha, metadata, format)
+    sides = max(rows.height, rows.width)
+    if sides > format.longest_side:
+        raise ValueError(
+            f"{sides} pixels a side, {format.title} holds at most {format.longest_side}"
+        )
+    kept = _kept(metadata, format).for_size(rows.height, rows.width)
+    if kept.dpi and not format.density:
+        kept = replace(kept, exif=with_resolution(kept.exif, kept.dpi))
+    if format.name == "tiff":
+        tiff_write.write(rows, kept, file)
+    elif rows.bits == 16:
+        png16.write_deep(rows, kept, file)
+    elif format.name == "heic":
+        _write_heic(rows, kept, quality, file)
+    else:
+        _write_with_pillow(rows, kept, format, quality, file)
+
+
+def _kept(metadata: Metadata, format: Format) -> Metadata:
+    if not format.documents:
+        return Metadata(dpi=metadata.dpi)
+    if format.name != "jpeg":
+        return metadata
+    exif, xmp = metadata.exif, metadata.xmp
+    return replace(
+        metadata,
+        exif=exif if exif and len(exif) <= _LONGEST_EXIF else None,
+        xmp=xmp if xmp and len(xmp) <= _LONGEST_XMP else None,
+    )
+
+
+def _write_with_pillow(
+    rows: Rows, metadata: Metadata, format: Format, quality: int, file: Writable
+) -> None:
+    picture = Image.new(rows.mode, (rows.width, rows.height))
+    for top, band in rows.bands():
+        flat = band[..., 0] if rows.channels == 1 else band
+        picture.paste(Image.fromarray(np.ascontiguousarray(flat)), (0, top))
+    settings: dict[str, object] = {"icc_profile": metadata.icc or b""}
+    if metadata.dpi and format.density:
+        settings["dpi"] = metadata.dpi
+    elif format.name == "bmp":
+        settings["dpi"] = (0, 0)  # unknown; Pillow would write 96
+    if metadata.exif:
+        settings["exif"] = metadata.exif
+    if metadata.xmp:
+        settings["xmp"] = metadata.xmp
+    if format.name == "jpeg":
+        settings |= {"quality": quality, "subsampling": "4:4:4"}
+        if metadata.exif:
+            settings["exif"] = b"Exif\0\0" + metadata.exif
+    elif format.name == "webp":
+        settings |= {"quality": quality, "lossless": quality == 100, "exact": quality == 100}
+    elif format.name == "avif":
+        settings |= {"quality": quality, "subsampling": "4:0:0" if rows.channels == 1 else "4:4:4"}
+        if metadata.exif:  # Pillow would write the block anew to take the tag out
+            settings["exif"] = without_orientation(metadata.exif)
+    elif format.name == "png" and metadata.xmp:
+        texts = PngImagePlugin.PngInfo()
+        texts.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
+        settings["pnginfo"] = texts
+    picture.save(Sink(file), format.name, **settings)  # type: ignore[arg-type]
+
+
+def _write_heic(rows: Rows, metadata: Metadata, quality: int, file: Writable) -> None:
+    import pillow_heif
+
+    pixels = np.empty((rows.height, rows.width, rows.channels), np.uint8)
+    for top, band in rows.bands():
+        pixels[top : top + len(band)] = band
+    pillow_heif.encode(
+        rows.mode,
+        (rows.width, rows.height),
+        pixels.tobytes(),
+        Sink(file),
+        quality=quality,
+        chroma=444,
+        enc_params={"preset": "medium"},  # 0.4 of the time of "slow", 6 % longer, equal PSNR
+        exif=metadata.exif,
+        xmp=metadata.xmp,
+        icc_profile=metadata.icc,
+    )

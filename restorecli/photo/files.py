@@ -1,0 +1,247 @@
+"""Opening what a photo comes from and replacing what it goes to, all or nothing.
+
+A new file grows under a short hidden name beside its target, locked by the process that writes it.
+The system gives the lock up when that process ends in whatever way, `kill -9` too: such a file that
+can be locked is abandoned. Windows has no such locks, but it does not delete a file that is open.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader, BufferedWriter, BytesIO
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from restorecli.errors import PhotoReadError, PhotoWriteError, printable
+
+Readable = BufferedReader | BytesIO  # binary and can be sought
+Writable = BufferedWriter | BytesIO
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Any binary stream to read from, such as `sys.stdin.buffer`."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read up to `size` bytes, everything by default."""
+        ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Any binary stream to write to, such as `sys.stdout.buffer`."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write all of the bytes."""
+        ...
+
+    def flush(self) -> object:
+        """Hand everything to the system."""
+        ...
+
+
+@contextmanager
+def opened(source: Path | str | bytes | Source, name: str) -> Iterator[Readable]:
+    """Open a photo's bytes as a file that can be sought.
+
+    Args:
+        source: A path, the bytes themselves, or a stream to be read to its end.
+        name: Subject of error messages.
+
+    Raises:
+        PhotoReadError: There is no such file, or it cannot be opened.
+    """
+    try:
+        if isinstance(source, bytes):
+            yield BytesIO(source)
+        elif isinstance(source, Path | str):
+            with Path(source).open("rb") as file:
+                yield file if file.seekable() else BytesIO(file.read())
+        else:
+            yield BytesIO(source.read())
+    except FileNotFoundError as error:
+        raise PhotoReadError(f"{name}: no such file. Check the path.") from error
+    except IsADirectoryError as error:
+        raise PhotoReadError(f"{name}: a folder, not a photo. Use restore batch.") from error
+    except PermissionError as error:
+        raise PhotoReadError(f"{name}: no permission to read it. Check its mode.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path, or a closed stream
+        fact = getattr(error, "strerror", None) or str(error)
+        raise PhotoReadError(
+            f"{name}: cannot be opened ({fact.lower()}). Check the path."
+        ) from error
+
+
+def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite: bool) -> None:
+    """Let `write` make a new file and put it in place of `target` once it is complete.
+
+    The new file grows under a short name in the same folder, gets the permissions any new file
+    gets, and is deleted if anything goes wrong; see `remove_stale` for what `kill -9` leaves.
+    A link is followed; a device or pipe is written to directly.
+
+    Args:
+        target: Where the file goes.
+        write: Writes it; what it raises, other than OSError, passes through.
+        overwrite: An existing file may be replaced.
+
+    Raises:
+        PhotoWriteError: The target exists, is a folder or cannot be written, or the disk is full.
+    """
+    name = printable(target)
+    try:
+        _check(target, name, overwrite=overwrite)
+        if target.exists() and not target.is_file():
+            whole = BytesIO()
+            write(whole)
+            with target.open("wb") as device:
+                device.write(whole.getbuffer())
+            return
+        place = Path(os.path.realpath(target))
+        with temporary_file(place.parent) as fresh:
+            with fresh.open("wb") as file:
+                write(file)
+            _check(target, name, overwrite=overwrite)
+            _put(fresh, place, overwrite=overwrite)
+    except OSError as error:
+        raise PhotoWriteError(_sentence(error, target, name)) from error
+    except ValueError as error:
+        if "null" not in str(error):
+            raise
+        raise PhotoWriteError(f"{name}: not a file name. Choose another.") from error
+
+
+def send(target: Target, data: bytes, name: str) -> None:
+    """Write bytes to a stream.
+
+    Raises:
+        PhotoWriteError: The stream does not take them.
+    """
+    try:
+        target.write(data)
+        target.flush()
+    except (OSError, ValueError) as error:
+        raise PhotoWriteError(f"{name}: could not be written ({error}). Try a file.") from error
+
+
+def _put(fresh: Path, place: Path, *, overwrite: bool) -> None:
+    """Give a complete file its name, unless another process was first and must not be replaced."""
+    if not overwrite:
+        try:
+            os.link(fresh, place)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links; then the last check must do
+            pass
+        else:
+            return
+    fresh.replace(place)
+
+
+def _check(target: Path, name: str, *, overwrite: bool) -> None:
+    if target.is_dir():
+        raise PhotoWriteError(f"{name}: a folder. Name a file in it.")
+    if target.is_file() and not overwrite:
+        raise PhotoWriteError(_exists(name))
+
+
+def _exists(name: str) -> str:
+    return f"{name}: exists. Allow it with --overwrite, or choose another name."
+
+
+def _sentence(error: OSError, target: Path, name: str) -> str:
+    if isinstance(error, FileExistsError):
+        return _exists(name)
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return f"{name}: there is no folder {printable(target.parent)}. Make it first."
+    if isinstance(error, PermissionError):
+        return f"{name}: no permission to write there. Choose another folder."
+    fact = (error.strerror or str(error)).lower()
+    return f"{name}: could not be written ({fact}). Nothing was left behind."
+
+
+if sys.platform != "win32":
+    import fcntl
+
+_NAME = re.compile(r"\.restore-[0-9a-f]{8}")
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
+
+@contextmanager
+def temporary_file(folder: Path) -> Iterator[Path]:
+    """Make an empty file of this process's own; if it has that name still, it is deleted at last.
+
+    Args:
+        folder: Where the file is made; its name has 17 bytes, so it fits where any name does.
+
+    Raises:
+        OSError: It cannot be made there.
+    """
+    path, descriptor = _new(folder)
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def remove_stale(folder: Path) -> int:
+    """Delete the files in a folder that were claimed by processes that are gone; count them.
+
+    What others are writing just now stays, and so does everything on a file system without locks.
+    """
+    count = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                count += _deleted(Path(entry.path))
+    return count
+
+
+def _new(folder: Path) -> tuple[Path, int | None]:
+    """Make a file and lock it; the descriptor, if there is one, holds the lock until closed."""
+    while True:
+        path = folder / f".restore-{secrets.token_hex(4)}"
+        descriptor = os.open(path, _NEW_FILE, 0o666)
+        if sys.platform == "win32":
+            os.close(descriptor)
+            return path, None
+        lock = _lock(descriptor)
+        if lock == "none" or (lock == "ours" and os.fstat(descriptor).st_nlink):
+            return path, descriptor
+        os.close(descriptor)  # somebody clears it already: take another one
+
+
+def _deleted(path: Path) -> bool:
+    try:
+        if sys.platform == "win32":
+            path.unlink()
+            return True
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            abandoned = _lock(descriptor) == "ours"
+            if abandoned:
+                path.unlink()
+        finally:
+            os.close(descriptor)
+    except OSError:  # in use, finished meanwhile, or not ours to delete
+        return False
+    return abandoned
+
+
+def _lock(descriptor: int) -> Literal["ours", "theirs", "none"]:
+    """Lock an open file and say whose the lock is; `"none"` where the file system has no locks."""
+    if sys.platform == "win32":
+        return "none"
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "theirs"
+    except OSError:
+        return "none"
+    return "ours"

@@ -1,0 +1,138 @@
+"""Which files are photos: names, signatures, and what each format can hold.
+
+Content decides how a file is read, its name how one is written. Nothing here opens a file.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from restorecli.photo.files import Readable
+
+
+def title(name: str) -> str:
+    """The name of a format as it is written in sentences."""
+    return "WebP" if name == "webp" else name.upper()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """What a format that can be written holds.
+
+    Attributes:
+        name: As in `Photo.write(format=...)`.
+        suffixes: File name endings, the usual one first.
+        longest_side: Pixels; the most that the format or its encoder takes.
+        alpha: It keeps transparency.
+        deep: It keeps 16 bits a channel.
+        documents: It keeps EXIF, XMP and a colour profile.
+        density: It has a field of its own for dots per inch; others keep them inside EXIF.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    longest_side: int
+    alpha: bool = True
+    deep: bool = False
+    documents: bool = True
+    density: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name as it is written in sentences."""
+        return title(self.name)
+
+
+_ALL = (
+    Format(
+        name="jpeg",
+        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+        longest_side=65500,
+        alpha=False,
+        density=True,
+    ),
+    Format(name="png", suffixes=(".png",), longest_side=2**31 - 1, deep=True, density=True),
+    Format(name="webp", suffixes=(".webp",), longest_side=16383),
+    Format(
+        name="tiff", suffixes=(".tif", ".tiff"), longest_side=2**31 - 1, deep=True, density=True
+    ),
+    Format(
+        name="bmp",
+        suffixes=(".bmp", ".dib"),
+        longest_side=2**31 - 1,
+        alpha=False,
+        documents=False,
+        density=True,
+    ),
+    Format(name="avif", suffixes=(".avif",), longest_side=32768),
+    Format(name="heic", suffixes=(".heic", ".heif", ".hif"), longest_side=16384),
+)
+FORMATS = {format.name: format for format in _ALL}
+_BY_SUFFIX = {suffix: format for format in _ALL for suffix in format.suffixes}
+WRITABLE = frozenset(_BY_SUFFIX)
+READABLE = WRITABLE | {".gif", ".apng"}
+
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
+SIGNATURE_LENGTH = 64
+
+
+def signature(start: bytes) -> str | None:
+    """Which format the first `SIGNATURE_LENGTH` bytes of a file announce.
+
+    Returns:
+        A format's name, also `"gif"`, or None if it is none of those read here.
+    """
+    if start[4:8] == b"ftyp":
+        brands = [start[at : at + 4] for at in range(8, len(start), 4)]
+        if any(brand in _AVIF_BRANDS for brand in brands):
+            return "avif"
+        known = any(brand in _HEIC_BRANDS for brand in brands)
+        return "heic" if known or brands[:1] == [b"mif1"] else None
+    if start[:4] == b"RIFF":
+        return "webp" if start[8:12] == b"WEBP" else None
+    for mark, name in (
+        (b"\xff\xd8\xff", "jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "png"),
+        (b"II*\0", "tiff"),
+        (b"MM\0*", "tiff"),
+        (b"II+\0", "tiff"),
+        (b"MM\0+", "tiff"),
+        (b"GIF87a", "gif"),
+        (b"GIF89a", "gif"),
+        (b"BM", "bmp"),
+    ):
+        if start.startswith(mark):
+            return name
+    return None
+
+
+def announced_length(stream: Readable, kind: str) -> int:
+    """How many bytes a file says it has, 0 if it does not say; longer than it is means cut short.
+
+    Args:
+        stream: The file; can be sought.
+        kind: As `signature` says; WebP and the two kinds made of boxes announce a length.
+    """
+    if kind == "webp":
+        stream.seek(4)
+        return int.from_bytes(stream.read(4), "little") + 8
+    if kind not in ("avif", "heic"):
+        return 0
+    end = 0
+    while True:
+        stream.seek(end)
+        head = stream.read(16)
+        if len(head) < 8:
+            return end + 8 if head else end
+        size = struct.unpack(">I", head[:4])[0]
+        if size == 1 and len(head) == 16:
+            size = struct.unpack(">Q", head[8:])[0]
+        if size < 8:  # 0: to the end of the file
+            return end
+        end += size
+
+
+def format_for(target: PurePath) -> Format | None:
+    """The format that the suffix of a file to be written asks for, or None."""
+    return _BY_SUFFIX.get(target.suffix.lower())

@@ -1,0 +1,184 @@
+"""What belongs to a photo beside its pixels: colour profile, EXIF, XMP, dots per inch.
+
+Read from what Pillow found in a file, and made true of an upright, restored picture.
+"""
+
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from restorecli.photo import exif as photo_exif
+from restorecli.photo.files import Readable
+
+_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>\s*))([1-8])")
+_METRE_STEP = 0.0254  # dots per inch between neighbours in PNG's whole dots per metre
+# What TIFF's main directory says about the picture; its other tags describe the file's layout.
+DESCRIPTIVE = frozenset(
+    (0x010E, 0x010F, 0x0110, 0x0112, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x013C)
+) | frozenset((0x4746, 0x4749, 0x8298, 0x8769, 0x8825, *range(0x9C9B, 0x9CA0)))
+_LAYOUT = {0x0112, 0x011A, 0x011B, 0x0128}
+# What Pillow was seen to raise over mutated tags.
+_EXIF_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+DAMAGED_EXIF = "its EXIF block is damaged and was left out"
+
+Info = Mapping[str | tuple[int, int], object]  # as Pillow types `image.info`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What is kept beside the pixels; None where the source had none.
+
+    Attributes:
+        icc: Colour profile, of the same colour space as the pixels or of RGB for grey ones.
+        exif: Block without the `Exif` mark; its orientation is 1, its thumbnail blanked.
+        xmp: Packet; its `tiff:Orientation` is 1.
+        dpi: Dots per inch, horizontal and vertical.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+    def for_size(self, height: int, width: int) -> "Metadata":
+        """The same, with EXIF naming these pixel dimensions if it names any."""
+        if self.exif is None:
+            return self
+        return replace(self, exif=photo_exif.sized(self.exif, height, width))
+
+
+@dataclass(frozen=True)
+class Found:
+    """Metadata of a file, with what must be done to its pixels and what was lost."""
+
+    metadata: Metadata
+    orientation: int
+    notices: tuple[str, ...] = ()
+
+
+def from_info(
+    info: Info,
+    height: int,
+    width: int,
+    *,
+    tiff: bytes | None = None,
+) -> Found:
+    """Read what Pillow left in `image.info` after decoding.
+
+    Args:
+        info: `image.info`.
+        height: Of the pixels as stored, before they are turned upright.
+        width: Likewise.
+        tiff: EXIF block gathered from a TIFF file's own directory by `exif_of_tiff`.
+
+    Returns:
+        Metadata of the upright picture and the orientation its pixels still have. A block too
+        damaged to be kept is left out, and a notice says so.
+    """
+    block = photo_exif.bare(tiff or _exif_bytes(info))
+    notices: tuple[str, ...] = ()
+    dpi, stated = _dpi(info.get("dpi")), None
+    try:
+        if block:
+            stated = photo_exif.orientation(block)
+            dpi = dpi or _dpi(photo_exif.resolution(block))
+            block = photo_exif.neutral(block)
+            photo_exif.sized(block, height, width)  # must not fail later, when it is written
+    except ValueError:
+        block, notices = b"", (DAMAGED_EXIF,)
+    xmp = _bytes(info.get("xmp"))
+    if match := _XMP_ORIENTATION.search(xmp):
+        stated = stated or int(match[2])  # as in Pillow: XMP speaks only where EXIF is silent
+        xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+    turn = stated or 1
+    if turn >= 5:
+        height, width, dpi = width, height, dpi and (dpi[1], dpi[0])
+    icc = _bytes(info.get("icc_profile"))
+    metadata = Metadata(icc=icc or None, exif=block or None, xmp=xmp or None, dpi=dpi)
+    return Found(metadata.for_size(height, width), turn, notices)
+
+
+def exif_of_tiff(stream: Readable, offset: int, mark: str, *, big: bool) -> bytes:
+    """Gather an EXIF block from the main directory of a TIFF file.
+
+    Args:
+        stream: The file.
+        offset: Of its main directory.
+        mark: Its byte order, `"<"` or `">"`.
+        big: It is a BigTIFF.
+
+    Returns:
+        The block, empty if the directory says nothing but layout and resolution. Maker notes that
+        point outside themselves do not survive: their offsets meant the old file.
+
+    Raises:
+        ValueError: The tags are damaged.
+    """
+    exif = Image.Exif()
+    exif.bigtiff, exif.endian = big, mark
+    try:
+        exif.load_from_fp(stream, offset)
+        for tag in list(exif):
+            if tag not in DESCRIPTIVE:
+                del exif[tag]
+        if set(exif) <= _LAYOUT and exif.get(photo_exif.ORIENTATION, 1) == 1:
+            return b""
+        for tag in (0x8769, 0x8825):
+            exif.get_ifd(tag)
+        exif.bigtiff = False
+        return photo_exif.bare(exif.tobytes())
+    except _EXIF_DAMAGE as error:
+        raise ValueError("damaged EXIF tags") from error
+
+
+def colour_space(icc: bytes | None) -> str | None:
+    """What numbers a profile describes: `"RGB"`, `"GRAY"`, `"CMYK"`, `"Lab"`; None if damaged."""
+    if icc is None or len(icc) < 128 or icc[36:40] != b"acsp":
+        return None
+    return icc[16:20].decode("ascii", "replace").strip()
+
+
+def _exif_bytes(info: Info) -> bytes:
+    if found := _bytes(info.get("exif")):
+        return found
+    text = info.get("Raw profile type exif")  # ImageMagick's way before PNG had a chunk for it
+    if not isinstance(text, str):
+        return b""
+    try:
+        return bytes.fromhex("".join(text.split("\n")[3:]))
+    except ValueError:
+        return b""
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    return value if isinstance(value, bytes) else b""
+
+
+def _dpi(value: object) -> tuple[float, float] | None:
+    if not isinstance(value, tuple) or len(value) != 2:
+        return None
+    try:
+        x, y = (_snapped(float(side)) for side in value)
+    except (ArithmeticError, TypeError, ValueError):
+        return None
+    # 1 is what Pillow says of a TIFF file that says nothing.
+    return (x, y) if 1 < x < 1e5 and 1 < y < 1e5 else None
+
+
+def _snapped(value: float) -> float:
+    nearest = float(round(value))
+    return nearest if abs(value - nearest) < _METRE_STEP else value

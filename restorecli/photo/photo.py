@@ -1,0 +1,275 @@
+"""A photo: its pixels and everything that belongs to them, read from a file and written to one.
+
+The formats are in `formats`, decoding in `decode`, encoding in `encode`. What a
+photo means to the networks, float32 RGB in [0, 1], begins and ends here.
+"""
+
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from restorecli.errors import PhotoWriteError, printable
+from restorecli.photo import decode, encode, files
+from restorecli.photo.files import Source, Target, Writable
+from restorecli.photo.formats import FORMATS, READABLE, WRITABLE, Format, format_for
+from restorecli.photo.metadata import Metadata
+from restorecli.photo.rows import to_8_bits, to_16_bits
+
+__all__ = ["READABLE", "WRITABLE", "Metadata", "Photo", "from_image"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Photo:
+    """An upright photo.
+
+    A picture whose three channels are equal everywhere is grey, whatever its file said: so an old
+    black-and-white scan cannot take on a tint.
+
+    Attributes:
+        pixels: (h, w, 3) RGB or (h, w) grey, uint8 or uint16, in the colour space that
+            `metadata.icc` describes, sRGB if it is None.
+        alpha: (h, w) of the same type, not premultiplied; None if the photo is opaque.
+        metadata: What is kept beside the pixels.
+        name: For messages, such as `photo.jpg` or `<stdin>`.
+        notices: What reading could not keep, one sentence each.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    name: str = "photo"
+    notices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check our own invariants: types and shapes that belong together."""
+        assert self.pixels.dtype in (np.uint8, np.uint16)
+        assert self.pixels.ndim == 2 or self.pixels.shape[2:] == (3,)
+        if self.alpha is not None:
+            assert self.alpha.dtype == self.pixels.dtype
+            assert self.alpha.shape == self.pixels.shape[:2]
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def grey(self) -> bool:
+        """It has one channel."""
+        return self.pixels.ndim == 2
+
+    @property
+    def bits(self) -> int:
+        """Bits a channel: 8 or 16, by the type of the file, never by the values in it."""
+        return 8 * self.pixels.dtype.itemsize
+
+    @classmethod
+    def read(
+        cls,
+        source: Path | str | bytes | Source,
+        *,
+        max_megapixels: float = 400,
+        name: str | None = None,
+    ) -> "Photo":
+        """Read a photo, upright, with everything that belongs to it.
+
+        Args:
+            source: A path, the bytes of a file, or a binary stream, which is read to its end. The
+                content decides the format, not the name.
+            max_megapixels: More than this is refused by the size the file declares.
+            name: For messages; by default the path's last part, or the stream's own name.
+
+        Returns:
+            The photo; of an animation the first frame, of a TIFF file the first page.
+
+        Raises:
+            PhotoReadError: It is missing, damaged, not a photo, or of a kind that is refused.
+            PhotoTooLargeError: It has more pixels than the limit or than memory holds.
+        """
+        path = Path(source) if isinstance(source, Path | str) else None
+        subject = printable(name or path or _stream_name(source))
+        with files.opened(source, subject) as stream:
+            found = decode.decode(stream, subject, max_megapixels)
+        return cls(
+            pixels=found.pixels,
+            alpha=found.alpha,
+            metadata=found.metadata,
+            name=name or (path.name if path else subject),
+            notices=found.notices,
+        )
+
+    def write(
+        self,
+        target: Path | str | Target,
+        *,
+        format: str | None = None,
+        quality: int = 95,
+        overwrite: bool = False,
+    ) -> tuple[str, ...]:
+        """Write the photo; a file appears complete or not at all.
+
+        Args:
+            target: A path, or a binary stream.
+            format: `"png"`, `"jpeg"`, `"webp"`, `"tiff"`, `"bmp"`, `"avif"` or `"heic"`; by default
+                the target's suffix decides.
+            quality: 1 to 100, for JPEG (always 4:4:4), WebP (100 is lossless), AVIF and HEIC.
+            overwrite: An existing file may be replaced.
+
+        Returns:
+            What the format could not hold, one sentence each; see `losses`.
+
+        Raises:
+            PhotoWriteError: The format is unknown or cannot hold the picture, the target exists,
+                or it cannot be written.
+        """
+        if isinstance(target, Path | str):
+            path = Path(target)
+            known = self._format(format or path.suffix, printable(path))
+            files.replace_file(
+                path,
+                lambda file: self._encode(known, quality, file, printable(path)),
+                overwrite=overwrite,
+            )
+        else:
+            subject = _stream_name(target)
+            known = self._format(format or "", subject)
+            files.send(target, self._encoded(known, quality, subject), subject)
+        return self.losses(known.name)
+
+    def encode(self, format: str, quality: int = 95) -> bytes:
+        """The bytes of the file that `write` would make, with the same arguments and errors."""
+        return self._encoded(self._format(format, self.name), quality, self.name)
+
+    def losses(self, format: str) -> tuple[str, ...]:
+        """Say what of this photo a format cannot hold, such as transparency in JPEG."""
+        known = self._format(format, self.name)
+        return encode.losses(self.pixels, self.alpha, self.metadata, known)
+
+    def colours(self) -> np.ndarray:
+        """The pixels, with those that are wholly transparent filled from their neighbours.
+
+        What stands under full transparency is arbitrary, mostly black; a filter or a network would
+        smear it over the edge. Without transparency this is `pixels` itself.
+        """
+        if self.alpha is None or bool(self.alpha.all()):
+            return self.pixels
+        hidden = self.alpha == 0
+        filled = _filled(self.pixels, ~hidden)
+        return np.where(hidden if self.grey else hidden[..., None], filled, self.pixels)
+
+    def image(self) -> Float[Tensor, "1 3 h w"]:
+        """The photo as the networks see it: float32, [0, 1]; grey is repeated on three channels."""
+        values = self.colours()
+        most = np.float32(np.iinfo(values.dtype).max)
+        image = torch.empty((1, 3, self.height, self.width))
+        for channel in range(3):
+            plane = values if self.grey else values[..., channel]
+            np.divide(plane, most, out=image[0, channel].numpy(), dtype=np.float32)
+        return image
+
+    def replaced(self, pixels: np.ndarray) -> "Photo":
+        """The same photo with restored pixels.
+
+        Args:
+            pixels: (s·h, s·w, 3) RGB, uint8 or uint16, of any whole scale s.
+
+        Returns:
+            A photo with the metadata of this one, its alpha resized to fit, and grey again if this
+            one is grey.
+
+        Raises:
+            ValueError: The size is no whole multiple of this photo's.
+        """
+        height, width = pixels.shape[:2]
+        scale = height // self.height
+        if scale < 1 or (height, width) != (scale * self.height, scale * self.width):
+            raise ValueError(f"{height} × {width} is no multiple of {self.height} × {self.width}")
+        alpha = self.alpha
+        if alpha is not None:
+            alpha = to_8_bits(alpha) if pixels.dtype == np.uint8 else to_16_bits(alpha)
+            if scale > 1:
+                alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
+        if self.grey:
+            pixels = _mean_of_channels(pixels)
+        return replace(self, pixels=pixels, alpha=alpha)
+
+    def _format(self, name: str, subject: str) -> Format:
+        known = FORMATS.get(name.lower()) or format_for(Path(f"x.{name.lstrip('.')}"))
+        if known is None:
+            fact = f"{name or 'no suffix'}: not a format this tool writes"
+            raise PhotoWriteError(f"{subject}: {fact}. Use one of {', '.join(sorted(FORMATS))}.")
+        return known
+
+    def _encoded(self, format: Format, quality: int, subject: str) -> bytes:
+        file = BytesIO()
+        self._encode(format, quality, file, subject)
+        return file.getvalue()
+
+    def _encode(self, format: Format, quality: int, file: Writable, subject: str) -> None:
+        if not 1 <= quality <= 100:
+            raise PhotoWriteError(f"{subject}: quality {quality} is not in 1 to 100.")
+        try:
+            encode.encode(self.pixels, self.alpha, self.metadata, format, quality, file)
+        except encode.REFUSALS as error:
+            raise PhotoWriteError(
+                f"{subject}: {self.width} × {self.height} pixels cannot be written as "
+                f"{format.title} ({error}). Use PNG or TIFF, or a smaller scale."
+            ) from error
+
+
+def from_image(image: Float[Tensor, "1 3 h w"], name: str = "photo") -> Photo:
+    """A photo of 8 bits from an image in [0, 1]; values outside are clipped."""
+    values = (image[0].detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    pixels = np.ascontiguousarray(values.permute(1, 2, 0).numpy())
+    return Photo(pixels=pixels, alpha=None, metadata=Metadata(), name=name)
+
+
+def _stream_name(stream: object) -> str:
+    name = getattr(stream, "name", None)
+    return name if isinstance(name, str) else "<bytes>" if isinstance(stream, bytes) else "<stream>"
+
+
+def _mean_of_channels(pixels: np.ndarray) -> np.ndarray:
+    total = pixels[..., 0].astype(np.uint32)
+    for channel in (1, 2):
+        total += pixels[..., channel]
+    mean: np.ndarray = (total + 1) // 3
+    rounded: np.ndarray = mean.astype(pixels.dtype)
+    return rounded
+
+
+def _filled(pixels: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Give every pixel the mean colour of the visible ones near it, from coarse to fine."""
+    weights = visible.astype(np.float32)
+    colours = pixels.astype(np.float32) * (weights if pixels.ndim == 2 else weights[..., None])
+    filled: np.ndarray = np.rint(_spread(colours, weights)).astype(pixels.dtype)
+    return filled
+
+
+def _spread(colours: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Divide sums of colours by their weights; where those are 0, ask the picture half the size."""
+    height, width = weights.shape
+    known = weights > 0
+    lifted = np.maximum(weights, np.finfo(np.float32).tiny)
+    means: np.ndarray = colours / (lifted if colours.ndim == 2 else lifted[..., None])
+    if bool(known.all()) or max(height, width) == 1:
+        return means
+    half = (max(1, width // 2), max(1, height // 2))
+    coarse = _spread(
+        cv2.resize(colours, half, interpolation=cv2.INTER_AREA),
+        cv2.resize(weights, half, interpolation=cv2.INTER_AREA),
+    )
+    upward = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    filled: np.ndarray = np.where(known if colours.ndim == 2 else known[..., None], means, upward)
+    return filled

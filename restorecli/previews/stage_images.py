@@ -1,0 +1,58 @@
+"""What each step made of a photo, as numbered pictures in a folder."""
+
+from pathlib import Path
+
+from restorecli.errors import PhotoWriteError, PlanError
+from restorecli.photo import Photo, from_image
+from restorecli.pipeline import Restoration
+from restorecli.previews.face_overlay import marked
+
+NAMES = {
+    "denoised": "1-denoised.png",
+    "relit": "2-relit.png",
+    "faces": "3-faces.png",
+    "composed": "4-composed.png",
+    "final": "5-final.png",
+}
+
+
+def refuse(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that could not be filled later.
+
+    Raises:
+        PlanError: It is a file.
+        PhotoWriteError: A picture that would go there exists and must not be replaced.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise PlanError(f"{folder}: is a file. Name a folder for the steps.")
+    for name in NAMES.values():
+        if (folder / name).exists() and not overwrite:
+            raise PhotoWriteError(
+                f"{folder / name}: exists already. Use --overwrite, or another folder."
+            )
+
+
+def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bool) -> None:
+    """Write a picture after each step, whether it changed anything or not.
+
+    Args:
+        photo: The photo as it was.
+        restoration: Made with its steps kept.
+        folder: Made if it is not there.
+        overwrite: Whether the files may exist.
+
+    Raises:
+        PhotoWriteError: A file exists, or the folder cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PhotoWriteError(f"{folder}: cannot be made ({error.strerror}).") from error
+    pictures = {
+        name: from_image(restoration.steps[name], photo.name)
+        for name in ("denoised", "relit", "composed")
+    }
+    pictures["faces"] = marked(pictures["relit"], restoration.faces)
+    pictures["final"] = restoration.photo
+    for name, file in NAMES.items():
+        pictures[name].write(folder / file, overwrite=overwrite)

@@ -1,0 +1,1 @@
+"""Pages and pictures for people: before and after, a batch, a bench."""

@@ -1,0 +1,117 @@
+"""One page about a bench: tables, charts, and the worst photos with what they should have been."""
+
+import heapq
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from restorecli.batch import plan
+from restorecli.bench import table
+from restorecli.bench.dataset import PhotoPair
+from restorecli.bench.measure import Bench, Row
+from restorecli.photo import Photo
+from restorecli.previews import thumbnails
+from restorecli.reports import charts, pages
+
+SHOWN = 12  # worst photos
+TITLES = {"input": "Input", "final": "Restored", "clean": "Clean"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A photo that is among the worst so far.
+
+    Attributes:
+        row: Its scores.
+        pictures: JPEG files by the names in `TITLES`.
+        height: Of the degraded photo, in pixels.
+        width: Of the degraded photo, in pixels.
+    """
+
+    row: Row
+    pictures: Mapping[str, bytes]
+    height: int
+    width: int
+
+
+class Report:
+    """Keeps small pictures of the worst photos, and writes the page."""
+
+    def __init__(self, target: Path, *, overwrite: bool) -> None:
+        """Refuse a page that could not be written later.
+
+        Args:
+            target: The page; its pictures are in it.
+            overwrite: Whether it may exist.
+
+        Raises:
+            PlanError: The target is no page, or what draws the charts is not installed.
+            PhotoWriteError: It exists, or its folder does not.
+        """
+        pages.refuse_other(target)
+        plan.refuse_target(target, overwrite=overwrite)
+        charts.require()
+        self._target, self._overwrite = target, overwrite
+        self._worst: list[tuple[float, int, Seen]] = []  # a heap, the best of the worst on top
+        self._count = itertools.count()
+
+    def watch(self, row: Row, photos: PhotoPair, result: Photo) -> None:
+        """Keep the pictures of a photo if it is among the worst by the first metric."""
+        badness = -next(iter(row.scores.values()))
+        if len(self._worst) == SHOWN and badness <= self._worst[0][0]:
+            return
+        shown = {"input": photos.degraded, "final": result, "clean": photos.clean}
+        pictures = {
+            name: thumbnails.small(photo).encode(thumbnails.KIND, thumbnails.QUALITY)
+            for name, photo in shown.items()
+        }
+        degraded = photos.degraded
+        seen = Seen(row=row, pictures=pictures, height=degraded.height, width=degraded.width)
+        heapq.heappush(self._worst, (badness, -next(self._count), seen))
+        if len(self._worst) > SHOWN:
+            heapq.heappop(self._worst)
+
+    def write(self, bench: Bench) -> None:
+        """Write the page.
+
+        Raises:
+            PhotoWriteError: It cannot be written.
+        """
+        metric = bench.metrics[0]
+        came = {row.name: row.scores[metric] for row in bench.of(charts.UNTOUCHED)}
+        worst = [seen for _, _, seen in sorted(self._worst, key=lambda item: item[:2])[::-1]]
+        values = {
+            "title": "How well photos are restored",
+            "set": table.title(bench),
+            "tables": table.tables(bench),
+            "notes": table.notes(bench),
+            "failures": bench.failures,
+            "count": bench.count,
+            "metric": metric.upper(),
+            "families": charts.by_family(bench, metric),
+            "scatter": charts.input_against_output(bench, metric),
+            "titles": TITLES,
+            "worst": [_card(seen, came[seen.row.name], metric) for seen in worst],
+        }
+        pages.write("bench.html", values, self._target, overwrite=self._overwrite)
+
+
+def prepare(target: Path | None, *, overwrite: bool) -> Report | None:
+    """Make ready for a report if one is asked for; arguments and errors as in `Report`."""
+    return None if target is None else Report(target, overwrite=overwrite)
+
+
+def _card(seen: Seen, came: float, metric: str) -> dict[str, object]:
+    return {
+        "name": seen.row.name,
+        "family": seen.row.family,
+        "input": table.shown(came, metric),
+        "output": table.shown(seen.row.scores[metric], metric),
+        "pictures": {
+            name: pages.data_uri(content, thumbnails.KIND)
+            for name, content in seen.pictures.items()
+        },
+        "height": seen.height,
+        "width": seen.width,
+    }

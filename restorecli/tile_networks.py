@@ -1,0 +1,103 @@
+"""Steps 1 and 3 as functions of one tile, for the tiles of one photo."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.orsnet import ORSNet
+from restorecli.tiling.tiles import TileFunction
+
+Image = Float[Tensor, "1 3 h w"]
+
+
+class TileSteps:
+    """The networks that work on tiles, in one precision.
+
+    Attributes:
+        denoiser: Step 1, whose windows tiles must lie on.
+        device: Where the networks are.
+
+    To enlarge a tile takes step 1's features of it. Keeping those of a large photo would take 64
+    bytes and more a pixel, so they are computed again; only the last tile's are kept, which is the
+    only one of most photos.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        second_look: SecondLook,
+        upscaler: ORSNet,
+        device: torch.device,
+        precision: torch.dtype,
+    ) -> None:
+        self._networks = (denoiser, second_look, upscaler)
+        self.denoiser, self._second_look, self._upscaler = self._networks
+        self.device, self._low = device, precision == torch.bfloat16
+        self._last: tuple[Image, Tensor] | None = None
+
+    def in_full_precision(self) -> "TileSteps":
+        """The same in float32."""
+        return TileSteps(*self._networks, self.device, torch.float32)
+
+    def denoise(self, degraded: Image) -> Image:
+        """Step 1."""
+        image: Tensor
+        with self._autocast():
+            image, features = self.denoiser(degraded)
+        self._last = (degraded, features)
+        return image
+
+    def look_again(self, composed: Image, degraded: Image) -> Image:
+        """Step 3 at x1: restore what the earlier steps left, seeing the photo again.
+
+        Args:
+            composed: After the earlier steps.
+            degraded: The photo as it came; `composed` itself if it has been made lighter since.
+        """
+        with self._autocast():
+            seen = self._second_look.look_both_ways(degraded, composed)
+        return seen.clamp(0, 1).where(seen.isfinite(), seen)  # what is broken must be noticed
+
+    def enlarge(self, composed: Image, degraded: Image, scale: int) -> Float[Tensor, "1 3 sh sw"]:
+        """Step 3 at x2 and x4."""
+        features = self._features(degraded)
+        with self._autocast():
+            result: Tensor = self._upscaler(composed, degraded, features, scale)
+        return result
+
+    def _features(self, degraded: Image) -> Float[Tensor, "1 c h w"]:
+        last = self._last
+        if last is None or last[0].shape != degraded.shape or not torch.equal(last[0], degraded):
+            self.denoise(degraded)
+        assert self._last is not None
+        return self._last[1]
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._low)
+
+
+class Repeats:
+    """The count of one photo."""
+
+    def __init__(self, precision: str) -> None:
+        """Begin at none; `precision` is the name of what tiles are computed in at first."""
+        self._precision, self._count = precision, 0
+
+    def counted(self, retry: TileFunction) -> TileFunction:
+        """The same function, noting each call."""
+
+        def again(*tiles: Tensor) -> Tensor:
+            self._count += 1
+            return retry(*tiles)
+
+        return again
+
+    def notices(self) -> tuple[str, ...]:
+        """A sentence, if there is something to say."""
+        if not self._count:
+            return ()
+        which = "a tile" if self._count == 1 else f"{self._count} tiles"
+        why = f"not finite or of one flat colour in {self._precision}"
+        return (f"{which} came out {why} and had to be computed again in fp32",)

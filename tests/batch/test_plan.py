@@ -1,0 +1,262 @@
+"""Tests of what a batch finds, where it writes, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restorecli.batch import plan
+from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
+from restorecli.photo.formats import READABLE, WRITABLE
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def touch(*names: str) -> None:
+    for name in names:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def pairs(found: plan.Plan) -> dict[str, str]:
+    return {str(task.source): str(task.target) for task in found.tasks}
+
+
+def test_folder_keeps_its_tree_and_ignores_what_is_no_photo() -> None:
+    touch("in/b.jpg", "in/a/한글 사진.png", "in/a/😀.JPG", "in/.DS_Store", "in/desktop.ini")
+    touch("in/._b.jpg", "in/.git/c.jpg", "in/notes.txt", "in/old.gif")
+    found = plan.make(["in"], Path("out"))
+    assert pairs(found) == {
+        "in/b.jpg": "out/b.jpg",
+        "in/old.gif": "out/old.png",
+        "in/a/한글 사진.png": "out/a/한글 사진.png",
+        "in/a/😀.JPG": "out/a/😀.JPG",
+    }
+    assert found.ignored == 4
+    assert found.skipped == ()
+
+
+@pytest.mark.parametrize("ext", ["webp", ".webp", "WEBP"])
+def test_ext_names_every_target(ext: str) -> None:
+    touch("in/b.jpg", "in/c.old.png")
+    found = plan.make(["in"], Path("out"), ext=ext)
+    assert sorted(pairs(found).values()) == ["out/b.webp", "out/c.old.webp"]
+
+
+def test_unwritable_ext_is_refused() -> None:
+    touch("a.jpg")
+    with pytest.raises(PlanError, match=r"--ext gif: cannot be written\. Use one of avif, "):
+        plan.make(["a.jpg"], Path("out"), ext="gif")
+
+
+def test_patterns_are_expanded_here_and_keep_the_tree_from_the_first_wildcard() -> None:
+    touch("in/a/1.jpg", "in/a/2.txt", "in/b/1.jpg", "in/3.jpg")
+    assert pairs(plan.make(["in/**/*.jpg"], Path("out"))) == {
+        "in/a/1.jpg": "out/a/1.jpg",
+        "in/b/1.jpg": "out/b/1.jpg",
+        "in/3.jpg": "out/3.jpg",
+    }
+    assert pairs(plan.make(["in/[ab]"], Path("out"))) == {
+        "in/a/1.jpg": "out/a/1.jpg",
+        "in/b/1.jpg": "out/b/1.jpg",
+    }
+
+
+def test_existing_name_with_wildcards_means_itself() -> None:
+    touch("in/a[1].jpg", "in/a1.jpg")
+    assert pairs(plan.make(["in/a[1].jpg"], Path("out"))) == {"in/a[1].jpg": "out/a[1].jpg"}
+
+
+def test_pattern_that_climbs_is_refused() -> None:
+    touch("in/a/1.jpg")
+    with pytest.raises(PlanError, match="leads out of the tree"):
+        plan.make(["in/*/../*.jpg"], Path("out"))
+
+
+def test_pattern_that_python_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("Invalid pattern")
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    with pytest.raises(PlanError, match=r"in/a\*\*b: is no pattern \(Invalid pattern\)"):
+        plan.make(["in/a**b"], Path("out"))
+
+
+def test_pattern_finds_hidden_folders_only_if_it_says_so() -> None:
+    touch("in/.cache/1.jpg", "in/a/1.jpg")
+    assert list(pairs(plan.make(["in/*/*.jpg"], Path("out")))) == ["in/a/1.jpg"]
+    assert list(pairs(plan.make(["in/.c*/*.jpg"], Path("out")))) == ["in/.cache/1.jpg"]
+
+
+def test_list_is_read_a_source_a_line() -> None:
+    touch("in/a.jpg", "two words.png", "@real.jpg")
+    Path("list.txt").write_bytes("\ufeffin\r\n\r\ntwo words.png\n@real.jpg\n".encode())
+    assert pairs(plan.make(["@list.txt"], Path("out"))) == {
+        "in/a.jpg": "out/a.jpg",
+        "two words.png": "out/two words.png",
+        "@real.jpg": "out/@real.jpg",
+    }
+    assert pairs(plan.make(["./@real.jpg"], Path("out"))) == {"@real.jpg": "out/@real.jpg"}
+
+
+def test_missing_list_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"list\.txt: cannot be read as a list \(No such file"):
+        plan.make(["@list.txt"], Path("out"))
+
+
+def test_missing_photo_fails_later_but_a_missing_folder_is_refused() -> None:
+    touch("a.jpg")
+    assert len(plan.make(["a.jpg", "gone.jpg"], Path("out")).tasks) == 2
+    with pytest.raises(PlanError, match=r"^phtos: no such file or folder"):
+        plan.make(["a.jpg", "phtos"], Path("out"))
+
+
+@pytest.mark.parametrize(
+    ("source", "fact"), [("in", "in: no photo among 1 files"), ("*.tif", r"\*\.tif: no file found")]
+)
+def test_nothing_found_is_an_error_of_its_own(source: str, fact: str) -> None:
+    touch("in/notes.txt")
+    with pytest.raises(NothingToDoError, match=rf"^{fact}\. Readable are apng, avif, "):
+        plan.make([source], Path("out"))
+
+
+def test_several_sources_without_a_photo_are_counted() -> None:
+    touch("a.txt", "b.txt")
+    with pytest.raises(NothingToDoError, match=r"^2 sources: no photo among 2 files"):
+        plan.make(["a.txt", "b.txt"], Path("out"))
+
+
+def test_a_photo_named_twice_is_done_once() -> None:
+    touch("in/a.jpg", "in/b.jpg")
+    assert pairs(plan.make(["in/b.jpg", "in", "in/*.jpg", "./in/../in/a.jpg"], Path("out"))) == {
+        "in/b.jpg": "out/b.jpg",
+        "in/a.jpg": "out/a.jpg",
+    }
+
+
+def test_two_sources_with_one_target_are_refused_by_name() -> None:
+    touch("in/a.jpg", "in/a.gif", "in/a.png")
+    expected = r"^in/a\.gif and in/a\.png would both become out/a\.png\."
+    with pytest.raises(PlanError, match=expected):
+        plan.make(["in"], Path("out"))
+    with pytest.raises(PlanError, match=r"would both become out/a\.webp"):
+        plan.make(["in/a.jpg", "in/a.png"], Path("out"), ext="webp")
+
+
+def test_same_names_from_two_folders_are_refused() -> None:
+    touch("x/a.jpg", "y/a.jpg")
+    with pytest.raises(PlanError, match=r"^x/a\.jpg and y/a\.jpg would both become out/a\.jpg"):
+        plan.make(["x", "y"], Path("out"))
+
+
+@pytest.mark.parametrize(("system", "same"), [("linux", False), ("darwin", True), ("win32", True)])
+def test_letter_case_collides_where_it_does_on_disk(
+    system: str, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("x/A.jpg", "y/a.jpg")
+    monkeypatch.setattr("restorecli.batch.plan.sys.platform", system)
+    if same:
+        with pytest.raises(PlanError, match="would both become"):
+            plan.make(["x", "y"], Path("out"))
+    else:
+        assert len(plan.make(["x", "y"], Path("out")).tasks) == 2
+
+
+def test_output_inside_the_source_is_no_source() -> None:
+    touch("in/a.jpg", "in/out/old.jpg", "in/b/out/c.jpg")
+    expected = {"in/a.jpg": "in/out/a.jpg", "in/b/out/c.jpg": "in/out/b/out/c.jpg"}
+    assert pairs(plan.make(["in"], Path("in/out"))) == expected
+    assert pairs(plan.make(["in/**/*.jpg"], Path("in/out"))) == expected
+
+
+def test_source_inside_the_output_is_a_source() -> None:
+    touch("in/a.jpg")
+    assert pairs(plan.make(["in"], Path())) == {"in/a.jpg": "a.jpg"}
+    assert pairs(plan.make(["in/*"], Path())) == {"in/a.jpg": "a.jpg"}
+
+
+def test_output_that_is_the_source_is_refused() -> None:
+    touch("in/a.jpg", "in/b/a.jpg")
+    with pytest.raises(PlanError, match=r"^in: is both source and output"):
+        plan.make(["in"], Path("in"), overwrite=True)
+    with pytest.raises(PlanError, match=r"^in/a\.jpg: is a photo to restore and the result of"):
+        plan.make(["in/*.jpg"], Path("in"), overwrite=True)
+    with pytest.raises(PlanError, match=r"^in/a\.jpg: is a photo .* the result of in/b/a\.jpg"):
+        plan.make(["in/b/a.jpg", "in/a.jpg"], Path("in"), overwrite=True)
+
+
+def test_output_that_is_a_file_is_refused() -> None:
+    touch("in/a.jpg", "out")
+    with pytest.raises(PlanError, match=r"^out: is a file\."):
+        plan.make(["in"], Path("out"))
+
+
+def test_existing_targets_are_refused_skipped_or_overwritten() -> None:
+    touch("in/a.jpg", "in/b.jpg", "out/b.jpg")
+    with pytest.raises(PhotoWriteError, match=r"^out/b\.jpg: exists already, .* 1 of 2 results"):
+        plan.make(["in"], Path("out"))
+    found = plan.make(["in"], Path("out"), skip_existing=True)
+    assert pairs(found) == {"in/a.jpg": "out/a.jpg"}
+    assert [str(task.source) for task in found.skipped] == ["in/b.jpg"]
+    assert len(plan.make(["in"], Path("out"), overwrite=True).tasks) == 2
+    with pytest.raises(PlanError, match="contradict each other"):
+        plan.make(["in"], Path("out"), skip_existing=True, overwrite=True)
+
+
+def test_loops_of_links_end(tmp_path: Path) -> None:
+    touch("in/a/1.jpg")
+    Path("in/a/loop").symlink_to(tmp_path / "in")
+    Path("in/b").symlink_to(tmp_path / "in/a")
+    assert pairs(plan.make(["in"], Path("out"))) == {"in/a/1.jpg": "out/a/1.jpg"}
+    assert pairs(plan.make(["in/**/*.jpg"], Path("out"))) == {"in/a/1.jpg": "out/a/1.jpg"}
+
+
+def test_linked_photo_is_a_photo(tmp_path: Path) -> None:
+    touch("in/a.jpg")
+    Path("in/b.jpg").symlink_to(tmp_path / "in/a.jpg")
+    assert len(plan.make(["in"], Path("out")).tasks) == 2
+
+
+def test_folder_that_cannot_be_searched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    touch("in/a.jpg")
+
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("restorecli.batch.plan.os.scandir", refuse)
+    with pytest.raises(PlanError, match=r"^in: cannot be searched \(Permission denied\)"):
+        plan.make(["in"], Path("out"))
+
+
+def test_home_is_expanded_and_an_unknown_user_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    touch("home/a.jpg")
+    monkeypatch.setenv("HOME", str(Path("home").resolve()))
+    monkeypatch.setenv("USERPROFILE", str(Path("home").resolve()))
+    assert len(plan.make(["~/a.jpg", "~nobody-here.jpg"], Path("out")).tasks) == 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    names=st.sets(
+        st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.sampled_from(sorted(READABLE))),
+        min_size=1,
+    ),
+    ext=st.none() | st.sampled_from(sorted(WRITABLE)),
+)
+def test_accepted_plans_have_as_many_targets_as_sources(
+    names: set[tuple[str, str, str]], ext: str | None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("tree")
+    touch(*(str(root / "in" / folder / (stem + suffix)) for folder, stem, suffix in names))
+    try:
+        found = plan.make([str(root / "in")], root / "out", ext=ext)
+    except PlanError:
+        return
+    targets = {str(task.target) for task in found.tasks}
+    assert len(targets) == len({task.source for task in found.tasks}) == len(names)
+    assert all(task.target.suffix in WRITABLE for task in found.tasks)

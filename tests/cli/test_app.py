@@ -1,0 +1,247 @@
+"""Tests of the words on the command line: which command, which error, which exit code."""
+
+import io
+import os
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import restorecli
+from restorecli.cli import app, main
+from restorecli.cli import options as given
+from restorecli.errors import PlanError
+from restorecli.manifest import set_hash
+from restorecli.options import STAGES, Options
+
+
+def test_commands_are_frozen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.COMMANDS == ("photo", "batch", "bench", "degrade", "weights", "doctor")
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"│ {command} " in shown for command in app.COMMANDS)
+    assert all(main([command, "-h"]) == 0 for command in app.COMMANDS)
+
+
+def test_help_starts_with_three_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-h"]) == 0
+    shown = capsys.readouterr().out
+    places = [
+        shown.index("restore photo.jpg -o out.png"),
+        shown.index("restore batch folder/ -o restored/ --device cuda"),
+        shown.index("restore bench --metric ssim"),
+        shown.index("Options"),
+    ]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("command", ["photo", "batch"])
+def test_options_stand_in_panels(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    for panel in (given.OUTPUT, given.PICTURE, given.FACES, given.SPEED, given.MESSAGES):
+        assert f"─ {panel} ─" in shown
+
+
+def test_no_words_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) in (0, 2)
+    captured = capsys.readouterr()
+    assert "Usage: restore" in captured.out + captured.err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    torch = metadata.version("torch")
+    expected = f"restore {restorecli.__version__} (torch {torch}, weights {set_hash()})\n"
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize(("folder", "shown"), [("", "none"), ("missing", "not found")])
+def test_version_without_weights(
+    folder: str,
+    shown: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RESTORE_WEIGHTS", str(tmp_path / folder))
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.endswith(f", weights {shown})\n")
+
+
+def test_version_without_an_installation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def version(name: str) -> str:
+        if name == "restorecli":
+            raise metadata.PackageNotFoundError
+        return "1.2"
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"restore unknown (torch 1.2, weights {set_hash()})\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "reached"),
+    [
+        (["a.jpg"], ["photo", "a.jpg"]),
+        (["-"], ["photo", "-"]),
+        (["./batch", "-q"], ["photo", "./batch", "-q"]),
+        (["--scale", "1", "a.jpg"], ["photo", "--scale", "1", "a.jpg"]),
+        (["photo", "a.jpg"], ["photo", "a.jpg"]),
+        (["batch", "a.jpg"], ["batch", "a.jpg"]),
+        (["--version"], ["--version"]),
+    ],
+)
+def test_a_first_word_that_is_no_command_is_a_photo(
+    words: list[str], reached: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setattr(app, "app", lambda *, args, prog_name: calls.append(args))
+    assert main(words) == 0
+    assert calls == [reached]
+
+
+def test_words_come_from_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setattr(app, "app", lambda *, args, prog_name: calls.append(args))
+    monkeypatch.setattr(sys, "argv", ["restore", "a.jpg"])
+    assert main() == 0
+    assert calls == [["photo", "a.jpg"]]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("bacth", "batch"), ("benhc", "bench"), ("dcotor", "doctor")]
+)
+def test_a_mistyped_command_gets_a_suggestion(
+    word: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word, "x"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    expected = f"restore: {word}: no such file or command. Did you mean `restore {meant}`?\n"
+    assert captured.err == expected
+
+
+def test_a_file_named_like_a_command_is_no_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bacth").touch()
+    calls: list[list[str]] = []
+    monkeypatch.setattr(app, "app", lambda *, args, prog_name: calls.append(args))
+    assert main(["bacth"]) == 0
+    assert calls == [["photo", "bacth"]]
+
+
+def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["photo"]) == 2
+    assert main(["photo", "a.jpg", "--no-such-option"]) == 2
+    assert main(["photo", "a.jpg", "--quality", "0"]) == 2
+    assert main(["batch", "in", "-o", "out", "--jobs", "0"]) == 2
+    assert main(["batch", "in"]) == 2
+    assert "--output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "fact"),
+    [
+        (["--scale", "3"], "scale 3: "),
+        (["--stages", "denoise,polish"], "stage polish: unknown. Use some of: denoise, "),
+        (["--fidelity", "1.5"], "fidelity 1.5: "),
+        (["--face-threshold", "0"], "face threshold 0: "),
+        (["--faces", "biggest"], "faces 'biggest': "),
+        (["--tile", "8"], "tile 8: "),
+        (["--no-faces", "--faces", "0"], "--no-faces and --faces 0 contradict each other"),
+    ],
+)
+@pytest.mark.parametrize("command", [["a.jpg"], ["batch", "in", "-o", "out"]])
+def test_values_out_of_bounds_are_refused(
+    command: list[str], words: list[str], fact: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, *words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"restore: {fact}")
+    assert captured.err.count("\n") == 1
+
+
+def gathered(**changes: object) -> Options:
+    values: dict[str, object] = {
+        "scale": Options.scale,
+        "stages": given.ALL_STAGES,
+        "relight": Options.relight,
+        "fidelity": Options.fidelity,
+        "faces": Options.faces,
+        "no_faces": False,
+        "face_threshold": Options.face_threshold,
+        "min_face": Options.min_face,
+        "tile": None,
+    }
+    return given.gather(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_untouched_options_are_the_defaults() -> None:
+    assert gathered() == Options()
+
+
+def test_no_faces_takes_the_step_out() -> None:
+    assert gathered(no_faces=True).stages == ("denoise", "relight", "upscale")
+
+
+def test_stages_come_out_in_their_order() -> None:
+    assert given.parse_stages(" faces , denoise,faces") == ("denoise", "faces")
+    assert given.parse_stages(given.ALL_STAGES) == STAGES
+    with pytest.raises(PlanError, match="stage x: unknown"):
+        given.parse_stages("denoise,x")
+
+
+class ClosedPipe(io.TextIOWrapper):
+    """Standard output whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_closed_pipe_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", ClosedPipe(io.BytesIO(), encoding="utf-8"))
+    assert main(["--version"]) == 1
+    monkeypatch.undo()
+    assert capsys.readouterr().err == ""
+
+
+def test_names_that_no_terminal_can_show_do_not_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stderr", shown)
+    assert main(["batc한"]) == 2
+    shown.flush()
+    assert b"batc\\ud55c: no such file" in getvalue(shown)
+
+
+def getvalue(stream: io.TextIOWrapper) -> bytes:
+    buffer = stream.buffer
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue()
+
+
+def fresh(*words: str) -> float:
+    """Seconds that a fresh interpreter takes."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, env=os.environ)
+    return time.perf_counter() - began
+
+
+@pytest.mark.slow
+def test_help_is_three_times_as_fast_as_pytorch() -> None:
+    shown = min(fresh("-m", "restorecli", "--help") for _ in range(3))
+    assert 3 * shown <= min(fresh("-c", "import torch") for _ in range(3))
+
+
+def test_torch_stays_unloaded() -> None:
+    fresh("-c", "import sys, restorecli.cli; assert 'torch' not in sys.modules")

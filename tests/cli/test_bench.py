@@ -1,0 +1,118 @@
+"""Tests of `restore bench`: what it prints and exits with."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from restorecli import weights
+from restorecli.bench import measure as engine
+from restorecli.cli import main
+from restorecli.options import STAGES
+from restorecli.pipeline import Restorer
+from tests.support.fake_restorer import Untouching, picture
+
+
+@pytest.fixture
+def restorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Untouching:
+    """A restorer that does nothing, and a labelled set of two pairs."""
+    fake = Untouching()
+    monkeypatch.setattr(Restorer, "load", lambda **chosen: fake)
+    monkeypatch.setattr(weights, "set_hash", lambda: "0123456789ab")
+    monkeypatch.chdir(tmp_path)
+    for name in ("clean/a.png", "clean/b.png", "degraded/a.png", "degraded/b.png"):
+        picture(Path("set", name), height=20, width=24)
+    return fake
+
+
+def test_bench_prints_a_table(restorer: Untouching, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "set", "--metric", "ssim", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("set: 2 pairs")
+    assert "0123456789ab" in out
+    assert "PSNR" not in out
+    assert err == ""
+    assert {options.stages for options in restorer.options} == {STAGES}
+
+
+def test_bench_in_json_with_an_ablation(
+    restorer: Untouching, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--stages", "denoise", "--stages", "faces,denoise", "--limit", "1", "--json"]
+    assert main(["bench", "set", *words, "--fidelity", "1", "--tile", "64"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["methods"])[:2] == ["denoise", "denoise+faces"]
+    assert found["pairs"] == 1
+    assert found["methods"]["denoise"]["ssim"]["mean"] == pytest.approx(1)
+    assert {(options.fidelity, options.tile) for options in restorer.options} == {(1.0, 64)}
+
+
+def test_bench_writes_csv_once(
+    restorer: Untouching, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "set", "--csv", "scores.csv", "--metric", "psnr"]
+    assert main(words) == 0
+    lines = Path("scores.csv").read_text("utf-8").splitlines()
+    assert lines[0].startswith("name,family,method,scale,psnr,")
+    assert lines[1].startswith("a,")
+    done = len(restorer.options)
+    assert main(words) == 1
+    assert "scores.csv: exists already" in capsys.readouterr().err
+    assert main(["bench", "set", "--csv", "none/scores.csv"]) == 1
+    assert "there is no folder none" in capsys.readouterr().err
+    assert len(restorer.options) == done
+    assert main([*words, "--overwrite"]) == 0
+
+
+def test_bench_without_a_set_takes_the_examples(
+    restorer: Untouching, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("restorecli.manifest.example_pairs_folder", lambda: Path("set"))
+    assert main(["bench", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "SSIM" in out
+    assert "PSNR" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "fact"),
+    [
+        (["set", "--metric", "lpips"], 2, "metric lpips: unknown."),
+        (["set", "--stages", "polish"], 2, "stage polish: unknown."),
+        (["none"], 1, "none: "),
+    ],
+)
+def test_bench_refuses(
+    words: list[str],
+    code: int,
+    fact: str,
+    restorer: Untouching,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["bench", *words]) == code
+    assert capsys.readouterr().err.startswith(f"restore: {fact}")
+
+
+def test_bench_with_a_bad_pair_exits_with_1(
+    restorer: Untouching, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("set/degraded/b.png").write_bytes(b"")
+    assert main(["bench", "set"]) == 1
+    assert "b" in capsys.readouterr().out
+
+
+def test_options_of_bench_reach_the_engine(
+    restorer: Untouching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[engine.Setting] = []
+    run: Callable[..., engine.Bench] = engine.run
+
+    def note(dataset: Path, restore: engine.Restore, **given: object) -> engine.Bench:
+        assert isinstance(given["setting"], engine.Setting)
+        seen.append(given["setting"])
+        return run(dataset, restore, **given)
+
+    monkeypatch.setattr(engine, "run", note)
+    assert main(["bench", "set", "--quiet"]) == 0
+    assert seen == [engine.Setting(weights="0123456789ab", device="cpu", precision="fp32")]

@@ -1,0 +1,126 @@
+"""Tests of `restore weights` and `doctor`: what they print and exit with."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+import torch
+
+from restorecli import import_retinaface, weights
+from restorecli.cli import diagnosis as examination
+from restorecli.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of weights with a file that no manifest lists."""
+    weights.save(Tiny(TinyConfig()), "orsnet", tmp_path / "orsnet.safetensors", {"steps": 3})
+    return tmp_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyConfig:
+    """Config of `Tiny`."""
+
+    width: int = 2
+
+
+class Tiny(torch.nn.Module):
+    """The least network."""
+
+    config_class: ClassVar[type[TinyConfig]] = TinyConfig
+
+    def __init__(self, config: TinyConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.layer = torch.nn.Linear(config.width, 1)
+
+
+def test_weights_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "list", "--folder", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["denoiser", "missing"]
+    assert lines[6].startswith("orsnet")
+    assert lines[6].endswith("unlisted")
+
+
+@pytest.mark.parametrize("command", ["list", "verify"])
+def test_names_are_apart_from_what_is_said_of_them(
+    folder: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["weights", command, "--folder", str(folder)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(weights.NETWORKS)
+
+
+def test_weights_list_in_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "list", "--folder", str(folder), "--json"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert records[0]["status"] == "missing"
+    assert records[0]["parameters"] is None
+    assert (records[6]["parameters"], records[6]["config"]) == (3, {"width": 2})
+
+
+def test_weights_verify(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "verify", "--folder", str(folder)]) == 3
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 7
+    assert err.startswith(
+        "restore: denoiser, relighter, retinaface, face_refiner, face_vae, second_look: "
+        "not as the manifest"
+    )
+
+
+def test_weights_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = SimpleNamespace(name="denoiser", status="ok", sha256="0" * 64)
+    monkeypatch.setattr(weights, "verify", lambda folder: [good])
+    assert main(["weights", "verify"]) == 0
+
+
+def test_weights_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RESTORE_WEIGHTS", str(tmp_path))
+    assert main(["weights", "path"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}\n"
+    monkeypatch.setenv("RESTORE_WEIGHTS", str(tmp_path / "gone"))
+    assert main(["weights", "path"]) == 3
+
+
+def test_weights_import(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        import_retinaface, "import_checkpoint", lambda path, folder: folder / path.name
+    )
+    assert main(["weights", "import", "a.pth", "-o", "mine"]) == 0
+    assert Path(capsys.readouterr().out.strip()) == Path("mine/a.pth")
+
+
+def test_weights_import_of_something_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.pth"
+    bad.write_bytes(b"no checkpoint")
+    assert main(["weights", "import", str(bad), "-o", str(tmp_path)]) == 3
+    assert capsys.readouterr().err.startswith(f"restore: {bad}: ")
+
+
+@pytest.mark.parametrize(("problems", "code"), [([], 0), (["denoiser: missing."], 1)])
+def test_doctor(
+    problems: list[str],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = {"versions": {"restore": "1"}, "problems": problems}
+    monkeypatch.setattr(examination, "report", lambda device, precision: found)
+    monkeypatch.setattr(examination, "render", lambda found: "all I know")
+    assert main(["doctor"]) == code
+    assert main(["doctor", "--json", "--device", "cpu"]) == code
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "all I know"
+    assert json.loads(second) == found

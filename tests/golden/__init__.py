@@ -1,0 +1,1 @@
+"""Photos end to end against pictures that are kept here."""

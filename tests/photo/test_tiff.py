@@ -1,0 +1,266 @@
+"""TIFF as other programs write it: any byte order, layout, compression and depth."""
+
+import contextlib
+import struct
+from io import BytesIO
+from itertools import product
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from restorecli.errors import PhotoReadError, PhotoTooLargeError, PhotoWriteError
+from restorecli.photo import Metadata, Photo, tiff_read, tiff_write
+from restorecli.photo.tiff_read import Layout
+from tests.support.photo_samples import ICC_RGB, XMP, exif_block, noise, photo, quadrants, saved
+
+
+def written(pixels: np.ndarray, photometric: str = "rgb", **settings: Any) -> bytes:  # noqa: ANN401
+    """A file as tifffile writes it."""
+    file = BytesIO()
+    tifffile.imwrite(file, pixels, photometric=photometric, **settings)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("order", "compression", "bits"), list(product("<>", (None, "zlib"), (8, 16)))
+)
+@pytest.mark.parametrize("layout", ["one strip", "strips", "tiles"])
+def test_colour_in_any_layout(order: str, compression: str | None, bits: int, layout: str) -> None:
+    pixels = noise(37, 45, 3, bits)
+    shapes: dict[str, dict[str, Any]] = {
+        "one strip": {},
+        "strips": {"rowsperstrip": 5},
+        "tiles": {"tile": (16, 32)},
+    }
+    shape = shapes[layout]
+    data = written(pixels, byteorder=order, compression=compression, **shape)
+    found = Photo.read(data)
+    assert found.bits == bits
+    assert np.array_equal(found.pixels, pixels)
+    assert found.metadata.exif is None or b"tifffile" in found.metadata.exif
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("settings", [{}, {"tile": (16, 16)}, {"compression": "zlib"}])
+def test_separate_planes(bits: int, settings: dict[str, Any]) -> None:
+    planes = noise(3 * 20, 30, 1, bits).reshape(3, 20, 30)
+    data = written(planes, planarconfig="separate", **settings)
+    assert np.array_equal(Photo.read(data).pixels, planes.transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_white_may_be_zero(bits: int) -> None:
+    pixels = noise(9, 11, 1, bits)
+    assert np.array_equal(Photo.read(written(pixels, "miniswhite")).pixels, ~pixels)
+    assert np.array_equal(Photo.read(written(pixels, "minisblack")).pixels, pixels)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("kind", ["unassalpha", "assocalpha", "unspecified"])
+def test_kinds_of_alpha(bits: int, colours: int, kind: str) -> None:
+    most = 2**bits - 1
+    values = noise(9, 11, colours + 1, bits)
+    values[..., :-1] = np.minimum(values[..., :-1], values[..., -1:])
+    photometric = "rgb" if colours == 3 else "minisblack"
+    data = written(values, photometric, planarconfig="contig", extrasamples=[kind])
+    found = Photo.read(data)
+    if kind == "unspecified":
+        assert found.alpha is None
+        return
+    assert found.alpha is not None
+    assert np.array_equal(found.alpha, values[..., -1])
+    shown = found.pixels if colours == 3 else found.pixels[..., None]
+    if kind == "unassalpha":
+        assert np.array_equal(shown, values[..., :-1])
+    else:
+        straight = values[..., :-1] / np.maximum(values[..., -1:], 1) * most
+        assert np.abs(shown - straight).max() <= 0.51
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "packbits", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+def test_pillows_compressions(compression: str, mode: str) -> None:
+    values = noise(50, 60, {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "I;16": 1}[mode])
+    if mode == "I;16":
+        values = values.astype(np.uint16) * 200
+    data = saved(Image.fromarray(values), "TIFF", compression=compression)
+    found = Photo.read(data)
+    expected = values[..., 0] if mode == "LA" else values[..., :3] if mode == "RGBA" else values
+    assert np.array_equal(found.pixels, expected)
+
+
+@pytest.mark.parametrize(("compression", "predictor"), [(1, 1), (5, 1), (5, 2), (8, 2), (8, 1)])
+def test_opencvs_16_bits(compression: int, predictor: int) -> None:
+    pixels = noise(33, 41, 3, 16)
+    settings = [cv2.IMWRITE_TIFF_COMPRESSION, compression]
+    settings += [cv2.IMWRITE_TIFF_PREDICTOR, predictor]
+    ready, data = cv2.imencode(".tiff", pixels, settings)
+    assert ready
+    assert np.array_equal(Photo.read(data.tobytes()).pixels, pixels[..., ::-1])
+
+
+@pytest.mark.parametrize("predictor", [1, 2, 3])
+@pytest.mark.parametrize("compression", [5, 8])
+def test_floats_from_0_to_1_become_16_bits_with_a_notice(compression: int, predictor: int) -> None:
+    pixels = noise(21, 34, 3, 16).astype(np.float32) / np.float32(65535)
+    settings = [cv2.IMWRITE_TIFF_COMPRESSION, compression]
+    settings += [cv2.IMWRITE_TIFF_PREDICTOR, predictor]
+    ready, data = cv2.imencode(".tiff", pixels, settings)
+    assert ready
+    found = Photo.read(data.tobytes())
+    assert np.array_equal(found.pixels, np.rint(pixels[..., ::-1] * 65535).astype(np.uint16))
+    assert found.notices == ("its floating-point values became 16-bit whole numbers",)
+
+
+def test_the_float_predictor_undoes_its_definition() -> None:
+    values = noise(3, 8, 1, 16).astype(np.float32).reshape(3, 4, 2)
+    split = values.astype(">f4").view(np.uint8).reshape(3, 8, 4).swapaxes(1, 2).reshape(3, -1, 2)
+    deltas = np.diff(split, axis=1, prepend=np.zeros((3, 1, 2), np.uint8))
+    layout = Layout(
+        height=3,
+        width=4,
+        samples=2,
+        kind=np.dtype("<f4"),
+        compression=8,
+        predictor=3,
+        planes=1,
+        block=(3, 4),
+        tiled=False,
+        offsets=(0,),
+        counts=(0,),
+    )
+    again = tiff_read._unpredicted(deltas.astype(np.uint8).tobytes(), layout, (3, 4, 2))
+    assert np.array_equal(again, values)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_other_floats(kind: type[np.generic]) -> None:
+    pixels = np.linspace(0, 1, 99).reshape(3, 11, 3).astype(kind)
+    found = Photo.read(written(pixels))
+    assert np.abs(found.pixels / 65535 - pixels.astype(np.float64)).max() < 1e-3
+
+
+@pytest.mark.parametrize("wrong", [255.0, -1.0, float("nan"), float("inf")])
+def test_floats_of_another_range_are_refused(wrong: float) -> None:
+    pixels = np.full((4, 4, 3), 0.5, np.float32)
+    pixels[2, 2, 1] = wrong
+    with pytest.raises(PhotoReadError, match=r"floating-point values from .* 16-bit TIFF first\.$"):
+        Photo.read(written(pixels))
+
+
+def test_32_bits_become_16_with_a_notice() -> None:
+    pixels = noise(4, 5, 3, 16).astype(np.uint32) * 65537
+    found = Photo.read(written(pixels))
+    assert np.array_equal(found.pixels, pixels >> 16)
+    assert found.notices == ("its 32 bits a channel became 16",)
+
+
+@pytest.mark.parametrize("pixels", [noise(4, 4, 3, 16).astype(np.int16), noise(4, 4, 8, 16)])
+def test_signed_and_many_channelled_files_are_refused(pixels: np.ndarray) -> None:
+    with pytest.raises(PhotoReadError, match="Export it"):
+        Photo.read(written(pixels, "minisblack", planarconfig="contig"))
+
+
+def test_bigtiff_and_later_pages() -> None:
+    first, second = noise(6, 7, 3, 16), noise(6, 7, 3, 16, seed=1)
+    file = BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=True) as pages:
+        for page in (first, second):
+            pages.write(page, photometric="rgb", iccprofile=ICC_RGB, resolution=(300, 300))
+    found = Photo.read(file.getvalue())
+    assert np.array_equal(found.pixels, first)
+    assert found.metadata.icc == ICC_RGB
+    assert found.metadata.dpi == (300.0, 300.0)
+
+
+def test_resolution_in_centimetres() -> None:
+    data = written(noise(4, 4), resolution=(100, 200), resolutionunit="CENTIMETER")
+    assert Photo.read(data).metadata.dpi == (254.0, 508.0)
+    bare = written(noise(4, 4), resolution=(100, 200), resolutionunit="NONE")
+    assert Photo.read(bare).metadata.dpi is None
+
+
+def test_a_cameras_raw_file_is_refused() -> None:
+    data = written(noise(4, 4), extratags=[(50706, 1, 4, b"\1\4\0\0", True)])
+    with pytest.raises(PhotoReadError, match="camera's raw file"):
+        Photo.read(data)
+
+
+def test_an_unusual_compression_of_deep_pixels_is_refused() -> None:
+    data = written(noise(4, 4, 3, 16))
+    old = struct.pack("<HHI", 259, 3, 1) + struct.pack("<I", 1)
+    assert old in data
+    wrong = data.replace(old, struct.pack("<HHI", 259, 3, 1) + struct.pack("<I", 7))
+    with pytest.raises(PhotoReadError, match=r"compression 7.*Export it"):
+        Photo.read(wrong)
+
+
+@pytest.mark.parametrize("tag", [256, 257, 273, 277, 278])
+@pytest.mark.parametrize("value", [0, 2, 9, 1 << 15])
+def test_a_lying_directory_is_damage_or_another_picture(tag: int, value: int) -> None:
+    data = bytearray(written(noise(16, 16, 3, 16), rowsperstrip=4))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    for at in range(start + 2, start + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", data, at)[0] == tag:
+            struct.pack_into("<I", data, at + 8, value)
+    with contextlib.suppress(PhotoReadError, PhotoTooLargeError):
+        Photo.read(bytes(data), max_megapixels=1)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.99])
+def test_a_truncated_file_says_so(compression: str | None, part: float) -> None:
+    data = written(noise(40, 40, 3, 16), compression=compression)
+    with pytest.raises(PhotoReadError, match="truncated at"):
+        Photo.read(data[: int(len(data) * part)])
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_what_other_programs_see_in_our_files(bits: int, channels: int, alpha: bool) -> None:
+    original = photo(channels, bits, alpha, side=300)
+    grey = Photo(
+        pixels=original.pixels,
+        alpha=original.alpha,
+        metadata=Metadata(xmp=XMP, exif=exif_block(), dpi=(300.0, 300.0)),
+    )
+    with tifffile.TiffFile(BytesIO(grey.encode("tiff"))) as file:
+        page = file.pages[0].aspage()
+        assert page.tags[700].value == XMP
+        assert page.tags[271].value == "Leica"
+        assert page.predictor == 2
+        assert len(page.dataoffsets) > 1 or channels == 1
+    ready = cv2.imdecode(np.frombuffer(grey.encode("tiff"), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert ready is not None
+    if channels == 3 and not (alpha and bits == 8):  # there OpenCV premultiplies
+        assert np.array_equal(ready[..., 2::-1], original.pixels)
+    elif channels == 1 and not alpha:
+        assert np.array_equal(ready, original.pixels)
+    if bits == 8:
+        with Image.open(BytesIO(grey.encode("tiff"))) as other:
+            seen = np.asarray(other)
+        expected = original.pixels
+        if original.alpha is not None:
+            expected = np.dstack((original.pixels, original.alpha))
+        assert np.array_equal(seen, expected)
+
+
+def test_more_than_4_gb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiff_write, "_MOST_BYTES", 500)
+    with pytest.raises(PhotoWriteError, match="4 GB"):
+        Photo(pixels=noise(20, 20)).encode("tiff")
+    flat = Photo(pixels=np.zeros((2, 2), np.uint8), metadata=Metadata(xmp=b"x" * 600))
+    with pytest.raises(PhotoWriteError, match="4 GB"):
+        flat.encode("tiff")
+
+
+def test_quadrants_survive_pillows_tiles() -> None:
+    data = saved(Image.fromarray(quadrants()), "TIFF", compression="tiff_lzw", strip_size=1)
+    assert np.array_equal(Photo.read(data).pixels, quadrants())

@@ -1,0 +1,1 @@
+"""Tests of pages and pictures for people."""

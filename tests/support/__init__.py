@@ -1,0 +1,1 @@
+"""What several tests share: small networks, made photos, servers in this process."""

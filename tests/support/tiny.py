@@ -1,0 +1,68 @@
+"""A whole restorer of tiny random networks: every path of the pipeline in milliseconds."""
+
+from pathlib import Path
+
+import torch
+
+from restorecli import weights
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig
+from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
+from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.orsnet import ORSNet, ORSNetConfig
+from restorecli.networks.relighter import Relighter, RelighterConfig
+from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
+from restorecli.pipeline import Restorer
+
+DENOISER = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
+ORSNET = ORSNetConfig(width=4, feature_width=4, blocks=(1, 1))
+REFINER = FaceRefinerConfig(size=16, widths=(4, 4, 4, 8), summary=8)
+FACE_PAIR = FaceVAEPairConfig(
+    size=32, smallest=32, largest=32, latent=4, widths=(8, 8), blocks=1,
+    mapping_widths=(8, 8), heads=2,
+    fusion_widths=(8, 8, 8), fusion_blocks=(1, 1, 1),
+    look_widths=(4, 8), look_encoder_blocks=(1, 1), look_decoder_blocks=(1,), look_gates=(4, 4),
+)  # fmt: skip
+
+
+def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
+    """Random networks that change a picture a little; equal at every call."""
+    torch.manual_seed(0)
+    restorer = Restorer(
+        denoiser=Denoiser(DENOISER),
+        relighter=Relighter(RelighterConfig()),
+        detector=RetinaFace(RetinaFaceConfig()),
+        refiner=FaceRefiner(REFINER),
+        face_pair=FaceVAEPair(FACE_PAIR),
+        second_look=SecondLook(DENOISER),
+        upscaler=ORSNet(ORSNET),
+        device=torch.device("cpu"),
+        precision=precision,
+    )
+    for head in restorer.upscaler.heads.values():
+        torch.nn.init.normal_(head.weight, std=0.05)  # type: ignore[arg-type]
+    for part in (
+        "denoiser",
+        "relighter",
+        "detector",
+        "refiner",
+        "face_pair",
+        "second_look",
+        "upscaler",
+    ):
+        getattr(restorer, part).eval().requires_grad_(False)
+    return restorer
+
+
+def save(restorer: Restorer, folder: Path) -> None:
+    """Write the files of all networks, for what loads its own."""
+    for name, network in (
+        ("denoiser", restorer.denoiser),
+        ("relighter", restorer.relighter),
+        ("retinaface", restorer.detector),
+        ("face_refiner", restorer.refiner),
+        ("face_vae", restorer.face_pair),
+        ("second_look", restorer.second_look),
+        ("orsnet", restorer.upscaler),
+    ):
+        weights.save(network, name, folder / f"{name}.safetensors", {})

@@ -1,0 +1,51 @@
+"""Tiles read from tensors and from pixels are the same numbers."""
+
+import numpy as np
+import pytest
+import torch
+
+from restorecli.tiling.sources import PixelSource, Source, TensorSource
+
+
+def test_tensor_tiles_are_parts_of_the_image() -> None:
+    image = torch.rand(1, 5, 7, 9, generator=torch.Generator().manual_seed(0))
+    source = TensorSource(image)
+    assert isinstance(source, Source)
+    assert (source.height, source.width) == (7, 9)
+    assert torch.equal(source.read(2, 3, 6, 9), image[:, :, 2:6, 3:9])
+    assert TensorSource(image.half()).read(0, 0, 7, 9).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("kind", "brightest"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_pixel_tiles_are_floats_in_range(kind: type, brightest: int) -> None:
+    random = np.random.default_rng(0)
+    pixels: np.ndarray = random.integers(0, brightest + 1, (7, 9, 3)).astype(kind)
+    pixels[2, 3] = brightest
+    source = PixelSource(pixels)
+    assert isinstance(source, Source)
+    tile = source.read(2, 3, 6, 9)
+    assert tile.dtype == torch.float32
+    assert tile[0, :, 0, 0].eq(1).all()
+    expected = pixels[2:6, 3:9].transpose(2, 0, 1)[None] / brightest
+    assert np.allclose(tile.numpy(), expected, rtol=0, atol=1e-7)
+
+
+def test_grey_pixels_fill_three_channels() -> None:
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    tile = PixelSource(pixels).read(0, 0, 3, 4)
+    assert tile.shape == (1, 3, 3, 4)
+    assert torch.equal(tile[:, 0], tile[:, 2])
+    assert float(tile[0, 1, 2, 3]) == pytest.approx(11 / 255)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((3, 4, 3), np.float32),
+        np.zeros((3, 4, 4), np.uint8),
+        np.zeros((1, 3, 4, 3), np.uint8),
+    ],
+)
+def test_other_arrays_are_refused(pixels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="no picture"):
+        PixelSource(pixels)

@@ -1,0 +1,1 @@
+"""Tests of measurements and ablations."""

@@ -1,0 +1,103 @@
+"""Training of step 3 at x1: what it starts from, what it is shown, and that it learns."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from restorecli import weights
+from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.face_vae import FaceVAEPair
+from restorecli.networks.guided_denoiser import SecondLook
+from tests.support.tiny import DENOISER, FACE_PAIR
+from training import train
+from training.data.photo_pool import PhotoPool
+from training.engine.loop import Run
+from training.engine.recipe import Phase, Recipe
+from training.tasks.guided_denoiser import SecondLookTask
+
+CPU = torch.device("cpu")
+
+
+def recipe(**changes: object) -> Recipe:
+    settings: dict[str, object] = {
+        "network": "second_look",
+        "steps": 3,
+        "warmup": 1,
+        "validation": 1,
+        "precision": "fp32",
+        "phases": (Phase(until=1, size=32, batch=2),),
+        "losses": {"charbonnier": 1.0, "structure": 0.5},
+        "options": {"lost": 0.0},
+    }
+    return Recipe(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def denoiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Denoiser:
+    monkeypatch.setattr("training.data.photo_pool.is_held_out", lambda name: "empty" in name)
+    torch.manual_seed(0)
+    network = Denoiser(DENOISER)
+    weights.save(network, "denoiser", tmp_path / "denoiser.safetensors", {})
+    return network
+
+
+def test_it_begins_as_step_1_and_learns(
+    pool: PhotoPool, denoiser: Denoiser, tmp_path: Path
+) -> None:
+    task = train.make_task(recipe(), pool, tmp_path)
+    begun = {name: value.clone() for name, value in task.network.state_dict().items()}
+    for name, value in denoiser.state_dict().items():
+        assert torch.equal(begun[name], value)
+    assert not begun["hint.weight"].any()
+    assert Run(task, recipe(), tmp_path / "out", CPU).go()
+    learned = weights.load(SecondLook, "second_look", folder=tmp_path / "out")
+    assert learned.hint.weight.any()
+    assert not torch.equal(learned.enter.weight, begun["enter.weight"])
+    after = weights.load(Denoiser, "denoiser", folder=tmp_path).state_dict()
+    assert isinstance(task, SecondLookTask)
+    assert all(
+        torch.equal(after[name], value) for name, value in task.denoiser.state_dict().items()
+    )
+
+
+@pytest.mark.parametrize("lost", [0.0, 1.0])
+def test_a_lost_photo_is_replaced_by_the_picture_so_far(
+    pool: PhotoPool, denoiser: Denoiser, tmp_path: Path, lost: float
+) -> None:
+    task = train.make_task(recipe(options={"lost": lost}), pool, tmp_path)
+    shown: list[tuple[Tensor, Tensor]] = []
+
+    class Noting(SecondLook):
+        def look(self, source: Tensor, evidence: Tensor) -> Tensor:
+            shown.append((source, evidence))
+            return super().look(source, evidence)
+
+    losses = task.losses(Noting(DENOISER), torch.arange(4), Phase(until=1, size=32, batch=4))
+    assert set(losses) == {"charbonnier", "structure"}
+    assert torch.equal(*shown[0]) == (lost == 1)
+
+
+def test_it_can_begin_as_the_second_look_of_the_face_pair(
+    pool: PhotoPool,
+    denoiser: Denoiser,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(3)
+    pair = FaceVAEPair(FACE_PAIR)
+    weights.save(pair, "face_vae", tmp_path / "face_vae.safetensors", {})
+    text = 'network = "second_look"\nstart_from = "face_vae"\nsteps = 1\nvalidation = 1\n'
+    text += 'learning_rate = 0.0\nweight_decay = 0.0\nprecision = "fp32"\n'
+    text += "[options]\nlost = 0.0\n[losses]\ncharbonnier = 1.0\n"
+    text += "[[phases]]\nuntil = 1.0\nsize = 32\nbatch = 2\n"
+    (tmp_path / "r.toml").write_text(text, "utf-8")
+    arguments = ["train", str(tmp_path / "r.toml"), "--photos", str(tmp_path / "photos")]
+    arguments += ["--cache", str(tmp_path / "pool"), "--out", str(tmp_path / "out")]
+    arguments += ["--denoiser", str(tmp_path), "--start", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", arguments)
+    train.main()
+    learned = weights.load(SecondLook, "second_look", folder=tmp_path / "out")
+    for name, value in pair.second_look.state_dict().items():
+        assert torch.equal(learned.state_dict()[name], value)

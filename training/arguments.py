@@ -1,0 +1,62 @@
+"""Command-line options that the training commands share, as parent parsers of argparse."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from training.data.photo_pool import PhotoPool
+from training.engine.loop import Run, Task
+from training.engine.recipe import Recipe
+
+
+def photo_options(*, required: bool = True) -> argparse.ArgumentParser:
+    """`--photos` and `--cache`: which photos, and where they are kept decoded."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--photos", type=Path, required=required, help="folder tree of clean photos"
+    )
+    parser.add_argument("--cache", type=Path, default=Path("runs/pool"), help="decoded photos")
+    return parser
+
+
+def thread_options() -> argparse.ArgumentParser:
+    """`--threads`."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves the default")
+    return parser
+
+
+def machine_options() -> argparse.ArgumentParser:
+    """`--device` and `--threads`: what computes."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[thread_options()])
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    return parser
+
+
+def run_options() -> argparse.ArgumentParser:
+    """`recipe`, `--out`, `--minutes` and `--every`: one training run."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[machine_options()])
+    parser.add_argument("recipe", type=Path, help="TOML file from training/recipes/")
+    parser.add_argument("--out", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this long")
+    parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
+    return parser
+
+
+def use_threads(arguments: argparse.Namespace) -> None:
+    """Obey `--threads`."""
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+
+
+def open_photos(arguments: argparse.Namespace, device: torch.device) -> PhotoPool:
+    """The photos of `photo_options`, on a device."""
+    return PhotoPool.open(arguments.photos, arguments.cache, device)
+
+
+def run(task: Task, recipe: Recipe, arguments: argparse.Namespace) -> None:
+    """Train as `run_options` say."""
+    Run(task, recipe, arguments.out, arguments.device).go(
+        minutes=arguments.minutes, every=arguments.every
+    )

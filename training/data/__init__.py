@@ -1,0 +1,1 @@
+"""What networks are trained on: photos, scenes, crops of faces."""

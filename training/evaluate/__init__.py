@@ -1,0 +1,1 @@
+"""What shipped networks are worth, and what each of their parts is."""

@@ -1,0 +1,1 @@
+"""One task a network: its batches, its loss, its score."""

@@ -1,0 +1,33 @@
+"""The task of step 1: degraded crops in, clean crops out."""
+
+import torch
+from torch import Tensor, nn
+
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from training.data.photo_pool import PhotoPool
+from training.data.samples import Samples
+from training.engine.losses import picture_loss
+from training.engine.recipe import Phase, Recipe
+
+
+class DenoiserTask:
+    """Trains `Denoiser` on crops degraded on the fly."""
+
+    def __init__(self, recipe: Recipe, pool: PhotoPool) -> None:
+        self.recipe = recipe
+        torch.manual_seed(recipe.seed)
+        self.network = Denoiser(DenoiserConfig(**recipe.config))
+        self.samples = Samples(recipe, pool)
+
+    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        """Loss terms of one batch of fresh crops."""
+        with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
+            pair = self.samples.batch(seeds, phase.size)
+        image, _ = network(pair.image.contiguous(memory_format=torch.channels_last))
+        with torch.autocast(seeds.device.type, enabled=False):
+            return picture_loss(image, pair.target, self.recipe.losses)
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """As `Samples.score`."""
+        with torch.inference_mode():
+            return self.samples.score(lambda degraded: network(degraded)[0])

@@ -1,0 +1,204 @@
+"""Training of the pair of VAEs, stage 1: each VAE learns to draw the faces of its domain.
+
+First one VAE learns both domains, so that the latents nearly agree when the two part; from there
+VAE A sees faces as step 1 leaves them, VAE B clean faces, of different halves of the photos. These
+are two runs: the averaged weights must part too. The later stages are in `face_fusion`.
+
+What run time does not need lives here: sampling, encoder B, the two discriminators. They are one
+network with the pair, so one optimiser and one checkpoint hold everything.
+"""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from restorecli import weights
+from restorecli.metrics import psnr
+from restorecli.networks.face_vae import (
+    FaceDecoder,
+    FaceEncoder,
+    FaceVAEPair,
+    FaceVAEPairConfig,
+)
+from training.data.face_crops import FacePairs
+from training.engine.losses import picture_loss
+from training.engine.recipe import Phase, Recipe
+
+Crops = Float[Tensor, "n 3 s s"]
+HELD_OUT = 40  # crops that scores are taken on
+
+
+class PatchDiscriminator(nn.Module):
+    """Says of each patch of 22 px whether it is of a photo: trained to 1, of a decoder: to 0."""
+
+    def __init__(self, width: int = 24) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * width, 1, 3, padding=1),
+        )
+
+    def forward(self, image: Crops) -> Float[Tensor, "n 1 h w"]:
+        """From sRGB in [0, 1] to one unbounded answer for each place."""
+        answer: Tensor = self.body(image * 2 - 1)
+        return answer
+
+
+class FaceTraining(nn.Module):
+    """The pair with everything that only training needs.
+
+    Attributes:
+        pair: What will be shipped.
+        clean_encoder: Encoder of VAE B.
+        judges: Discriminators of domain A and of domain B.
+    """
+
+    config_class = FaceVAEPairConfig
+
+    def __init__(self, config: FaceVAEPairConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.pair = FaceVAEPair(config)
+        self.clean_encoder = FaceEncoder(config)
+        self.judges = nn.ModuleList([PatchDiscriminator(), PatchDiscriminator()])
+
+    def part(self) -> None:
+        """Start VAE B from VAE A's weights."""
+        self.clean_encoder.load_state_dict(self.pair.degraded_encoder.state_dict())
+        self.pair.clean_decoder.load_state_dict(self.pair.degraded_decoder.state_dict())
+
+
+def autoencode(
+    encoder: FaceEncoder, decoder: FaceDecoder, image: Crops, weight: float
+) -> tuple[Crops, Tensor]:
+    """Sample a latent and decode it; returns the picture and the weighted KL divergence.
+
+    The divergence from the standard normal is a mean over the latent's elements, not their sum.
+    """
+    mean, log_variance = encoder(image)
+    sampled = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+    divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
+    return decoder(sampled), weight * divergence
+
+
+def judged(judge: nn.Module, real: Crops, drawn: Crops) -> tuple[Tensor, Tensor]:
+    """Least-squares adversary (Mao et al. 2017): the decoder's loss and the judge's own.
+
+    The first sends no gradient to the judge, the second none to the decoder.
+    """
+    frozen = {name: value.detach() for name, value in judge.named_parameters()}
+    fooled = torch.func.functional_call(judge, frozen, (drawn,))
+    own = ((judge(real) - 1) ** 2).mean() + (judge(drawn.detach()) ** 2).mean()
+    return ((fooled - 1) ** 2).mean(), 0.5 * own
+
+
+class CommonTask:
+    """Stage 0: VAE A draws faces of both domains. Option: `divergence`, its weight."""
+
+    def __init__(self, recipe: Recipe, crops: Path, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.network: nn.Module = FaceTraining(FaceVAEPairConfig(**recipe.config))
+        self._pairs = FacePairs.open(crops, "train", device)
+        self._held_out = FacePairs.open(crops, "held-out", device)
+
+    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        """Half of the batch degraded, half clean, of different photos."""
+        assert isinstance(network, FaceTraining)
+        image = torch.cat(both_domains(self._pairs, seeds, phase.size))
+        pair = network.pair
+        drawn, divergence = autoencode(
+            pair.degraded_encoder, pair.degraded_decoder, image, self.recipe.options["divergence"]
+        )
+        return {**picture_loss(drawn, image, self.recipe.losses), "divergence": divergence}
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """PSNR of what A draws of held-out crops of both domains, from the latents' means."""
+        assert isinstance(network, FaceTraining)
+        vae = (network.pair.degraded_encoder, network.pair.degraded_decoder)
+        return _scores(vae, vae, self._held_out)
+
+
+class AutoencodeTask:
+    """Stage 1. Options: `divergence` and `adversary`, their weights."""
+
+    def __init__(self, recipe: Recipe, crops: Path, start: Path, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        network = weights.load(FaceTraining, recipe.start_from, folder=start)
+        network.part()
+        network.requires_grad_(True)
+        network.pair.mapping.requires_grad_(False)
+        network.pair.fusion.requires_grad_(False)
+        self.network: nn.Module = network
+        self._pairs = FacePairs.open(crops, "train", device)
+        self._held_out = FacePairs.open(crops, "held-out", device)
+
+    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        """Half of the batch degraded, half clean, of different photos."""
+        assert isinstance(network, FaceTraining)
+        options, pair = self.recipe.options, network.pair
+        degraded, clean = both_domains(self._pairs, seeds, phase.size)
+        drawn_a, divergence_a = autoencode(
+            pair.degraded_encoder, pair.degraded_decoder, degraded, options["divergence"]
+        )
+        drawn_b, divergence_b = autoencode(
+            network.clean_encoder, pair.clean_decoder, clean, options["divergence"]
+        )
+        fooled_a, own_a = judged(network.judges[0], degraded, drawn_a)
+        fooled_b, own_b = judged(network.judges[1], clean, drawn_b)
+        drawn, wanted = torch.cat((drawn_a, drawn_b)), torch.cat((degraded, clean))
+        return {
+            **picture_loss(drawn, wanted, self.recipe.losses),
+            "divergence": (divergence_a + divergence_b) / 2,
+            "adversary": options["adversary"] * (fooled_a + fooled_b) / 2,
+            "judges": (own_a + own_b) / 2,
+        }
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """PSNR of what A and B draw of held-out crops of their domains, from the latents' means."""
+        assert isinstance(network, FaceTraining)
+        vae_a = (network.pair.degraded_encoder, network.pair.degraded_decoder)
+        vae_b = (network.clean_encoder, network.pair.clean_decoder)
+        return _scores(vae_a, vae_b, self._held_out)
+
+
+def both_domains(pairs: FacePairs, seeds: Tensor, size: int) -> tuple[Crops, Crops]:
+    """Degraded crops of one half of the photos and clean crops of the other.
+
+    The first seed also seeds the sampling of latents that follows.
+    """
+    torch.manual_seed(int(seeds[0]) % 2**31)
+    half = len(seeds) // 2
+    degraded, _, _ = pairs.draw(seeds[:half], size, domain=0)
+    _, _, clean = pairs.draw(seeds[half:], size, domain=1)
+    return fast(degraded), fast(clean)
+
+
+def _scores(
+    vae_a: tuple[FaceEncoder, FaceDecoder],
+    vae_b: tuple[FaceEncoder, FaceDecoder],
+    held_out: FacePairs,
+) -> dict[str, float]:
+    degraded, clean = (p[:HELD_OUT].float() / 255 for p in (held_out.degraded, held_out.clean))
+    with torch.inference_mode():
+        drawn_a, drawn_b = vae_a[1](vae_a[0](degraded)[0]), vae_b[1](vae_b[0](clean)[0])
+    return {"psnr_a": mean_psnr(drawn_a, degraded), "psnr_b": mean_psnr(drawn_b, clean)}
+
+
+def fast(crops: Crops) -> Crops:
+    """The same crops in the memory order that convolutions like."""
+    return crops.contiguous(memory_format=torch.channels_last)
+
+
+def mean_psnr(drawn: Crops, wanted: Crops) -> float:
+    """Mean over the crops of their PSNR in dB."""
+    rows = [psnr(a[None].clamp(0, 1), b[None]) for a, b in zip(drawn, wanted, strict=True)]
+    return sum(rows) / len(rows)

@@ -1,0 +1,150 @@
+"""The task of the inspector: degraded and clean pictures in, what lies over them out."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorecli.degrade import Degraded
+from restorecli.degrade.corruption import gaussian_blur, jpeg, resample
+from restorecli.degrade.rng import Draws
+from restorecli.inspection.presence import windows
+from restorecli.networks.inspector import Inspector, InspectorConfig
+from training.data.photo_pool import PhotoPool
+from training.data.samples import Samples
+from training.engine.recipe import Phase, Recipe
+
+PRINTED = ("halftone", "dither", "newsprint", "process", "mezzotint", "stochastic")
+LEAST_CHANGE = 0.008  # mean absolute change by a pattern below which nobody is asked to see it
+LEAST_SIGMA = 0.012  # standard deviation of noise that must be seen
+HELD_OUT_SEEDS = 10**9
+Image = Float[Tensor, "n 3 h w"]
+
+
+class InspectorTask:
+    """Trains `Inspector` on the samples that step 1 learns from.
+
+    Making a sample takes longer than learning from it, so they are kept and seen again, mirrored
+    or turned.
+
+    Options of the recipe:
+        kept: How many samples of each size there are.
+    """
+
+    def __init__(self, recipe: Recipe, pool: PhotoPool) -> None:
+        self.recipe = recipe
+        self._kept: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        torch.manual_seed(recipe.seed)
+        self.network = Inspector(InspectorConfig(**recipe.config))
+        self.samples = Samples(recipe, pool)
+
+    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        """Cross-entropy of each finding, over the samples of which it is known."""
+        with torch.no_grad():
+            image, truth = self._samples(seeds % int(self.recipe.options["kept"]), phase.size)
+            draws = Draws(seeds, stream=53)
+            image = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), image.flip(3), image)
+            image = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), image.mT, image)
+        return _cross_entropies(self._asked(network, image), truth)
+
+    def _samples(self, seeds: Tensor, size: int) -> tuple[Image, Float[Tensor, "n 6"]]:
+        """Pictures and what is true of them, as `_truth`, made at their first use."""
+        missing = [seed for seed in seeds.unique().tolist() if (size, seed) not in self._kept]
+        if missing:
+            wanted = torch.tensor(missing, device=seeds.device)
+            pair = self.samples.batch(wanted, size)
+            image = wear(pair.image, wanted, untouched(pair)).mul(255).byte()
+            for seed, picture, truth in zip(missing, image, _truth(pair), strict=True):
+                self._kept[size, seed] = picture.clone(), truth.clone()
+        kept = [self._kept[size, seed] for seed in seeds.tolist()]
+        return torch.stack([p for p, _ in kept]).float() / 255, torch.stack([t for _, t in kept])
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """On held-out photos: the losses, clean ones taken for patterned, patterns not seen."""
+        size, totals = self.recipe.phases[-1].size, dict[str, float]()
+        wrong, missed, clean, patterned = 0, 0, 0, 0
+        with torch.inference_mode():
+            for start in range(0, self.recipe.validation, 8):
+                seeds = torch.arange(start, start + 8) + HELD_OUT_SEEDS
+                pair = self.samples.batch(seeds, size, held_out=True)
+                free = untouched(pair)
+                found = self._asked(network, wear(pair.image, seeds, free))
+                for name, value in _cross_entropies(found, _truth(pair)).items():
+                    totals[name] = totals.get(name, 0.0) + float(value)
+                seen = torch.maximum(found[0], found[1]) > 0
+                there = _visible(pair)
+                wrong, clean = wrong + int((seen & free).sum()), clean + int(free.sum())
+                missed += int((~seen & there).sum())
+                patterned += int(there.sum())
+        batches = self.recipe.validation / 8
+        scores = {f"held_out_{name}": value / batches for name, value in totals.items()}
+        return scores | {
+            "false_alarms": wrong / max(clean, 1),
+            "missed": missed / max(patterned, 1),
+        }
+
+    def _asked(self, network: nn.Module, image: Image) -> tuple[Tensor, Tensor, Tensor]:
+        config = self.network.config
+        found: tuple[Tensor, Tensor, Tensor] = network(windows(image, config.side, config.levels))
+        return found
+
+
+def untouched(pair: Degraded) -> Bool[Tensor, " n"]:
+    """Which samples have neither a pattern nor noise."""
+    plain = torch.tensor([name == "none" for name in pair.family], device=pair.sigma.device)
+    return plain & (pair.sigma == 0)
+
+
+def wear(image: Image, seeds: Int[Tensor, " n"], where: Bool[Tensor, " n"]) -> Image:
+    """Do to some photos what photos live through and need no restoring for.
+
+    JPEG of qualities 55 to 95, a slight blur, a resampling, or darkness; a third stays as it is.
+    """
+    draws = Draws(seeds, stream=51)
+    kind, dim = draws.uniform(), draws.chance(0.15)
+    quality, sigma = draws.uniform(55, 95), draws.uniform(0.3, 1.2)
+    darker = image * torch.where(dim, draws.uniform(0.15, 0.7), 1.0).view(-1, 1, 1, 1)
+    half = torch.ones_like(where)
+    options = (
+        darker,
+        jpeg(darker, quality, half),
+        gaussian_blur(darker, sigma),
+        resample(darker, 0.7, mode="bilinear"),
+        jpeg(gaussian_blur(darker, sigma), quality, half),
+    )
+    bounds = (0.3, 0.6, 0.75, 0.85)
+    number = sum((kind >= bound).long() for bound in bounds)
+    worn = torch.stack(options)[number, torch.arange(len(image), device=image.device)]
+    worn = (worn * 255).round() / 255
+    return torch.where(where.view(-1, 1, 1, 1), worn, image)
+
+
+def _visible(pair: Degraded) -> Bool[Tensor, " n"]:
+    laid = torch.tensor([name != "none" for name in pair.family], device=pair.sigma.device)
+    return laid & ((pair.image - pair.target).abs().mean((1, 2, 3)) >= LEAST_CHANGE)
+
+
+def _truth(pair: Degraded) -> Float[Tensor, "n 6"]:
+    """For pattern, noise and printed: whether it is so, and whether that is known."""
+    laid = torch.tensor([name != "none" for name in pair.family], device=pair.sigma.device)
+    press = torch.tensor([name in PRINTED for name in pair.family], device=pair.sigma.device)
+    visible, noisy = _visible(pair), pair.sigma > 0
+    known = visible | ~laid, ~noisy | (pair.sigma >= LEAST_SIGMA), visible
+    return torch.stack((laid, noisy, press, *known), 1).float()
+
+
+def _cross_entropies(
+    found: tuple[Tensor, Tensor, Tensor], truth: Float[Tensor, "n 6"]
+) -> dict[str, Tensor]:
+    true, known = truth[:, :3], truth[:, 3:]
+    names = (("pattern", 1.0), ("noise", 0.3), ("printed", 0.3))
+    return {
+        name: weight * _known(logit, true[:, column], known[:, column])
+        for column, ((name, weight), logit) in enumerate(zip(names, found, strict=True))
+    }
+
+
+def _known(logit: Tensor, truth: Float[Tensor, " n"], known: Float[Tensor, " n"]) -> Tensor:
+    """Mean cross-entropy over the samples whose truth is known; 0 of none."""
+    each = F.binary_cross_entropy_with_logits(logit, truth, reduction="none")
+    return (each * known).sum() / known.sum().clamp(min=1)

@@ -103,18 +103,11 @@ class Inspector(nn.Module):
         )
         each = seen.mean((3, 4))
         heard = self.listen(self.consensus(ycc))
-        return self.join(
-            torch.cat(
-                (
-                    each.mean(1),
-                    each.amax(1),
-                    seen.amax((1, 3, 4)),
-                    heard.mean((2, 3)),
-                    heard.amax((2, 3)),
-                ),
-                1,
-            )
+        over_windows = each.mean(1), each.amax(1), seen.amax((1, 3, 4))
+        judged: Tensor = self.join(
+            torch.cat((*over_windows, heard.mean((2, 3)), heard.amax((2, 3))), 1)
         )
+        return judged
 
     def consensus(self, ycc: Float[Tensor, "n k 3 s s"]) -> Float[Tensor, "n e s b"]:
         """What the spectra of a photo's windows have in common, low frequencies in the middle row.

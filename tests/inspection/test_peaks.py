@@ -17,7 +17,8 @@ def scenery(height: int, width: int, seed: int = 0) -> torch.Tensor:
     down = torch.fft.fftfreq(height)[:, None] * height
     across = torch.fft.rfftfreq(width) * width
     picture = torch.fft.irfft2(waves / (1 + torch.hypot(down, across)), s=(height, width))
-    return (0.5 + 0.15 * picture / picture.std()).clamp(0, 1)
+    scaled: torch.Tensor = 0.5 + 0.15 * picture / picture.std()
+    return scaled.clamp(0, 1)
 
 
 def wave(height: int, width: int, period: float, angle: float) -> torch.Tensor:

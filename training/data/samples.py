@@ -158,7 +158,7 @@ def _score_clean(
         restored = restore(pair.image).float().clamp(0, 1)
         values += [
             min(psnr(one, clean), 60.0)
-            for one, clean in zip(restored.split(1), pair.target.split(1), strict=True)
+            for one, clean in zip(restored[:, None], pair.target[:, None], strict=True)
         ]
     return sum(values) / len(values)
 

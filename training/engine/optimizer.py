@@ -120,7 +120,8 @@ class SingleMuon(torch.optim.Optimizer):
         for _ in range(self.ITERATIONS):
             gram = x @ x.mT
             x = a * x + (b * gram + c * gram @ gram) @ x
-        return x.mT if tall else x
+        orthogonal: Tensor = x.mT if tall else x
+        return orthogonal
 
 
 def _is_matrix(parameter: Tensor) -> bool:

@@ -49,7 +49,7 @@ class InspectorTask:
 
     def _samples(self, seeds: Tensor, size: int) -> tuple[Image, Float[Tensor, "n 6"]]:
         """Pictures and what is true of them, as `_truth`, made at their first use."""
-        missing = [seed for seed in seeds.unique().tolist() if (size, seed) not in self._kept]
+        missing = [seed for seed in set(seeds.tolist()) if (size, seed) not in self._kept]
         if missing:
             wanted = torch.tensor(missing, device=seeds.device)
             pair = self.samples.batch(wanted, size)

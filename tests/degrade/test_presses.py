@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorecli.colour import luma
 from restorecli.degrade import FAMILIES, PRESSES, TRUTHS, DegradeConfig, degrade
 from restorecli.degrade.inks import one_plate, separate, stock
 from restorecli.degrade.patterns import coordinates
 from restorecli.degrade.presses import level_table, look_up, spot
 from restorecli.degrade.rng import Draws
-from restorecli.degrade.screens import luma
 
 PRESS_ONLY = DegradeConfig(families=tuple(PRESSES), clean=0, plain=0, mild=0, second=0, dimmed=0,
                            soften=0, sigma=0, jpeg=0)  # fmt: skip

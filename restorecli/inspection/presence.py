@@ -5,33 +5,38 @@ at first, in a few windows at a few sizes, by the network `restorecli.networks.i
 finds neither a pattern nor noise, nothing is done.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorecli.inspection.peaks import Peak, find_peaks
 from restorecli.networks.inspector import Inspector
 
 MOST_WINDOWS = 3  # along an axis
 STEP = 1.0  # of a window's side, between neighbours in a small photo
+PRINT_FROM = 0.5  # probability from which on a pattern is taken for a printed screen
+FINEST_PRINT = 3.0  # px, of a screen's period after the photo was made smaller
 FAINTEST, SUREST = 0.25, 0.6  # presence below and above which nothing or all is done
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What a photo was found to need.
+    """What lies over a photo.
 
     Attributes:
-        pattern: Probability of a repeating pattern over the photo.
+        pattern: Probability of a repeating pattern.
         noise: Probability of noise that can be seen.
-        printed: Probability that the pattern is a screen that carries the photo.
+        printed: Probability that the pattern is a screen that carries the photo, as in a print.
+        peaks: The pattern's waves, strongest first; none where no pattern was found.
     """
 
     pattern: float
     noise: float
     printed: float
+    peaks: tuple[Peak, ...] = ()
 
     @property
     def presence(self) -> float:
@@ -39,18 +44,31 @@ class Inspection:
         found = max(self.pattern, self.noise)
         return min(max((found - FAINTEST) / (SUREST - FAINTEST), 0.0), 1.0)
 
+    @property
+    def work_factor(self) -> int:
+        """By how much the photo is made smaller for the work: 1, 2 or 4.
+
+        A printed screen of period p holds no detail much finer than p / 2. What is laid over a
+        photo hides detail that is there, so only prints are made smaller.
+        """
+        if not self.peaks or self.printed < PRINT_FROM:
+            return 1
+        period = self.peaks[0].period
+        return max(factor for factor in (1, 2, 4) if factor == 1 or period / factor >= FINEST_PRINT)
+
 
 def inspect(image: Float[Tensor, "1 3 h w"], inspector: Inspector) -> Inspection:
-    """Look at a whole photo, sRGB in [0, 1]."""
+    """Look at a whole photo or a large part of it, sRGB in [0, 1]."""
     device = next(inspector.parameters()).device
     with torch.inference_mode():
         levels = windows(image, inspector.config.side, inspector.config.levels)
         found = inspector([level.to(device) for level in levels])
-    return Inspection(
+    seen = Inspection(
         pattern=float(found.pattern.sigmoid()),
         noise=float(found.noise.sigmoid()),
         printed=float(found.printed.sigmoid()),
     )
+    return replace(seen, peaks=find_peaks(image)) if seen.pattern > FAINTEST else seen
 
 
 def windows(

@@ -37,7 +37,8 @@ def test_any_photo_has_windows_and_they_cover_its_corners(height: int, width: in
 @pytest.mark.parametrize("place", ["pattern", "noise"])
 def test_presence_is_nothing_below_all_above_and_rises_between(place: str) -> None:
     def presence(value: float) -> float:
-        return Inspection(**{"pattern": 0.0, "noise": 0.0, "printed": 1.0, place: value}).presence
+        found = {"pattern": 0.0, "noise": 0.0, place: value}
+        return Inspection(printed=1.0, pattern=found["pattern"], noise=found["noise"]).presence
 
     assert presence(FAINTEST) == 0
     assert presence(SUREST) == 1

@@ -152,6 +152,16 @@ def is_held_out(name: str) -> bool:
     return hashlib.sha256(name.encode()).digest()[0] % 50 < held_out_of_fifty
 
 
+def photo_names(folder: Path, *, held_out: bool) -> list[str]:
+    """Paths below a folder of its photos for training, or of those held out, in order."""
+    names = [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+    ]
+    return [name for name in names if is_held_out(name) == held_out]
+
+
 def _decode(folder: Path, cache: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not files:

@@ -11,34 +11,16 @@ from pathlib import Path
 import cv2
 from PIL import Image
 
-from training.data.photo_pool import PLENTIFUL, SUFFIXES, is_held_out
-from training.drawn.fonts import SYSTEM_FOLDERS, Fonts
+from training.drawn.fonts import SYSTEM_FOLDERS
 from training.drawn.pictures import KINDS, Stock, picture
 
 QUALITY = 92
-PORTRAITS = 6  # every so many of them stands behind
 
 
-def stock(fonts: list[Path], photos: Path | None, *, held_out: bool = False) -> Stock:
-    """Fonts and photos to draw with: those for training, or those held out for measuring."""
-    paths: list[Path] = []
-    if photos:
-        paths = sorted(
-            path
-            for path in photos.rglob("*")
-            if path.suffix.lower() in SUFFIXES
-            and "drawn" not in path.relative_to(photos).parts
-            and is_held_out(path.relative_to(photos).as_posix()) == held_out
-        )
-    portraits = [path for path in paths if path.parent.name in PLENTIFUL]
-    scenes = [path for path in paths if path.parent.name not in PLENTIFUL]
-    return Stock(Fonts.find(fonts, held_out=held_out), (*scenes, *portraits[::PORTRAITS]))
-
-
-def write(number: int, folder: Path, seed: int, supply: Stock, kind: str | None) -> Path:
+def write(number: int, folder: Path, seed: int, stock: Stock, kind: str | None) -> Path:
     """Draw one picture and write it."""
     cv2.setNumThreads(1)
-    name, pixels = picture(seed, number, supply, kind=kind)
+    name, pixels = picture(seed, number, stock, kind=kind)
     path = folder / f"{name}_{number:05}.webp"
     Image.fromarray(pixels).save(path, quality=QUALITY, method=3)
     return path
@@ -61,7 +43,7 @@ def main() -> None:
         write,
         folder=arguments.out,
         seed=arguments.seed,
-        supply=stock(arguments.fonts, arguments.photos),
+        stock=Stock.find(arguments.fonts, arguments.photos),
         kind=arguments.kind,
     )
     numbers = range(arguments.first, arguments.first + arguments.count)

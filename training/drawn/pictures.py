@@ -1,6 +1,6 @@
 """Which kinds there are, and how one picture of a kind is made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from training.data.photo_pool import PLENTIFUL, photo_names
 from training.drawn import pages, scenes, screens, sheets, textures
 from training.drawn.camera import (
     Pixels,
@@ -69,6 +70,7 @@ SCENES: Mapping[str, Scene] = MappingProxyType(
 KINDS = (*SHEETS, *SCENES)
 SHARES = {"text": 12, "clothing": 6, "music": 4, "bricks": 3, "screenshot": 3, "table": 3,
           "code": 3, "striped": 3, "checked": 3, "slide": 2, "facade": 2, "fence": 2}  # fmt: skip
+PORTRAITS = 6
 FLAT = {"screenshot": 0.8, "code": 0.7, "spreadsheet": 0.8, "keyboard": 0.1}  # all others 0.4
 
 
@@ -78,6 +80,20 @@ class Stock:
 
     fonts: Fonts
     photos: tuple[Path, ...] = ()
+
+    @classmethod
+    def find(cls, fonts: Iterable[Path], photos: Path | None, *, held_out: bool = False) -> "Stock":
+        """Fonts and photos below some folders: those for training, or those for measuring.
+
+        Every so many portraits stand behind; drawn pictures never do.
+        """
+        paths: list[Path] = []
+        if photos:
+            names = photo_names(photos, held_out=held_out)
+            scenes = [name for name in names if name.split("/")[0] not in PLENTIFUL]
+            people = [name for name in names if name.split("/")[0] in PLENTIFUL - {"drawn"}]
+            paths = [photos / name for name in (*scenes, *people[::PORTRAITS])]
+        return cls(Fonts.find(fonts, held_out=held_out), tuple(paths))
 
     def backdrop(self, rng: np.random.Generator, height: int, width: int) -> Pixels:
         """A part of a photo, sometimes out of focus; without photos, soft blotches of colour."""

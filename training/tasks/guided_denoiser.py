@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from restorecli import weights
-from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.rng import Draws
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.guided_denoiser import SecondLook
 from training.data.photo_pool import PhotoPool
-from training.data.samples import score_strong
+from training.data.samples import Samples
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 from training.tasks.orsnet import with_better_faces
@@ -26,14 +25,13 @@ class SecondLookTask:
     """
 
     def __init__(self, recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> None:
-        self.recipe, self.pool = recipe, pool
+        self.recipe = recipe
         torch.manual_seed(recipe.seed)
         self.denoiser = weights.load(Denoiser, "denoiser", folder=denoiser_folder)
         self.denoiser.to(pool.pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = SecondLook(self.denoiser.config)
         self.network.load_state_dict(self.denoiser.state_dict(), strict=False)
-        self.degradation = DegradeConfig(**recipe.degrade)
-        self._train, self._held_out = pool.split(held_out=False), pool.split(held_out=True)
+        self.samples = Samples(recipe, pool)
 
     def start_from_faces(self, folder: Path) -> None:
         """Begin with the second look of a finished face pair instead.
@@ -47,8 +45,7 @@ class SecondLookTask:
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Loss terms of one batch of fresh crops."""
         with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
-            clean = self.pool.crops(seeds, phase.size, self._train)
-            pair = degrade(clean, seeds, self.degradation)
+            pair = self.samples.batch(seeds, phase.size)
             degraded = pair.image.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             denoised = self.denoiser(degraded)[0].float().clamp(0, 1)
@@ -60,7 +57,7 @@ class SecondLookTask:
             return picture_loss(image, pair.target, self.recipe.losses)
 
     def score(self, network: nn.Module) -> dict[str, float]:
-        """Mean SSIM of steps 1 + 3 at x1, as `DenoiserTask.score` has it for step 1."""
+        """Scores of steps 1 + 3 at x1, as `Samples.score` has them."""
 
         def both(degraded: Tensor) -> Tensor:
             denoised = self.denoiser(degraded)[0].clamp(0, 1)
@@ -68,4 +65,4 @@ class SecondLookTask:
             return image
 
         with torch.inference_mode():
-            return score_strong(self.pool, self._held_out, self.recipe.validation, both)
+            return self.samples.score(both)

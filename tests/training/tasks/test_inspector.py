@@ -14,7 +14,7 @@ from training.engine.recipe import Phase, Recipe, Source
 from training.tasks.inspector import InspectorTask, untouched, wear
 
 CPU = torch.device("cpu")
-STEPS = 60
+STEPS = 240
 CONFIG = {"side": 32, "widths": (4, 4, 8, 8), "spectral_widths": (4, 4, 8, 8), "hidden": 8}
 
 

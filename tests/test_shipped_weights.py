@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from restorecli import Options, Photo, Restorer, weights
-from restorecli.degrade import degrade
+from restorecli.degrade import DegradeConfig, degrade
 from restorecli.manifest import MANIFEST, example_pairs_folder, read_manifest, weights_folder
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
@@ -55,6 +55,10 @@ def test_every_network_loads_strictly(name: str) -> None:
     assert header.recipe
 
 
+# The shipped networks have not seen the presses yet
+LEARNT = DegradeConfig(presses=0, clean=0, plain=0)
+
+
 @pytest.mark.parametrize("seed", [1, 2, None])
 def test_tiles_and_the_whole_photo_agree(seed: int | None) -> None:
     """The promise is 1/255 on average, degraded photos and a clean one; no seam in between."""
@@ -62,7 +66,7 @@ def test_tiles_and_the_whole_photo_agree(seed: int | None) -> None:
     faces = [Photo.read(path).image()[..., :248, :224] for path in paths]
     image = torch.cat([torch.cat(faces[:3], 3), torch.cat(faces[3:], 3)], 2)
     if seed is not None:
-        image = degrade(image, torch.tensor([seed])).image
+        image = degrade(image, torch.tensor([seed]), LEARNT).image
     restorer = Restorer.load(device="cpu", precision="fp32")
     whole, tiled = (
         restorer(

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from restorecli import weights
+from restorecli.colour import luma
 from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.corruption import gaussian_blur
 from restorecli.degrade.rng import Draws
@@ -26,7 +27,6 @@ from training.data.scenes import Scene, Stock
 from training.engine.recipe import Recipe
 from training.tasks.multibox import NOTHING, Truth
 
-LUMINANCE = (0.299, 0.587, 0.114)
 HELD_OUT_BATCH = 16
 HELD_OUT_SCENES = 4 * HELD_OUT_BATCH
 HELD_OUT_SEEDS = 10**9
@@ -133,8 +133,7 @@ def light(image: Image, seeds: Int[Tensor, " n"]) -> Image:
     def some(share: float, values: Tensor, otherwise: float = 1.0) -> Tensor:
         return torch.where(draws.chance(share), values, otherwise).view(-1, 1, 1, 1)
 
-    weights = image.new_tensor(LUMINANCE).view(1, 3, 1, 1)
-    grey = (image * weights).sum(1, keepdim=True)
+    grey = luma(image)
     saturation = some(0.4, draws.uniform(0, 1.5))
     saturation = torch.where(draws.chance(0.12).view(-1, 1, 1, 1), 0.0, saturation)
     tint = torch.stack([draws.uniform(0.8, 1.2) for _ in range(3)], 1).view(-1, 3, 1, 1)

@@ -12,9 +12,9 @@ clean = Photo.read(pairs / "clean" / "portrait-2.jpg")
 
 restorer = Restorer.load()
 filtered = from_image(notch(degraded.image()), degraded.name)
-swapped = restorer(filtered, Options(scale=1, stages=("relight", "faces", "upscale")))
+swapped = restorer(filtered, Options(scale=1, stages=("relight", "faces", "refine")))
 swapped.write("swap_a_stage.png", overwrite=True)
 
-for name, photo in (("notch + our steps 2 and 3", swapped),
+for name, photo in (("notch, then our faces and refine", swapped),
                     ("all of ours", restorer(degraded, Options(scale=1)))):  # fmt: skip
     print(f"{name}: SSIM {metrics.ssim(photo.image(), clean.image()):.3f}")

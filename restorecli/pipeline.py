@@ -21,7 +21,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -33,6 +32,13 @@ from restorecli.device import choose_device, choose_precision, free_memory, give
 from restorecli.faces.detection import detect
 from restorecli.faces.restore import FaceRecord, restore_faces
 from restorecli.inspection.presence import Inspection, inspect
+from restorecli.inspection.work_size import (
+    LARGEST_UPSCALE,
+    WORK_FACTORS,
+    brought_back,
+    reduced,
+    work_factor,
+)
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
@@ -71,8 +77,6 @@ class KeptSteps:
 
 Image = Float[Tensor, "1 3 h w"]
 INSPECTED_SIDE = 2048  # px, of the middle of a photo that is looked at to judge the whole
-SMALLEST_WORK = 128  # px, of the shorter side of a photo made smaller for the work
-LARGEST_UPSCALE = 4  # of ORSNet; what is wanted beyond it is interpolated
 ROWS_AT_ONCE = 256  # of a picture that step 3 leaves as it is
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 TILE_OF_MANY = 448  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
@@ -212,7 +216,7 @@ class Restorer:
     def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:
         inspection = self.inspect(photo) if "denoise" in options.stages else None
         factor = _work_factor(photo, options, inspection)
-        source = tiling.PixelSource(_reduced(photo.colours(), factor))
+        source = tiling.PixelSource(reduced(photo.colours(), factor))
         presence = _presence(options, inspection)
         stages = _stages(options, presence)
         tiles = self._tiles(options.tile or self._tile(max(source.height, source.width)))
@@ -236,9 +240,14 @@ class Restorer:
         strips = self._last_steps(
             image, source, tiles, stages, scale=scale, share=share, relit=relit
         )
-        pixels = _pixels(strips, image, scale, photo.pixels.dtype)
+        pixels = brought_back(
+            _pixels(strips, image, scale, photo.pixels.dtype),
+            height=photo.height * options.scale,
+            width=photo.width * options.scale,
+            rest=options.scale * factor // scale,
+        )
         return Restoration(
-            photo=photo.replaced(_fitted(pixels, photo, options.scale, factor)),
+            photo=photo.replaced(pixels),
             scale=options.scale,
             relit=relit,
             faces=faces,
@@ -377,31 +386,9 @@ def _stages(options: Options, presence: float) -> frozenset[str]:
 
 
 def _work_factor(photo: Photo, options: Options, inspection: Inspection | None) -> int:
+    """By how much the photo is made smaller for the work."""
     if options.work_size != "auto":
-        return {"1": 1, "1/2": 2, "1/4": 4}[options.work_size]
+        return WORK_FACTORS[options.work_size]
     if inspection is None or not _presence(options, inspection):
         return 1
-    room = min(photo.height, photo.width) // SMALLEST_WORK
-    return max(
-        factor for factor in (1, 2, 4) if factor <= max(1, min(inspection.work_factor, room))
-    )
-
-
-def _reduced(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Means of squares of `factor`²; the last row and column are repeated to fill the last ones."""
-    if factor == 1:
-        return pixels
-    height, width = pixels.shape[:2]
-    extra = [(0, -height % factor), (0, -width % factor)] + [(0, 0)] * (pixels.ndim - 2)
-    filled = np.pad(pixels, extra, mode="edge")
-    size = filled.shape[1] // factor, filled.shape[0] // factor
-    return np.asarray(cv2.resize(filled, size, interpolation=cv2.INTER_AREA), pixels.dtype)
-
-
-def _fitted(pixels: np.ndarray, photo: Photo, scale: int, factor: int) -> np.ndarray:
-    """Bring pixels of a photo that was made smaller to their size: `scale` times the photo's."""
-    height, width = photo.height * scale, photo.width * scale
-    if factor * scale > LARGEST_UPSCALE:
-        rest = factor * scale / LARGEST_UPSCALE
-        pixels = cv2.resize(pixels, None, fx=rest, fy=rest, interpolation=cv2.INTER_CUBIC)
-    return pixels[:height, :width]
+    return work_factor(photo.height, photo.width, inspection.work_factor)

@@ -1,0 +1,53 @@
+"""The size that the work is done at: a print with a coarse screen is made smaller first.
+
+Between the dots of a screen of period p there is no detail much finer than p / 2, so nothing is
+lost, the networks see the screen at a period they know, and a quarter of the pixels take a quarter
+of the time.
+"""
+
+import cv2
+import numpy as np
+
+FACTORS = (1, 2, 4)  # by which a photo may be made smaller
+SMALLEST_WORK = 128  # px, of the shorter side of a photo made smaller for the work
+LARGEST_UPSCALE = 4  # of the network that enlarges; what is wanted beyond it is interpolated
+WORK_FACTORS = {"1": 1, "1/2": 2, "1/4": 4}  # what the words of `Options.work_size` stand for
+
+
+def work_factor(height: int, width: int, wished: int) -> int:
+    """The greatest factor up to `wished` that leaves something to work on."""
+    room = max(1, min(height, width) // SMALLEST_WORK)
+    return max(factor for factor in FACTORS if factor <= max(1, min(wished, room)))
+
+
+def reduced(pixels: np.ndarray, factor: int) -> np.ndarray:
+    """Means of squares of `factor`²; the last row and column are repeated to fill the last ones.
+
+    Args:
+        pixels: (h, w) or (h, w, c), of any type that OpenCV averages.
+        factor: At least 1.
+
+    Returns:
+        (⌈h / factor⌉, ⌈w / factor⌉) pixels of the same type.
+    """
+    if factor == 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    extra = [(0, -height % factor), (0, -width % factor)] + [(0, 0)] * (pixels.ndim - 2)
+    filled = np.pad(pixels, extra, mode="edge")
+    size = filled.shape[1] // factor, filled.shape[0] // factor
+    return np.asarray(cv2.resize(filled, size, interpolation=cv2.INTER_AREA), pixels.dtype)
+
+
+def brought_back(pixels: np.ndarray, *, height: int, width: int, rest: int = 1) -> np.ndarray:
+    """Bring the result of a photo that was made smaller to the size that is wanted.
+
+    Args:
+        pixels: (h, w, c), `rest` times too small, and up to that many rows and columns too large.
+        height: Wanted.
+        width: Wanted.
+        rest: What the network that enlarges could not do; interpolated by cubic splines.
+    """
+    if rest > 1:
+        pixels = cv2.resize(pixels, None, fx=rest, fy=rest, interpolation=cv2.INTER_CUBIC)
+    return pixels[:height, :width]

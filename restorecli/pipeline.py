@@ -16,7 +16,7 @@ A `Restorer` holds networks and nothing else, so nothing of a photo is kept afte
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli import weights
+from restorecli.colour import luma
+from restorecli.colour_correction import correct_colours
 from restorecli.device import choose_device, choose_precision, free_memory, give_back
 from restorecli.faces.detection import detect
 from restorecli.faces.restore import FaceRecord, restore_faces
@@ -51,7 +53,7 @@ from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.relight import relight
-from restorecli.tile_networks import Repeats, TileSteps
+from restorecli.tile_networks import Repeats, Tiles, TileSteps
 from restorecli.tiling import tiles as tiling
 
 
@@ -225,7 +227,9 @@ class Restorer:
 
         if "denoise" in stages:
             strips = tiles.strips(lambda steps: steps.denoise, [source])
-            image = tiling.assemble(strips, source.height).clamp_(0, 1)
+            image = tiling.assemble(strips, source.height)
+            image = correct_colours(image, source, longest_period=_longest(inspection) / factor)
+            image.clamp_(0, 1)
         else:
             image = source.read(0, 0, source.height, source.width).clone()
         steps.keep("denoised", image)
@@ -241,7 +245,7 @@ class Restorer:
             image, source, tiles, stages, scale=scale, share=share, relit=relit
         )
         pixels = brought_back(
-            _pixels(strips, image, scale, photo.pixels.dtype),
+            _pixels(strips, image, scale, photo),
             height=photo.height * options.scale,
             width=photo.width * options.scale,
             rest=options.scale * factor // scale,
@@ -276,7 +280,7 @@ class Restorer:
         self,
         image: Image,
         source: tiling.Source,
-        tiles: "_Tiles",
+        tiles: Tiles,
         stages: frozenset[str],
         *,
         scale: int,
@@ -308,57 +312,38 @@ class Restorer:
             for top in range(0, image.shape[-2], ROWS_AT_ONCE):
                 yield top, image[..., top : top + ROWS_AT_ONCE, :]
 
-    def _tiles(self, side: int) -> "_Tiles":
+    def _tiles(self, side: int) -> Tiles:
         steps = TileSteps(
             self.denoiser, self.second_look, self.upscaler, self.device, self.precision
         )
-        return _Tiles(steps, side, Repeats(PRECISION_NAMES[self.precision]))
+        return Tiles(steps, side, Repeats(PRECISION_NAMES[self.precision]))
 
     def _tile(self, longest: int) -> int:
         tile = tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
         return tile if longest <= tile else min(tile, TILE_OF_MANY)
 
 
-@dataclass(frozen=True, eq=False)
-class _Tiles:
-    """How functions are run over the tiles of one photo."""
-
-    steps: TileSteps
-    side: int
-    repeats: Repeats
-
-    def strips(
-        self,
-        function: Callable[[TileSteps], tiling.TileFunction],
-        sources: Sequence[tiling.Source],
-        *,
-        scale: int = 1,
-    ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
-        """As `tiling.strips`; what comes out broken is computed again in full precision."""
-        denoiser = self.steps.denoiser
-        return tiling.strips(
-            function(self.steps),
-            sources,
-            tile=self.side,
-            overlap=denoiser.overlap,
-            scale=scale,
-            multiple=denoiser.multiple,
-            step=denoiser.step,
-            device=self.steps.device,
-            retry=self.repeats.counted(function(self.steps.in_full_precision())),
-        )
-
-
 def _pixels(
-    strips: Iterable[tuple[int, Tensor]], image: Image, scale: int, dtype: np.dtype
+    strips: Iterable[tuple[int, Tensor]], image: Image, scale: int, photo: Photo
 ) -> np.ndarray:
-    """Round strips into the pixels of the result, `scale` times the size of `image`."""
+    """Round strips into the pixels of the result, `scale` times the size of `image`.
+
+    A photo whose three channels are equal keeps them equal.
+    """
     height, width = image.shape[-2] * scale, image.shape[-1] * scale
+    dtype, grey = photo.pixels.dtype, _is_grey(photo.colours())
     pixels = np.empty((height, width, 3), dtype)
     for top, strip in strips:
-        rounded = strip[0].clamp(0, 1).mul(np.iinfo(dtype).max).round_().permute(1, 2, 0)
+        shown = luma(strip).expand_as(strip) if grey else strip
+        rounded = shown[0].clamp(0, 1).mul(np.iinfo(dtype).max).round_().permute(1, 2, 0)
         pixels[top : top + rounded.shape[0]] = rounded.numpy().astype(dtype)
     return pixels
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    return pixels.ndim == 2 or all(
+        np.array_equal(pixels[..., 0], pixels[..., other]) for other in (1, 2)
+    )
 
 
 def _middle(source: tiling.Source) -> Image:
@@ -366,6 +351,12 @@ def _middle(source: tiling.Source) -> Image:
     height, width = min(source.height, INSPECTED_SIDE), min(source.width, INSPECTED_SIDE)
     top, left = (source.height - height) // 2, (source.width - width) // 2
     return source.read(top, left, top + height, left + width)
+
+
+def _longest(inspection: Inspection | None) -> float:
+    """Period of the longest wave over the photo in pixels, 0 if there is none."""
+    peaks = () if inspection is None else inspection.peaks
+    return max((peak.period for peak in peaks), default=0.0)
 
 
 def _presence(options: Options, inspection: Inspection | None) -> float:

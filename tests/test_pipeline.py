@@ -363,3 +363,30 @@ def test_faces_of_a_photo_made_smaller_are_told_in_its_own_pixels() -> None:
     face = FaceRecord(box=(1, 2, 3, 4), landmarks=((1, 2),) * 5, score=0.9, status="restored")
     assert face.enlarged(2).box == (2, 4, 6, 8)
     assert face.enlarged(4).landmarks[0] == (4, 8)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_grey_scan_stored_in_three_channels_stays_grey(restorer: Restorer, scale: int) -> None:
+    source = photo(40, 33)
+    grey = source.replaced(np.repeat(source.pixels[..., :1], 3, 2))
+    restored = restorer(grey, Options(scale=scale, relight="on"))
+    assert not np.array_equal(restored.pixels[::scale, ::scale], grey.pixels)
+    assert np.array_equal(restored.pixels[..., 0], restored.pixels[..., 1])
+    assert np.array_equal(restored.pixels[..., 0], restored.pixels[..., 2])
+
+
+def test_a_cast_that_the_network_gives_one_third_is_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    restorer, source = tiny_restorer(), photo(200, 256)
+
+    def beige(degraded: Tensor) -> tuple[Tensor, Tensor]:
+        image = degraded.clone()
+        image[:, 0, :60] += 0.15  # a third
+        return image, degraded.new_zeros(1, 16, *degraded.shape[-2:])
+
+    monkeypatch.setattr(restorer.denoiser, "forward", beige)
+    restored = restorer(source, Options(scale=1, stages=("denoise",), denoise="on"))
+    off = restored.image() - source.image()
+    assert off[0, 0, :40].mean() < 0.15 / 3
+    assert off[0, 0].abs().mean() < 0.06

@@ -1,15 +1,15 @@
 """The task of the inspector: degraded and clean pictures in, what lies over them out."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli.degrade import Degraded
-from restorecli.degrade.corruption import gaussian_blur, jpeg, resample
 from restorecli.degrade.rng import Draws
 from restorecli.inspection.presence import windows
 from restorecli.networks.inspector import Inspector, InspectorConfig
+from training.data.everyday import untouched, wear
 from training.data.photo_pool import PhotoPool
 from training.data.samples import Samples
 from training.engine.recipe import Phase, Recipe
@@ -18,6 +18,7 @@ PRINTED = ("halftone", "dither", "newsprint", "process", "mezzotint", "stochasti
 LEAST_CHANGE = 0.008  # mean absolute change by a pattern below which nobody is asked to see it
 LEAST_SIGMA = 0.012  # standard deviation of noise that must be seen
 HELD_OUT_SEEDS = 10**9
+DIMMED = 0.15  # of the photos with nothing over them
 Image = Float[Tensor, "n 3 h w"]
 
 
@@ -53,7 +54,7 @@ class InspectorTask:
         if missing:
             wanted = torch.tensor(missing, device=seeds.device)
             pair = self.samples.batch(wanted, size)
-            image = wear(pair.image, wanted, untouched(pair)).mul(255).byte()
+            image = wear(pair.image, wanted, untouched(pair), dimmed=DIMMED).mul(255).byte()
             for seed, picture, truth in zip(missing, image, _truth(pair), strict=True):
                 self._kept[size, seed] = picture.clone(), truth.clone()
         kept = [self._kept[size, seed] for seed in seeds.tolist()]
@@ -68,7 +69,7 @@ class InspectorTask:
                 seeds = torch.arange(start, start + 8) + HELD_OUT_SEEDS
                 pair = self.samples.batch(seeds, size, held_out=True)
                 free = untouched(pair)
-                found = self._asked(network, wear(pair.image, seeds, free))
+                found = self._asked(network, wear(pair.image, seeds, free, dimmed=DIMMED))
                 for name, value in _cross_entropies(found, _truth(pair)).items():
                     totals[name] = totals.get(name, 0.0) + float(value)
                 seen = torch.maximum(found[0], found[1]) > 0
@@ -87,36 +88,6 @@ class InspectorTask:
         config = self.network.config
         found: tuple[Tensor, Tensor, Tensor] = network(windows(image, config.side, config.levels))
         return found
-
-
-def untouched(pair: Degraded) -> Bool[Tensor, " n"]:
-    """Which samples have neither a pattern nor noise."""
-    plain = torch.tensor([name == "none" for name in pair.family], device=pair.sigma.device)
-    return plain & (pair.sigma == 0)
-
-
-def wear(image: Image, seeds: Int[Tensor, " n"], where: Bool[Tensor, " n"]) -> Image:
-    """Do to some photos what photos live through and need no restoring for.
-
-    JPEG of qualities 55 to 95, a slight blur, a resampling, or darkness; a third stays as it is.
-    """
-    draws = Draws(seeds, stream=51)
-    kind, dim = draws.uniform(), draws.chance(0.15)
-    quality, sigma = draws.uniform(55, 95), draws.uniform(0.3, 1.2)
-    darker = image * torch.where(dim, draws.uniform(0.15, 0.7), 1.0).view(-1, 1, 1, 1)
-    half = torch.ones_like(where)
-    options = (
-        darker,
-        jpeg(darker, quality, half),
-        gaussian_blur(darker, sigma),
-        resample(darker, 0.7, mode="bilinear"),
-        jpeg(gaussian_blur(darker, sigma), quality, half),
-    )
-    bounds = (0.3, 0.6, 0.75, 0.85)
-    number = sum((kind >= bound).long() for bound in bounds)
-    worn = torch.stack(options)[number, torch.arange(len(image), device=image.device)]
-    worn = (worn * 255).round() / 255
-    return torch.where(where.view(-1, 1, 1, 1), worn, image)
 
 
 def _visible(pair: Degraded) -> Bool[Tensor, " n"]:

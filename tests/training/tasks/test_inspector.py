@@ -1,4 +1,4 @@
-"""The inspector's task: labels, wear that needs no restoring, and that it learns at all."""
+"""The inspector's task: that it learns at all, and says what it missed."""
 
 from pathlib import Path
 
@@ -7,11 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from restorecli.degrade import DegradeConfig, degrade
 from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run, sample_seeds
 from training.engine.recipe import Phase, Recipe, Source
-from training.tasks.inspector import InspectorTask, untouched, wear
+from training.tasks.inspector import InspectorTask
 
 CPU = torch.device("cpu")
 STEPS = 240
@@ -52,20 +51,3 @@ def test_it_learns_to_see_patterns(pool: PhotoPool, tmp_path: Path) -> None:
     assert after < before - 0.05
     header = (tmp_path / "log.csv").read_text("utf-8").split("\n")[0]
     assert {"false_alarms", "missed", "held_out_pattern"} <= set(header.split(","))
-
-
-def test_wear_touches_only_what_it_may_and_is_mild() -> None:
-    image = torch.rand(12, 3, 48, 48, generator=torch.Generator().manual_seed(1))
-    where = torch.arange(12) < 6
-    worn = wear(image, torch.arange(12), where)
-    assert torch.equal(worn[6:], image[6:])
-    assert not torch.equal(worn[:6], image[:6])
-    assert float(worn.min()) >= 0
-    assert float(worn.max()) <= 1
-
-
-def test_untouched_samples_are_those_without_pattern_and_noise() -> None:
-    clean = torch.rand(16, 3, 32, 32)
-    seeds = torch.arange(16)
-    assert bool(untouched(degrade(clean, seeds, DegradeConfig(clean=1.0))).all())
-    assert not bool(untouched(degrade(clean, seeds, DegradeConfig(clean=0.0))).any())

@@ -1,0 +1,110 @@
+"""The photo's colours are the photo's: low frequencies of the result come from the source.
+
+A pattern repeats within a few pixels. So over an area of several periods the restored picture has
+the colour that the photo had there, up to one change of tone and white point for the whole photo: a
+pattern may darken, fade or tint all of it alike, it cannot turn green into beige in one house.
+
+    result + G(T(source) − result)     G: Gaussian blur, T: one line a channel, for all pixels
+
+Kin: the wavelet colour correction of StableSR (Wang et al. 2023), where T is the identity.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from restorecli.tiling.sources import Source
+
+CELL = 8  # px along a side of the squares whose mean colours are compared
+SIGMA = 16.0  # px, of the blur that leaves large-scale colour
+PERIODS = 0.75  # of the longest wave, which the blur must not let through
+BAND = 256  # rows that are read or written at once
+_ROUNDS = 6  # of the robust fit
+_RIDGE = 1e-4  # variance of values below which a slope of 1 is assumed
+
+
+def correct_colours(
+    image: Float[Tensor, "1 3 h w"], source: Source, *, longest_period: float = 0.0
+) -> Float[Tensor, "1 3 h w"]:
+    """Give a restored picture the large-scale colours of the photo, in place.
+
+    Args:
+        image: Restored, sRGB in [0, 1]; written to.
+        source: The photo as it came, of the same size.
+        longest_period: Of the waves that were found, in pixels; 0 for none.
+
+    Returns:
+        `image`, which may leave [0, 1] a little.
+    """
+    sigma = max(SIGMA, PERIODS * longest_period) / CELL
+    bands = (image[..., top:bottom, :] for top, bottom in _bands(image.shape[-2]))
+    restored = _blurred(_cells(bands), sigma)
+    rows = (source.read(top, 0, bottom, source.width) for top, bottom in _bands(source.height))
+    photo = _blurred(_cells(rows), sigma)
+    _add(image, toned(photo, restored) - restored)
+    return image
+
+
+def toned(
+    photo: Float[Tensor, "1 3 h w"], restored: Float[Tensor, "1 3 h w"]
+) -> Float[Tensor, "1 3 h w"]:
+    """The photo's large-scale colours after the change that the restoration made to all of it.
+
+    For each channel the line from the one's values to the other's that most of them lie on: least
+    squares, weighted anew a few times by the inverse of the deviation, which is nearly the line of
+    least absolute deviations. A channel of one value gets a slope of 1.
+    """
+    x, y = photo[0].flatten(1).double(), restored[0].flatten(1).double()
+    weight = torch.ones_like(x)
+    for _ in range(_ROUNDS):
+        weight = weight / weight.sum(1, keepdim=True)
+        mean_x, mean_y = ((weight * values).sum(1, keepdim=True) for values in (x, y))
+        variance = (weight * (x - mean_x) ** 2).sum(1, keepdim=True)
+        covariance = (weight * (x - mean_x) * (y - mean_y)).sum(1, keepdim=True)
+        lined = mean_y + (covariance + _RIDGE) / (variance + _RIDGE) * (x - mean_x)
+        deviation = (y - lined).abs()
+        weight = 1 / (deviation + deviation.median(1, keepdim=True).values + 1e-3)
+    return lined.view_as(photo).float()
+
+
+def _bands(height: int) -> Iterator[tuple[int, int]]:
+    for top in range(0, height, BAND):
+        yield top, min(top + BAND, height)
+
+
+def _cells(bands: Iterator[Tensor]) -> Float[Tensor, "1 3 h w"]:
+    """Mean colours of squares of `CELL`² pixels; those at the far edges may be cut."""
+    return torch.cat([F.avg_pool2d(band, CELL, ceil_mode=True) for band in bands], 2)
+
+
+def _blurred(cells: Float[Tensor, "1 3 h w"], sigma: float) -> Float[Tensor, "1 3 h w"]:
+    """Gaussian blur; beyond the edges nothing is counted."""
+    down, across = (_gaussian(side, sigma) for side in cells.shape[-2:])
+    return down @ cells @ across.T
+
+
+def _gaussian(length: int, sigma: float) -> Float[Tensor, "length length"]:
+    place = torch.arange(length)
+    weights = torch.exp(-0.5 * ((place[:, None] - place) / sigma) ** 2)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def _add(image: Float[Tensor, "1 3 h w"], cells: Float[Tensor, "1 3 _ _"]) -> None:
+    """Add a picture of cells, bilinearly interpolated between their middles, band by band."""
+    before, after, share = _neighbours(image.shape[-1])
+    wide = torch.lerp(cells[..., before], cells[..., after], share)
+    before, after, share = _neighbours(image.shape[-2])
+    for top, bottom in _bands(image.shape[-2]):
+        near, far = (wide[..., cell[top:bottom], :] for cell in (before, after))
+        image[..., top:bottom, :] += torch.lerp(near, far, share[top:bottom, None])
+
+
+def _neighbours(length: int) -> tuple[Tensor, Tensor, Float[Tensor, " length"]]:
+    """Of each pixel along an axis: the cells whose middles are about it, and the latter's share."""
+    last = -(-length // CELL) - 1
+    place = ((torch.arange(length) + 0.5) / CELL - 0.5).clamp(0, last)
+    before = place.floor().long()
+    return before, (before + 1).clamp(max=last), place - before

@@ -1,0 +1,80 @@
+"""Large-scale colour is the source's, up to one line a channel; fine detail is the result's."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from restorecli.colour_correction import BAND, correct_colours
+from restorecli.tiling.sources import TensorSource
+
+
+def smooth(seed: int, height: int, width: int) -> torch.Tensor:
+    """A picture of soft spots of colour."""
+    rng = torch.Generator().manual_seed(seed)
+    spots = torch.rand((1, 3, 5, 5), generator=rng) * 0.6 + 0.2
+    return F.interpolate(spots, (height, width), mode="bicubic").clamp(0, 1)
+
+
+sides = st.integers(1, 150)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    height=sides,
+    width=sides,
+    seed=st.integers(0, 99),
+    slopes=st.tuples(*[st.floats(0.7, 1.3)] * 3),
+    offset=st.floats(-0.1, 0.1),
+)
+def test_a_change_that_all_of_the_photo_has_is_kept(
+    height: int, width: int, seed: int, slopes: tuple[float, float, float], offset: float
+) -> None:
+    photo = smooth(seed, height, width)
+    changed = photo * torch.tensor(slopes).view(1, 3, 1, 1) + offset
+    corrected = correct_colours(changed.clone(), TensorSource(photo))
+    assert (corrected - changed).abs().max() < 0.01
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 99), tall=st.booleans())
+def test_what_is_as_it_came_stays(seed: int, tall: bool) -> None:
+    photo = smooth(seed, BAND + 77 if tall else 90, 64)
+    photo = (photo + torch.randn(photo.shape) * 0.05).clamp(0, 1)
+    corrected = correct_colours(photo.clone(), TensorSource(photo))
+    assert torch.allclose(corrected, photo, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_cast_in_one_place_is_taken_back_and_detail_stays(seed: int) -> None:
+    photo = smooth(seed, 256, 320)
+    detail = torch.randn(photo.shape, generator=torch.Generator().manual_seed(seed)) * 0.05
+    cast = torch.zeros_like(photo)
+    cast[:, 0, 40:200, 40:140], cast[:, 2, 40:200, 40:140] = 0.2, -0.2  # beige
+    corrected = correct_colours(photo + detail + cast, TensorSource(photo))
+    inside = (corrected - photo)[..., 80:160, 70:110].mean((2, 3)).abs().max()
+    assert inside < 0.2 / 4  # of a cast over a fifth of the photo
+    fine = corrected - F.avg_pool2d(corrected, 5, 1, 2)
+    wanted = detail - F.avg_pool2d(detail, 5, 1, 2)
+    assert (fine - wanted)[..., 90:150, 80:100].abs().mean() < 0.01
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    period=st.floats(2, 64),
+    angle=st.floats(0, np.pi),
+    amplitude=st.floats(0.05, 0.4),
+    seed=st.integers(0, 99),
+)
+def test_a_pattern_that_was_taken_away_does_not_come_back(
+    period: float, angle: float, amplitude: float, seed: int
+) -> None:
+    clean = smooth(seed, 320, 320)
+    y, x = torch.meshgrid(torch.arange(320.0), torch.arange(320.0), indexing="ij")
+    wave = torch.sin((x * np.cos(angle) + y * np.sin(angle)) * (2 * np.pi / period))
+    photo = clean + amplitude * wave
+    corrected = correct_colours(clean.clone(), TensorSource(photo), longest_period=period)
+    middle = (corrected - clean)[..., 80:-80, 80:-80]
+    assert middle.abs().max() < 0.05 * amplitude + 0.004

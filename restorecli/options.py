@@ -1,6 +1,6 @@
-"""The one list of options of a restoration, their defaults and their bounds.
+"""The one list of options: of a restoration, of writing, of computing; defaults and bounds.
 
-The command line, the batch runner and the bench all build this object; nothing else names a
+The command line, the batch runner and the bench all build these objects; nothing else names a
 default. What an option does to the picture is said in `restorecli.pipeline`.
 """
 
@@ -11,6 +11,7 @@ from restorecli.errors import PlanError
 
 Stage = Literal["denoise", "relight", "faces", "upscale"]
 STAGES: tuple[Stage, ...] = ("denoise", "relight", "faces", "upscale")
+Precision = Literal["auto", "fp32", "bf16"]
 SCALES = (1, 2, 4)
 
 
@@ -64,6 +65,34 @@ class Options:
                 raise PlanError(
                     f"faces {self.faces!r}: not a choice. Use all, largest, or indices as in 0,2."
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveOptions:
+    """How results are written.
+
+    Attributes:
+        quality: Of lossy formats, 1 to 100; 100 is lossless in WebP.
+        overwrite: Whether files may exist already.
+    """
+
+    quality: int = 95
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where and how photos are computed.
+
+    Attributes:
+        device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`.
+        precision: bfloat16 is chosen by `"auto"` only where it is native.
+        jobs: Threads of a batch that read, and as many that write.
+    """
+
+    device: str = "auto"
+    precision: Precision = "auto"
+    jobs: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)

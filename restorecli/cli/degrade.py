@@ -8,12 +8,22 @@ import typer
 from restorecli.cli import options as given
 
 
+@given.takes_fields
 def degrade(
     clean: Annotated[
         Path, typer.Argument(metavar="CLEAN", help="Folder of clean photos, searched to any depth.")
     ],
     *,
-    output: given.OutputFolder,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where the results go; made if it is not there.",
+            rich_help_panel=given.OUTPUT,
+        ),
+    ],
     seed: Annotated[int, typer.Option("--seed", help="Equal seeds, equal bytes.")] = 0,
     max_ssim: Annotated[
         float,
@@ -26,8 +36,8 @@ def degrade(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Only so many photos, spread evenly.")
     ] = None,
-    overwrite: given.Overwrite = False,
-    quiet: given.Quiet = False,
+    overwrite: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Make a labelled set of clean and degraded photos."""
     from restorecli.bench import make_dataset

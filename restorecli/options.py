@@ -74,10 +74,12 @@ class SaveOptions:
     Attributes:
         quality: Of lossy formats, 1 to 100; 100 is lossless in WebP.
         overwrite: Whether files may exist already.
+        again: A file that holds the very bytes of the result counts as written by an earlier try.
     """
 
     quality: int = 95
     overwrite: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +90,13 @@ class RunOptions:
         device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`.
         precision: bfloat16 is chosen by `"auto"` only where it is native.
         jobs: Threads of a batch that read, and as many that write.
+        thumbnails: Let every outcome of a batch carry small pictures of the steps.
     """
 
     device: str = "auto"
     precision: Precision = "auto"
     jobs: int = 2
+    thumbnails: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

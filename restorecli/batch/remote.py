@@ -14,7 +14,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal, Protocol, runtime_checkable
 
 from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, RestoreError
+from restorecli.options import SaveOptions
 from restorecli.photo import Photo
+from restorecli.photo.files import replace_file
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
 _CREDENTIALS = re.compile(r"^([A-Za-z0-9+.-]+://)([^/]*|[^/@]*:[^@]*)@", re.DOTALL)
@@ -243,8 +245,8 @@ def read(source: Place) -> Photo:
     return replace(photo, name=source.name)
 
 
-def write(photo: Photo, target: Place, *, quality: int, overwrite: bool) -> tuple[str, ...]:
-    """Write a photo whole or not at all, its folders made as needed; as `Photo.write`.
+def write(photo: Photo, target: Place, save: SaveOptions) -> tuple[str, ...]:
+    """Write a photo whole or not at all, its folders made as needed.
 
     Returns:
         What the format could not hold, one sentence each.
@@ -253,15 +255,19 @@ def write(photo: Photo, target: Place, *, quality: int, overwrite: bool) -> tupl
         PhotoWriteError: The target exists and must not be replaced, or cannot be written.
         OSError: Its folder cannot be made.
     """
+    local = isinstance(target, Path)
+    encoded = photo.encoded(target.suffix, save.quality, str(target) if local else None)
+    if save.again and _holds(target, encoded.content()):
+        return encoded.losses
     if isinstance(target, Path):
         target.parent.mkdir(parents=True, exist_ok=True)
-        return photo.write(target, quality=quality, overwrite=overwrite)
-    target.write_bytes(photo.encode(target.suffix, quality), overwrite=overwrite)
-    return photo.losses(target.suffix)
+        replace_file(target, encoded.write, overwrite=save.overwrite)
+    else:
+        target.write_bytes(encoded.content(), overwrite=save.overwrite)
+    return encoded.losses
 
 
-def holds(target: Place, photo: Photo, *, quality: int) -> bool:
-    """Whether the very bytes that `write` would make are there already."""
-    if not (target.is_file() if isinstance(target, Path) else target.exists()):
-        return False
-    return target.read_bytes() == photo.encode(target.suffix, quality)
+def _holds(target: Place, content: bytes) -> bool:
+    """Whether these very bytes are there already."""
+    there = target.is_file() if isinstance(target, Path) else target.exists()
+    return there and target.read_bytes() == content

@@ -177,11 +177,10 @@ def photo(
             ext=ext,
             compare_to=compare,
             steps_to=save_steps,
-            quality=save.quality,
-            overwrite=save.overwrite,
+            save=save,
             as_json=messages.as_json,
         )
-        outcome = single.run(job, options, device=run.device, precision=run.precision)
+        outcome = single.run(job, options, run)
     single.report(outcome, as_json=messages.as_json, quiet=messages.quiet, verbose=messages.verbose)
 
 

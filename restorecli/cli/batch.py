@@ -1,5 +1,6 @@
 """The command `batch`. Like `cli`, without PyTorch."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import typer
@@ -78,17 +79,8 @@ def batch(
     if dry_run:
         progress.present_plan(work, as_json=messages.as_json)
         return
-    outcomes = engines.run(
-        work,
-        options,
-        workers,
-        device=run.device,
-        precision=run.precision,
-        quality=save.quality,
-        overwrite=save.overwrite,
-        jobs=run.jobs,
-        with_thumbnails=page is not None,
-    )
+    run = replace(run, thumbnails=page is not None)
+    outcomes = engines.run(work, options, save, run, workers)
     with batch_report.following(outcomes, page) as followed:
         code = progress.present(
             followed,

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import typer
@@ -12,7 +12,7 @@ from restorecli.batch import plan, record, remote
 from restorecli.batch.record import Outcome
 from restorecli.batch.remote import Place
 from restorecli.errors import PhotoReadError, PlanError, RestoreError
-from restorecli.options import Options
+from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
 from restorecli.photo.files import remove_stale
 from restorecli.photo.formats import WRITABLE, format_for
@@ -33,8 +33,7 @@ class Job:
         format: Of the picture on standard output, as in `"png"`.
         compare: File for a picture or page of before and after.
         steps: Folder for a picture of each step.
-        quality: Of lossy formats, 1 to 100.
-        overwrite: Whether any of these may exist.
+        save: How any of these is written.
     """
 
     source: Place | None
@@ -42,8 +41,7 @@ class Job:
     format: str = "png"
     compare: Path | None = None
     steps: Path | None = None
-    quality: int
-    overwrite: bool = False
+    save: SaveOptions = field(default_factory=SaveOptions)
 
     @property
     def source_name(self) -> str:
@@ -63,8 +61,7 @@ def prepare(
     ext: str | None,
     compare_to: Path | None,
     steps_to: Path | None,
-    quality: int,
-    overwrite: bool,
+    save: SaveOptions,
     as_json: bool,
 ) -> Job:
     """Say what is to be written where, or refuse.
@@ -76,8 +73,7 @@ def prepare(
         ext: Kind of the result where `output` does not name it.
         compare_to: See `Job.compare`.
         steps_to: See `Job.steps`.
-        quality: See `Job.quality`.
-        overwrite: See `Job.overwrite`.
+        save: See `Job.save`.
         as_json: Whether standard output is taken by the record.
 
     Raises:
@@ -95,18 +91,17 @@ def prepare(
         format=format.name,
         compare=compare_to,
         steps=steps_to,
-        quality=quality,
-        overwrite=overwrite,
+        save=save,
     )
     _check_streams(job, as_json=as_json)
     _check_files(job)
     return job
 
 
-def run(job: Job, options: Options, *, device: str, precision: str) -> Outcome:
+def run(job: Job, options: Options, run: RunOptions) -> Outcome:
     """Read, restore and write the photo; it is read before the networks are loaded."""
     photo = Photo.read(sys.stdin.buffer) if job.source is None else remote.read(job.source)
-    restorer = Restorer.load(device=device, precision=precision)
+    restorer = Restorer.load(device=run.device, precision=run.precision)
     restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
     if isinstance(job.target, Path):
         remove_stale(job.target.parent)
@@ -145,19 +140,16 @@ def failure_recorded(source: str, output: str | None, *, as_json: bool) -> Itera
 def _write(job: Job, photo: Photo, restoration: Restoration) -> tuple[str, ...]:
     """Write the result and whatever else was asked for; say what the format could not hold."""
     if job.target is None:  # not through Photo.write: a closed pipe must stay a closed pipe
-        sys.stdout.buffer.write(restoration.photo.encode(job.format, job.quality))
+        encoded = restoration.photo.encoded(job.format, job.save.quality)
+        sys.stdout.buffer.write(encoded.content())
         sys.stdout.buffer.flush()
-        losses = restoration.photo.losses(job.format)
+        losses = encoded.losses
     else:
-        losses = remote.write(
-            restoration.photo, job.target, quality=job.quality, overwrite=job.overwrite
-        )
+        losses = remote.write(restoration.photo, job.target, job.save)
     if job.compare is not None:
-        compare.write(
-            photo, restoration.photo, job.compare, quality=job.quality, overwrite=job.overwrite
-        )
+        compare.write(photo, restoration.photo, job.compare, job.save)
     if job.steps is not None:
-        stage_images.write(photo, restoration, job.steps, overwrite=job.overwrite)
+        stage_images.write(photo, restoration, job.steps, overwrite=job.save.overwrite)
     return losses
 
 
@@ -192,7 +184,7 @@ def _check_files(job: Job) -> None:
     for path in files:
         if job.source is not None and plan.same_file(path, job.source):
             raise PlanError(f"{path}: is the photo itself. Name another file for the result.")
-        plan.refuse_target(path, overwrite=job.overwrite)
+        plan.refuse_target(path, overwrite=job.save.overwrite)
         if path.suffix.lower() not in WRITABLE and not (
             path == job.compare and pages.is_page(path)
         ):
@@ -201,4 +193,4 @@ def _check_files(job: Job) -> None:
                 f"Use one of {', '.join(sorted(WRITABLE))}."
             )
     if job.steps is not None:
-        stage_images.refuse(job.steps, overwrite=job.overwrite)
+        stage_images.refuse(job.steps, overwrite=job.save.overwrite)

@@ -11,7 +11,7 @@ from restorecli.batch import local as batch
 from restorecli.batch.plan import Task
 from restorecli.batch.record import Outcome
 from restorecli.batch.remote import Place
-from restorecli.options import Options
+from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
 from tests.support.fake_restorer import FACE, FakeRestorer, picture
 
@@ -37,9 +37,8 @@ def run(todo: list[Task], restorer: FakeRestorer, **changes: int) -> Iterator[Ou
         todo,
         restorer,
         Options(scale=2),
-        quality=numbers["quality"],
-        overwrite=False,
-        jobs=numbers["jobs"],
+        SaveOptions(quality=numbers["quality"]),
+        RunOptions(jobs=numbers["jobs"]),
     )
 
 
@@ -83,7 +82,7 @@ def test_out_of_memory_is_a_failure_of_one_photo(
     def refuse(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Photo, "write", refuse)
+    monkeypatch.setattr(Photo, "encoded", refuse)
     outcomes = list(run(tasks(tmp_path, 2), FakeRestorer()))
     assert [outcome.error for outcome in outcomes] == ["MemoryError", "MemoryError"]
 

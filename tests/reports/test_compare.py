@@ -12,6 +12,7 @@ from PIL import Image
 
 from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.faces.restore import FaceRecord
+from restorecli.options import SaveOptions
 from restorecli.photo import Metadata, Photo
 from restorecli.previews import face_overlay, stage_images
 from restorecli.reports import compare
@@ -124,9 +125,9 @@ def test_targets_are_not_replaced_unasked(tmp_path: Path, name: str) -> None:
     target.write_bytes(b"mine")
     before, after = flat(4, 4, 0), flat(4, 4, 9)
     with pytest.raises(PhotoWriteError, match="exists"):
-        compare.write(before, after, target, quality=95, overwrite=False)
+        compare.write(before, after, target, SaveOptions())
     assert target.read_bytes() == b"mine"
-    compare.write(before, after, target, quality=95, overwrite=True)
+    compare.write(before, after, target, SaveOptions(overwrite=True))
     assert target.read_bytes() != b"mine"
 
 

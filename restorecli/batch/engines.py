@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from restorecli.batch import local
 from restorecli.batch.plan import Plan
-from restorecli.batch.record import Outcome
 from restorecli.options import Cluster, Options, RunOptions, SaveOptions
 from restorecli.pipeline import Restorer
+from restorecli.record import Outcome
 
 
 def run(

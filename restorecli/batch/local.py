@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from restorecli.batch import record, remote
+from restorecli import record
 from restorecli.batch.plan import Plan, Task
-from restorecli.batch.record import Outcome
+from restorecli.batch.remote import Place
 from restorecli.errors import RestoreError
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo, files
 from restorecli.pipeline import Restoration
 from restorecli.previews import thumbnails
+from restorecli.record import Outcome
 
 FAILURES = (RestoreError, OSError, MemoryError)  # of one photo; what else escapes is a bug
 
@@ -88,7 +89,7 @@ def _read_ahead(
     """Yield each task with its photo on the way, `ahead` more of them being read."""
     waiting: deque[tuple[Task, Future[Photo]]] = deque()
     for task in tasks:
-        waiting.append((task, readers.submit(remote.read, task.source)))
+        waiting.append((task, readers.submit(Photo.read, task.source)))
         if len(waiting) > ahead:
             yield waiting.popleft()
     while waiting:
@@ -123,7 +124,18 @@ def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
         return done.outcome
     try:
         shown = thumbnails.encoded(done.small) if done.small else None
-        losses = remote.write(done.result, task.target, save)
+        losses = _save(done.result, task.target, save)
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
     return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)
+
+
+def _save(result: Photo, target: Place, save: SaveOptions) -> tuple[str, ...]:
+    """Write a photo, its folders made as needed; say what its format could not hold."""
+    if save.again and (target.is_file() if isinstance(target, Path) else target.exists()):
+        encoded = result.encoded(target.suffix, save.quality)
+        if target.read_bytes() == encoded.content():
+            return encoded.losses
+    if isinstance(target, Path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    return result.write(target, quality=save.quality, overwrite=save.overwrite)

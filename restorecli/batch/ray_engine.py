@@ -23,13 +23,13 @@ from typing import Any, Protocol, TextIO, cast, runtime_checkable
 import numpy as np
 import torch
 
-from restorecli import weights
-from restorecli.batch import local, record
+from restorecli import record, weights
+from restorecli.batch import local
 from restorecli.batch.plan import Task
-from restorecli.batch.record import Outcome
 from restorecli.errors import DeviceError, PlanError, RestoreError, WeightsError
 from restorecli.options import Cluster, Options, RunOptions, SaveOptions
 from restorecli.pipeline import Restorer
+from restorecli.record import Outcome
 
 BLOCK = 16  # tasks a worker is given at once, and loses at once if it dies
 RETRIES = 2  # of a block whose worker died, before its tasks are tried one by one

@@ -9,14 +9,11 @@ import importlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal, Protocol, runtime_checkable
 
 from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, RestoreError
-from restorecli.options import SaveOptions
-from restorecli.photo import Photo
-from restorecli.photo.files import replace_file
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
 _CREDENTIALS = re.compile(r"^([A-Za-z0-9+.-]+://)([^/]*|[^/@]*:[^@]*)@", re.DOTALL)
@@ -235,39 +232,3 @@ def _code(error: BaseException | None) -> str:
             return code
         error = error.__cause__
     return ""
-
-
-def read(source: Place) -> Photo:
-    """Read a photo; errors as of `Photo.read`."""
-    if isinstance(source, Path):
-        return Photo.read(source)
-    photo = Photo.read(source.read_bytes(), name=str(source))
-    return replace(photo, name=source.name)
-
-
-def write(photo: Photo, target: Place, save: SaveOptions) -> tuple[str, ...]:
-    """Write a photo whole or not at all, its folders made as needed.
-
-    Returns:
-        What the format could not hold, one sentence each.
-
-    Raises:
-        PhotoWriteError: The target exists and must not be replaced, or cannot be written.
-        OSError: Its folder cannot be made.
-    """
-    local = isinstance(target, Path)
-    encoded = photo.encoded(target.suffix, save.quality, str(target) if local else None)
-    if save.again and _holds(target, encoded.content()):
-        return encoded.losses
-    if isinstance(target, Path):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(target, encoded.write, overwrite=save.overwrite)
-    else:
-        target.write_bytes(encoded.content(), overwrite=save.overwrite)
-    return encoded.losses
-
-
-def _holds(target: Place, content: bytes) -> bool:
-    """Whether these very bytes are there already."""
-    there = target.is_file() if isinstance(target, Path) else target.exists()
-    return there and target.read_bytes() == content

@@ -175,13 +175,13 @@ def photo(
             source,
             output,
             ext=ext,
-            compare_to=compare,
-            steps_to=save_steps,
+            compare=compare,
+            steps=save_steps,
             save=save,
             as_json=messages.as_json,
         )
         outcome = single.run(job, options, run)
-    single.report(outcome, as_json=messages.as_json, quiet=messages.quiet, verbose=messages.verbose)
+    single.report(outcome, messages)
 
 
 app.command("batch")(batch.batch)

@@ -82,11 +82,5 @@ def batch(
     run = replace(run, thumbnails=page is not None)
     outcomes = engines.run(work, options, save, run, workers)
     with batch_report.following(outcomes, page) as followed:
-        code = progress.present(
-            followed,
-            work,
-            as_json=messages.as_json,
-            quiet=messages.quiet,
-            verbose=messages.verbose,
-        )
+        code = progress.present(followed, work, messages)
     raise typer.Exit(code)

@@ -58,17 +58,16 @@ def bench(
     """Score the restoration on a labelled set, beside classical filters."""
     stages = [given.parse_stages(text) for text in rows] if rows else [STAGES]
     from restorecli import weights
-    from restorecli.batch import plan
     from restorecli.bench import measure as engine
     from restorecli.bench import table
     from restorecli.cli import progress
     from restorecli.manifest import example_pairs_folder
-    from restorecli.photo.files import replace_file
+    from restorecli.photo.files import refuse_target, replace_file
     from restorecli.pipeline import PRECISION_NAMES, Restorer
     from restorecli.reports import bench as bench_report
 
     if csv is not None:
-        plan.refuse_target(csv, overwrite=overwrite)
+        refuse_target(csv, overwrite=overwrite)
     page = bench_report.prepare(report, overwrite=overwrite)
     restorer = Restorer.load(device=run.device, precision=run.precision)
     found = engine.run(

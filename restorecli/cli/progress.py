@@ -13,9 +13,10 @@ from typing import TypeVar
 import typer
 from tqdm import tqdm
 
-from restorecli.batch import record
+from restorecli import record
 from restorecli.batch.plan import Plan
-from restorecli.batch.record import Outcome
+from restorecli.cli.options import Messages
+from restorecli.record import Outcome
 
 SECONDS_BETWEEN_LINES = 10.0
 Item = TypeVar("Item")
@@ -24,10 +25,8 @@ Item = TypeVar("Item")
 def present(
     outcomes: Iterable[Outcome],
     plan: Plan,
+    messages: Messages,
     *,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
     """Run a batch and report it.
@@ -38,15 +37,15 @@ def present(
     Args:
         outcomes: Of the plan's tasks, as they come.
         plan: Its skipped photos are reported first.
-        as_json: Write one record a photo to stdout, then a summary.
-        quiet: No progress.
-        verbose: Also a line for each photo restored.
+        messages: JSON is one record a photo on stdout, then a summary; `quiet` leaves the progress
+            out, `verbose` adds a line for each photo restored.
         clock: Seconds that only grow.
 
     Returns:
         The exit code: 1 if a photo failed.
     """
     began = clock()
+    as_json, quiet, verbose = messages.as_json, messages.quiet, messages.verbose
     counts: Counter[str] = Counter(restored=0, failed=0, skipped=len(plan.skipped))
     if verbose and plan.ignored:
         tell(f"{plan.ignored} files ignored: hidden, or not of a readable kind")

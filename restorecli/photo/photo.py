@@ -17,7 +17,7 @@ from restorecli.errors import printable
 from restorecli.options import SaveOptions
 from restorecli.photo import decode, encode, files
 from restorecli.photo.encode import Encoded
-from restorecli.photo.files import Source, Target
+from restorecli.photo.files import Source, Stored, Target
 from restorecli.photo.formats import READABLE, WRITABLE
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import to_8_bits, to_16_bits
@@ -78,7 +78,7 @@ class Photo:
     @classmethod
     def read(
         cls,
-        source: Path | str | bytes | Source,
+        source: Path | str | bytes | Source | Stored,
         *,
         max_megapixels: float = 400,
         name: str | None = None,
@@ -86,8 +86,8 @@ class Photo:
         """Read a photo, upright, with everything that belongs to it.
 
         Args:
-            source: A path, the bytes of a file, or a binary stream, which is read to its end. The
-                content decides the format, not the name.
+            source: A path, the bytes of a file, an object in a store, or a binary stream, which is
+                read to its end. The content decides the format, not the name.
             max_megapixels: More than this is refused by the size the file declares.
             name: For messages; by default the path's last part, or the stream's own name.
 
@@ -98,21 +98,22 @@ class Photo:
             PhotoReadError: It is missing, damaged, not a photo, or of a kind that is refused.
             PhotoTooLargeError: It has more pixels than the limit or than memory holds.
         """
-        path = Path(source) if isinstance(source, Path | str) else None
-        subject = printable(name or path or _stream_name(source))
+        place = Path(source) if isinstance(source, str) else source
+        file = place if isinstance(place, Path | Stored) else None
+        subject = printable(name or (_stream_name(place) if file is None else str(file)))
         with files.opened(source, subject) as stream:
             found = decode.decode(stream, subject, max_megapixels)
         return cls(
             pixels=found.pixels,
             alpha=found.alpha,
             metadata=found.metadata,
-            name=name or (path.name if path else subject),
+            name=name or (subject if file is None else file.name),
             notices=found.notices,
         )
 
     def write(
         self,
-        target: Path | str | Target,
+        target: Path | str | Target | Stored,
         *,
         format: str | None = None,
         quality: int = SaveOptions.quality,
@@ -121,7 +122,7 @@ class Photo:
         """Write the photo; a file appears complete or not at all.
 
         Args:
-            target: A path, or a binary stream.
+            target: A path, an object in a store, or a binary stream.
             format: `"png"`, `"jpeg"`, `"webp"`, `"tiff"`, `"bmp"`, `"avif"` or `"heic"`; by default
                 the target's suffix decides.
             quality: 1 to 100, for JPEG (always 4:4:4), WebP (100 is lossless), AVIF and HEIC.
@@ -138,6 +139,9 @@ class Photo:
             path = Path(target)
             encoded = self.encoded(format or path.suffix, quality, str(path))
             files.replace_file(path, encoded.write, overwrite=overwrite)
+        elif isinstance(target, Stored):
+            encoded = self.encoded(format or target.suffix, quality)
+            target.write_bytes(encoded.content(), overwrite=overwrite)
         else:
             subject = _stream_name(target)
             encoded = self.encoded(format or "", quality, subject)

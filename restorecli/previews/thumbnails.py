@@ -5,7 +5,7 @@ needs neither the photo nor the place where it was.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -18,25 +18,12 @@ from restorecli.photo import Metadata, Photo, from_image
 from restorecli.photo.rows import on_white, to_8_bits
 from restorecli.pipeline import Restoration
 from restorecli.previews.face_overlay import marked, scaled
+from restorecli.record import Thumbnails
 
 LONGEST_SIDE = 640  # px
 KIND = "jpeg"  # at this size a fourteenth of the time of WebP for 1.6 times the bytes
 QUALITY = 80
 INPUT, FINAL = "input", "final"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thumbnails:
-    """What is shown of one photo.
-
-    Attributes:
-        pictures: JPEG files by name, in the order of the steps: `"input"`, then of `"denoised"`,
-            `"relit"` and `"faces"` those that have something to show, and `"final"`.
-        changed: Root mean square difference of the first and the last of them, in [0, 1].
-    """
-
-    pictures: Mapping[str, bytes]
-    changed: float
 
 
 def small_photos(

@@ -12,15 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from restorecli.batch import plan
 from restorecli.batch.plan import Plan
-from restorecli.batch.record import Outcome
 from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.faces import restore
 from restorecli.options import Options
 from restorecli.photo import files
 from restorecli.photo.files import replace_file
-from restorecli.previews.thumbnails import KIND, Thumbnails
+from restorecli.previews.thumbnails import KIND
+from restorecli.record import Outcome, Thumbnails
 from restorecli.reports import pages
 
 INSIDE_BELOW = 50  # photos
@@ -97,7 +96,7 @@ class Report:
             PhotoWriteError: The page exists, or its folder does not.
         """
         pages.refuse_other(target)
-        plan.refuse_target(target, overwrite=overwrite)
+        files.refuse_target(target, overwrite=overwrite)
         self.folder = target.with_name(f"{target.stem}_files")
         self._inside = len(work.tasks) < INSIDE_BELOW
         self._target, self._work, self._options = target, work, options

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from restorecli.batch import plan
 from restorecli.bench import table
 from restorecli.bench.dataset import PhotoPair
 from restorecli.bench.measure import Bench, Row
 from restorecli.photo import Photo
+from restorecli.photo.files import refuse_target
 from restorecli.previews import thumbnails
 from restorecli.reports import charts, pages
 
@@ -50,7 +50,7 @@ class Report:
             PhotoWriteError: It exists, or its folder does not.
         """
         pages.refuse_other(target)
-        plan.refuse_target(target, overwrite=overwrite)
+        refuse_target(target, overwrite=overwrite)
         charts.require()
         self._target, self._overwrite = target, overwrite
         self._worst: list[tuple[float, int, Seen]] = []  # a heap, the best of the worst on top

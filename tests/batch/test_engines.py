@@ -11,11 +11,11 @@ import pytest
 from restorecli.batch import ray_engine
 from restorecli.batch.plan import Task
 from restorecli.batch.ray_engine import Orders, Worker
-from restorecli.batch.record import Outcome
 from restorecli.cli import main
 from restorecli.errors import DeviceError, WeightsError
 from restorecli.options import Cluster, Options, RunOptions, SaveOptions
 from restorecli.pipeline import Restorer
+from restorecli.record import Outcome
 from tests.support.fake_restorer import FakeRestorer, picture
 
 

@@ -9,10 +9,10 @@ from PIL import Image
 
 from restorecli.batch import local as batch
 from restorecli.batch.plan import Task
-from restorecli.batch.record import Outcome
 from restorecli.batch.remote import Place
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
+from restorecli.record import Outcome
 from tests.support.fake_restorer import FACE, FakeRestorer, picture
 
 
@@ -82,7 +82,7 @@ def test_out_of_memory_is_a_failure_of_one_photo(
     def refuse(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Photo, "encoded", refuse)
+    monkeypatch.setattr(Photo, "write", refuse)
     outcomes = list(run(tasks(tmp_path, 2), FakeRestorer()))
     assert [outcome.error for outcome in outcomes] == ["MemoryError", "MemoryError"]
 

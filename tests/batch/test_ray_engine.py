@@ -12,10 +12,10 @@ import pytest
 from restorecli.batch import local, ray_engine
 from restorecli.batch.plan import Task
 from restorecli.batch.ray_engine import Orders
-from restorecli.batch.record import Outcome
 from restorecli.cli import main
 from restorecli.options import Cluster, Options, RunOptions, SaveOptions
 from restorecli.pipeline import Restorer
+from restorecli.record import Outcome
 from tests.support import ray_cluster, s3_server
 from tests.support.fake_restorer import picture
 from tests.support.s3_server import S3Server

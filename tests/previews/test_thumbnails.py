@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorecli.batch import record
+from restorecli import record
 from restorecli.options import STAGES, Stage
 from restorecli.photo import Metadata, Photo
 from restorecli.previews import face_overlay, thumbnails
@@ -58,7 +58,7 @@ def test_change_is_a_root_mean_square_in_0_to_1() -> None:
 def test_they_are_no_part_of_the_record(tmp_path: Path) -> None:
     photo = Photo.read(picture(tmp_path / "a.png"))
     outcome = record.restored("a", "b", photo, FakeRestorer().restore(photo))
-    shown = replace(outcome, thumbnails=thumbnails.Thumbnails(pictures={"a": b"b"}, changed=0))
+    shown = replace(outcome, thumbnails=record.Thumbnails(pictures={"a": b"b"}, changed=0))
     assert record.json_line(shown) == record.json_line(outcome)
     assert "pictures" not in repr(shown)
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from restorecli.batch.plan import Plan, Task
-from restorecli.batch.record import Outcome
 from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.faces.restore import NOT_CHOSEN, FaceRecord
 from restorecli.options import Options
 from restorecli.photo import files
-from restorecli.previews.thumbnails import Thumbnails
+from restorecli.record import Outcome, Thumbnails
 from restorecli.reports import batch, pages
 from tests.support.fake_restorer import FACE
 

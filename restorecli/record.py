@@ -5,16 +5,29 @@ and boxes are in pixels of the upright source.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from restorecli.faces.restore import FaceRecord
 from restorecli.photo import Photo
 from restorecli.pipeline import Restoration
-from restorecli.previews.thumbnails import Thumbnails
 
 Status = Literal["restored", "failed", "skipped", "planned"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbnails:
+    """What is shown of one photo.
+
+    Attributes:
+        pictures: JPEG files by name, in the order of the steps: `"input"`, then of `"denoised"`,
+            `"relit"` and `"faces"` those that have something to show, and `"final"`.
+        changed: Root mean square difference of the first and the last of them, in [0, 1].
+    """
+
+    pictures: Mapping[str, bytes]
+    changed: float
 
 
 @dataclass(frozen=True, kw_only=True)

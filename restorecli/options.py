@@ -5,6 +5,7 @@ default. What an option does to the picture is said in `restorecli.pipeline`.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 from restorecli.errors import PlanError
@@ -112,3 +113,14 @@ class Cluster:
     address: str | None = None
     workers: int | None = None
     gpus_per_worker: float = 0
+
+
+class StageImage(StrEnum):
+    """A picture of a photo on its way, in the order in which they are shown."""
+
+    INPUT = "input"
+    DENOISED = "denoised"
+    RELIT = "relit"
+    FACES = "faces"  # those found, marked on the picture before
+    COMPOSED = "composed"
+    FINAL = "final"

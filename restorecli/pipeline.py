@@ -34,7 +34,7 @@ from restorecli.networks.guided_denoiser import SecondLook
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
-from restorecli.options import Options
+from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import relight
 from restorecli.tile_networks import Repeats, TileSteps
@@ -197,10 +197,10 @@ class Restorer:
             image = tiling.assemble(strips, source.height).clamp_(0, 1)
         else:
             image = source.read(0, 0, source.height, source.width).contiguous()
-        steps.keep("denoised", image)
+        steps.keep(StageImage.DENOISED, image)
         if "relight" in options.stages:
             image, relit = relight(image, self.relighter, options.relight, in_place=True)
-        steps.keep("relit", image)
+        steps.keep(StageImage.RELIT, image)
         if "faces" in options.stages:
             found = detect(
                 self.detector, image, threshold=options.face_threshold, refiner=self.refiner
@@ -208,7 +208,7 @@ class Restorer:
             seen = None if relit else source  # it is as bright as the picture, or of no use
             pair = self.face_pair
             image, faces = restore_faces(image, found, pair, options, source=seen, in_place=True)
-        steps.keep("composed", image)
+        steps.keep(StageImage.COMPOSED, image)
         strips = self._third_step(image, source, tiles, options, relit=relit)
         return Restoration(
             photo=photo.replaced(_pixels(strips, image, options.scale, photo.pixels.dtype)),

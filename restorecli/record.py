@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
-from restorecli.faces.restore import FaceRecord
+from restorecli.faces.restore import FaceRecord, FaceStatus
+from restorecli.options import StageImage
 from restorecli.photo import Photo
 from restorecli.pipeline import Restoration
 
@@ -21,12 +22,12 @@ class Thumbnails:
     """What is shown of one photo.
 
     Attributes:
-        pictures: JPEG files by name, in the order of the steps: `"input"`, then of `"denoised"`,
-            `"relit"` and `"faces"` those that have something to show, and `"final"`.
+        pictures: JPEG files by name, in the order of `StageImage`: input and final, and what has
+            something to show between them.
         changed: Root mean square difference of the first and the last of them, in [0, 1].
     """
 
-    pictures: Mapping[str, bytes]
+    pictures: Mapping[StageImage, bytes]
     changed: float
 
 
@@ -71,7 +72,7 @@ class Outcome:
     @property
     def faces_restored(self) -> int:
         """Number of faces that were restored, of those found."""
-        return sum(face.status == "restored" for face in self.faces)
+        return sum(face.status == FaceStatus.RESTORED for face in self.faces)
 
 
 def restored(source: str, target: str, photo: Photo, restoration: Restoration) -> Outcome:

@@ -15,7 +15,7 @@ from restorecli import record
 from restorecli.batch.plan import Plan, Task
 from restorecli.batch.remote import Place
 from restorecli.errors import RestoreError
-from restorecli.options import Options, RunOptions, SaveOptions
+from restorecli.options import Options, RunOptions, SaveOptions, StageImage
 from restorecli.photo import Photo, files
 from restorecli.pipeline import Restoration
 from restorecli.previews import thumbnails
@@ -40,7 +40,7 @@ class _Done:
 
     outcome: Outcome
     result: Photo | None = None
-    small: Mapping[str, Photo] | None = None
+    small: Mapping[StageImage, Photo] | None = None
 
 
 def run(

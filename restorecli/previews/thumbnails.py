@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from restorecli.faces.restore import FaceRecord
-from restorecli.options import Stage
+from restorecli.options import Stage, StageImage
 from restorecli.photo import Metadata, Photo, from_image
 from restorecli.photo.rows import on_white, to_8_bits
 from restorecli.pipeline import Restoration
@@ -23,12 +23,11 @@ from restorecli.record import Thumbnails
 LONGEST_SIDE = 640  # px
 KIND = "jpeg"  # at this size a fourteenth of the time of WebP for 1.6 times the bytes
 QUALITY = 80
-INPUT, FINAL = "input", "final"
 
 
 def small_photos(
     photo: Photo, restoration: Restoration, stages: Sequence[Stage]
-) -> dict[str, Photo]:
+) -> dict[StageImage, Photo]:
     """Reduce the pictures of all steps; what is whole can be let go then.
 
     Args:
@@ -40,14 +39,16 @@ def small_photos(
         By the names of `Thumbnails.pictures`, at most `LONGEST_SIDE` high and wide.
     """
     steps = restoration.steps
-    found = {INPUT: small(photo)}
+    found = {StageImage.INPUT: small(photo)}
     if "denoise" in stages:
-        found["denoised"] = _step(steps["denoised"], photo)
+        found[StageImage.DENOISED] = _step(steps[StageImage.DENOISED], photo)
     if restoration.relit:
-        found["relit"] = _step(steps["relit"], photo)
+        found[StageImage.RELIT] = _step(steps[StageImage.RELIT], photo)
     if restoration.faces:
-        found["faces"] = _with_marks(_step(steps["relit"], photo), photo, restoration.faces)
-    return found | {FINAL: small(restoration.photo)}
+        found[StageImage.FACES] = _with_marks(
+            _step(steps[StageImage.RELIT], photo), photo, restoration.faces
+        )
+    return found | {StageImage.FINAL: small(restoration.photo)}
 
 
 def small(photo: Photo) -> Photo:
@@ -55,10 +56,10 @@ def small(photo: Photo) -> Photo:
     return reduced(photo, LONGEST_SIDE)
 
 
-def encoded(found: Mapping[str, Photo]) -> Thumbnails:
+def encoded(found: Mapping[StageImage, Photo]) -> Thumbnails:
     """Make files of small photos, among them one as it was and one restored."""
-    first = found[INPUT]
-    last = _resized(found[FINAL], (first.height, first.width))
+    first = found[StageImage.INPUT]
+    last = _resized(found[StageImage.FINAL], (first.height, first.width))
     difference = first.image() - last.image()
     return Thumbnails(
         pictures={name: photo.encode(KIND, QUALITY) for name, photo in found.items()},

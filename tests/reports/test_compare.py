@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from restorecli.errors import PhotoWriteError, PlanError
-from restorecli.faces.restore import FaceRecord
+from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.options import SaveOptions
 from restorecli.photo import Metadata, Photo
 from restorecli.previews import face_overlay, stage_images
@@ -133,9 +133,14 @@ def test_targets_are_not_replaced_unasked(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "colour"),
-    [("restored", face_overlay.RESTORED), ("kept: profile", face_overlay.KEPT)],
+    [
+        (FaceStatus.RESTORED, face_overlay.RESTORED),
+        (FaceStatus.PROFILE, face_overlay.KEPT),
+    ],
 )
-def test_faces_are_marked_by_what_became_of_them(status: str, colour: tuple[int, int, int]) -> None:
+def test_faces_are_marked_by_what_became_of_them(
+    status: FaceStatus, colour: tuple[int, int, int]
+) -> None:
     photo = flat(60, 60, 0)
     face = FaceRecord(box=(2, 3, 40, 50), landmarks=((30, 40),) * 5, score=0.7, status=status)
     marked = face_overlay.marked(photo, (face,)).pixels
@@ -152,7 +157,9 @@ def test_no_faces_no_marks() -> None:
 
 
 def test_a_face_out_of_the_picture_is_no_error() -> None:
-    beside = FaceRecord(box=(9, 9, 3, 3), landmarks=((-5, 90),) * 5, score=0.9, status="kept: cut")
+    beside = FaceRecord(
+        box=(9, 9, 3, 3), landmarks=((-5, 90),) * 5, score=0.9, status=FaceStatus.CUT
+    )
     assert face_overlay.marked(flat(6, 6, 7), (beside,)).pixels.shape == (6, 6, 3)
 
 

@@ -157,10 +157,8 @@ print(*(name for name in sys.modules if name.startswith("restorecli.")))
 @pytest.mark.parametrize(
     ("words", "asked_for"),
     [
-        ([], []),
-        (["--compare", "c.jpg"], ["previews", "reports"]),
-        (["--save-steps", "steps"], ["previews"]),
         (["--json", "--verbose"], []),
+        (["--compare", "c.jpg", "--save-steps", "steps"], ["previews", "reports"]),
     ],
 )
 def test_a_plain_photo_loads_no_batch_report_or_store(

@@ -44,24 +44,16 @@ def present(
     Returns:
         The exit code: 1 if a photo failed.
     """
-    began = clock()
-    as_json, quiet, verbose = messages.as_json, messages.quiet, messages.verbose
+    began, as_json, quiet = clock(), messages.as_json, messages.quiet
     counts: Counter[str] = Counter(restored=0, failed=0, skipped=len(plan.skipped))
-    if verbose and plan.ignored:
+    if messages.verbose and plan.ignored:
         tell(f"{plan.ignored} files ignored: hidden, or not of a readable kind")
     if as_json:
         _print_records(skipped(plan))
     try:
         for outcome in followed(outcomes, len(plan.tasks), unit="photo", quiet=quiet, clock=clock):
             counts[outcome.status] += 1
-            if as_json:
-                _print_records([outcome])
-            if outcome.error is not None:
-                tell(f"restore: {outcome.error}")
-            elif verbose:
-                tell(record.sentence(outcome))
-            for notice in () if quiet else outcome.notices:
-                tell(f"{outcome.source}: {notice}")
+            _present_one(outcome, messages)
     except KeyboardInterrupt:
         tell("restore: stopped; files that are there are whole. Go on with --skip-existing.")
         raise
@@ -70,6 +62,17 @@ def present(
     if not (as_json and quiet):
         typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()), err=as_json)
     return 1 if counts["failed"] else 0
+
+
+def _present_one(outcome: Outcome, messages: Messages) -> None:
+    if messages.as_json:
+        _print_records([outcome])
+    if outcome.error is not None:
+        tell(f"restore: {outcome.error}")
+    elif messages.verbose:
+        tell(record.sentence(outcome))
+    for notice in () if messages.quiet else outcome.notices:
+        tell(f"{outcome.source}: {notice}")
 
 
 def skipped(plan: Plan) -> list[Outcome]:

@@ -57,33 +57,23 @@ def bench(
 ) -> None:
     """Score the restoration on a labelled set, beside classical filters."""
     stages = [given.parse_stages(text) for text in rows] if rows else [STAGES]
-    from restorecli import weights
-    from restorecli.bench import measure as engine
     from restorecli.bench import table
-    from restorecli.cli import progress
-    from restorecli.manifest import example_pairs_folder
+    from restorecli.cli import scoring
     from restorecli.photo.files import refuse_target, replace_file
-    from restorecli.pipeline import PRECISION_NAMES, Restorer
     from restorecli.reports import bench as bench_report
 
     if csv is not None:
         refuse_target(csv, overwrite=overwrite)
     page = bench_report.prepare(report, overwrite=overwrite)
-    restorer = Restorer.load(device=run.device, precision=run.precision)
-    found = engine.run(
-        dataset or example_pairs_folder(),
-        restorer,
-        setting=engine.Setting(
-            weights=weights.set_hash(),
-            device=str(restorer.device),
-            precision=PRECISION_NAMES[restorer.precision],
-        ),
+    found = scoring.measured(
+        dataset,
+        options,
+        run,
         metrics=metric or ["ssim", "psnr"],
         stages=stages,
-        options=options,
         limit=limit,
-        progress=lambda pairs: progress.followed(pairs, len(pairs), unit="pair", quiet=quiet),
         watch=None if page is None else page.watch,
+        quiet=quiet,
     )
     typer.echo(table.to_json(found) if as_json else table.to_text(found), nl=False)
     if csv is not None:

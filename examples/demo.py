@@ -10,6 +10,7 @@ from restorecli import Options, Photo, Restorer, metrics
 from restorecli.bench import dataset
 from restorecli.bench.baselines import notch
 from restorecli.manifest import example_pairs_folder
+from restorecli.options import SaveOptions
 from restorecli.reports import compare
 
 HERE = Path(__file__).parent
@@ -49,7 +50,9 @@ def line(name: str, scores: list[float]) -> str:
 def keep(name: str, photo: Photo, result: Photo) -> None:
     OUT.mkdir(exist_ok=True)
     result.write(OUT / f"{name}.restored.png", overwrite=True)
-    compare.write(photo, result, OUT / f"{name}.compare.html", quality=90, overwrite=True)
+    compare.write(
+        photo, result, OUT / f"{name}.compare.html", SaveOptions(quality=90, overwrite=True)
+    )
 
 
 if __name__ == "__main__":

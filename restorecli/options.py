@@ -1,16 +1,18 @@
-"""The one list of options of a restoration, their defaults and their bounds.
+"""The one list of options: of a restoration, of writing, of computing; defaults and bounds.
 
-The command line, the batch runner and the bench all build this object; nothing else names a
+The command line, the batch runner and the bench all build these objects; nothing else names a
 default. What an option does to the picture is said in `restorecli.pipeline`.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 from restorecli.errors import PlanError
 
 Stage = Literal["denoise", "relight", "faces", "refine", "upscale"]
 STAGES: tuple[Stage, ...] = ("denoise", "relight", "faces", "refine", "upscale")
+Precision = Literal["auto", "fp32", "bf16"]
 SCALES = (1, 2, 4)
 
 
@@ -78,6 +80,38 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SaveOptions:
+    """How results are written.
+
+    Attributes:
+        quality: Of lossy formats, 1 to 100; 100 is lossless in WebP.
+        overwrite: Whether files may exist already.
+        again: A file that holds the very bytes of the result counts as written by an earlier try.
+    """
+
+    quality: int = 95
+    overwrite: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where and how photos are computed.
+
+    Attributes:
+        device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`.
+        precision: bfloat16 is chosen by `"auto"` only where it is native.
+        jobs: Threads of a batch that read, and as many that write.
+        thumbnails: Let every outcome of a batch carry small pictures of the steps.
+    """
+
+    device: str = "auto"
+    precision: Precision = "auto"
+    jobs: int = 2
+    thumbnails: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cluster:
     """Where a batch on many machines runs.
 
@@ -90,3 +124,14 @@ class Cluster:
     address: str | None = None
     workers: int | None = None
     gpus_per_worker: float = 0
+
+
+class StageImage(StrEnum):
+    """A picture of a photo on its way, in the order in which they are shown."""
+
+    INPUT = "input"
+    DENOISED = "denoised"
+    RELIT = "relit"
+    FACES = "faces"  # those found, marked on the picture before
+    COMPOSED = "composed"
+    FINAL = "final"

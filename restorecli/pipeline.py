@@ -50,7 +50,7 @@ from restorecli.networks.inspector import Inspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
-from restorecli.options import Options
+from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import relight
 from restorecli.tile_networks import Repeats, Tiles, TileSteps
@@ -96,6 +96,8 @@ class Restoration:
         relit: Whether it was brightened.
         faces: Each face found, largest first, and what was done to it.
         inspection: What was found to lie over the photo; None if nobody looked.
+        presence: How much of the restoration was called for, in [0, 1]; with 0 the photo is left as
+            it came, but for light and size.
         work_factor: By how much the photo was made smaller for the work.
         seconds: Wall-clock time of the computation.
         device: As in `"cpu"` or `"cuda:0"`.
@@ -112,6 +114,7 @@ class Restoration:
     device: str
     precision: str
     inspection: Inspection | None = None
+    presence: float = 1.0
     work_factor: int = 1
     steps: dict[str, Image] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
@@ -231,14 +234,14 @@ class Restorer:
             image = correct_colours(image, source, longest_period=_longest(inspection) / factor)
             image.clamp_(0, 1)
         else:
-            image = source.read(0, 0, source.height, source.width).clone()
-        steps.keep("denoised", image)
+            image = source.read(0, 0, source.height, source.width).contiguous()
+        steps.keep(StageImage.DENOISED, image)
         if "relight" in stages:
             image, relit = relight(image, self.relighter, options.relight, in_place=True)
-        steps.keep("relit", image)
+        steps.keep(StageImage.RELIT, image)
         if "faces" in stages:
             image, faces = self._faces(image, source, options, relit=relit, factor=factor)
-        steps.keep("composed", image)
+        steps.keep(StageImage.COMPOSED, image)
         share = options.strength if relit else options.strength * presence
         scale = min(options.scale * factor, LARGEST_UPSCALE)
         strips = self._last_steps(
@@ -256,6 +259,7 @@ class Restorer:
             relit=relit,
             faces=faces,
             inspection=inspection,
+            presence=presence,
             work_factor=factor,
             seconds=0.0,
             device=str(self.device),

@@ -14,7 +14,7 @@ from torch import Tensor
 from restorecli import pipeline
 from restorecli.errors import DeviceError, WeightsError
 from restorecli.faces.detections import Faces
-from restorecli.faces.restore import FaceRecord
+from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.inspection.peaks import Peak
 from restorecli.inspection.presence import Inspection
 from restorecli.metrics import psnr
@@ -360,7 +360,7 @@ def test_a_print_is_worked_on_where_its_screen_has_three_pixels_or_more(
 
 
 def test_faces_of_a_photo_made_smaller_are_told_in_its_own_pixels() -> None:
-    face = FaceRecord(box=(1, 2, 3, 4), landmarks=((1, 2),) * 5, score=0.9, status="restored")
+    face = FaceRecord(box=(1, 2, 3, 4), landmarks=((1, 2),) * 5, score=0.9, status=FaceStatus.RESTORED)
     assert face.enlarged(2).box == (2, 4, 6, 8)
     assert face.enlarged(4).landmarks[0] == (4, 8)
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from restorecli.batch import record, remote
+from restorecli import record
 from restorecli.batch.plan import Plan, Task
-from restorecli.batch.record import Outcome
+from restorecli.batch.remote import Place
 from restorecli.errors import RestoreError
-from restorecli.options import Options
+from restorecli.options import Options, RunOptions, SaveOptions, StageImage
 from restorecli.photo import Photo, files
 from restorecli.pipeline import Restoration
 from restorecli.previews import thumbnails
+from restorecli.record import Outcome
 
 FAILURES = (RestoreError, OSError, MemoryError)  # of one photo; what else escapes is a bug
 
@@ -39,28 +40,11 @@ class _Done:
 
     outcome: Outcome
     result: Photo | None = None
-    small: Mapping[str, Photo] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Rules:
-    """How results are written; see `run`."""
-
-    quality: int
-    overwrite: bool
-    again: bool
+    small: Mapping[StageImage, Photo] | None = None
 
 
 def run(
-    tasks: Sequence[Task],
-    restorer: Restores,
-    options: Options,
-    *,
-    quality: int,
-    overwrite: bool,
-    jobs: int,
-    again: bool = False,
-    with_thumbnails: bool = False,
+    tasks: Sequence[Task], restorer: Restores, options: Options, save: SaveOptions, run: RunOptions
 ) -> Iterator[Outcome]:
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
 
@@ -71,20 +55,17 @@ def run(
         tasks: What to restore; folders of targets are made as needed.
         restorer: Called in the calling thread only.
         options: For every photo.
-        quality: Of lossy formats, 1 to 100.
-        overwrite: Whether targets may exist.
-        jobs: Threads that read, and as many that write.
-        again: A target that holds the very bytes of the result counts as written by an earlier try.
-        with_thumbnails: Let every outcome carry small pictures of the steps.
+        save: How results are written.
+        run: Its `jobs` and `thumbnails` count here.
     """
+    jobs = run.jobs
     readers = ThreadPoolExecutor(jobs, "read")
     writers = ThreadPoolExecutor(jobs, "write")
     writing: deque[Future[Outcome]] = deque()
-    rules = _Rules(quality=quality, overwrite=overwrite, again=again)
     try:
         for task, reading in _read_ahead(tasks, readers, jobs):
-            done = _compute(task, reading, restorer, options, with_thumbnails)
-            writing.append(writers.submit(_write, task, done, rules))
+            done = _compute(task, reading, restorer, options, run)
+            writing.append(writers.submit(_write, task, done, save))
             del done  # held by its writer alone
             while writing and (len(writing) > jobs or writing[0].done()):
                 yield writing.popleft().result()
@@ -108,7 +89,7 @@ def _read_ahead(
     """Yield each task with its photo on the way, `ahead` more of them being read."""
     waiting: deque[tuple[Task, Future[Photo]]] = deque()
     for task in tasks:
-        waiting.append((task, readers.submit(remote.read, task.source)))
+        waiting.append((task, readers.submit(Photo.read, task.source)))
         if len(waiting) > ahead:
             yield waiting.popleft()
     while waiting:
@@ -120,16 +101,16 @@ def _compute(
     reading: Future[Photo],
     restorer: Restores,
     options: Options,
-    with_thumbnails: bool,
+    run: RunOptions,
 ) -> _Done:
     """Restore one photo."""
     small = None
     try:
         photo = reading.result()
         restoration = restorer.restore(
-            photo, options, keep_steps=with_thumbnails, step_side=thumbnails.LONGEST_SIDE
+            photo, options, keep_steps=run.thumbnails, step_side=thumbnails.LONGEST_SIDE
         )
-        if with_thumbnails:
+        if run.thumbnails:
             small = thumbnails.small_photos(photo, restoration, options.stages)
     except FAILURES as error:
         return _Done(outcome=record.failed(str(task.source), str(task.target), error))
@@ -137,18 +118,24 @@ def _compute(
     return _Done(outcome=outcome, result=restoration.photo, small=small)
 
 
-def _write(task: Task, done: _Done, rules: _Rules) -> Outcome:
+def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
     """Write one result, if there is one, in a thread that writes; say what became of it."""
     if done.result is None:
         return done.outcome
     try:
         shown = thumbnails.encoded(done.small) if done.small else None
-        if rules.again and remote.holds(task.target, done.result, quality=rules.quality):
-            losses = done.result.losses(task.target.suffix)
-        else:
-            losses = remote.write(
-                done.result, task.target, quality=rules.quality, overwrite=rules.overwrite
-            )
+        losses = _save(done.result, task.target, save)
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
     return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)
+
+
+def _save(result: Photo, target: Place, save: SaveOptions) -> tuple[str, ...]:
+    """Write a photo, its folders made as needed; say what its format could not hold."""
+    if save.again and (target.is_file() if isinstance(target, Path) else target.exists()):
+        encoded = result.encoded(target.suffix, save.quality)
+        if target.read_bytes() == encoded.content():
+            return encoded.losses
+    if isinstance(target, Path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    return result.write(target, quality=save.quality, overwrite=save.overwrite)

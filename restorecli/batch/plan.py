@@ -15,7 +15,8 @@ from restorecli.batch import remote_plan
 from restorecli.batch.remote import Place, RemotePath, is_url, place
 from restorecli.batch.remote_plan import WILDCARDS
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
-from restorecli.photo.formats import READABLE, WRITABLE
+from restorecli.photo.files import same_file, there
+from restorecli.photo.formats import READABLE, WRITABLE, spelled, writable_suffix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,42 +104,6 @@ def make(
         skipped=tuple(task for task in tasks if task in skipped),
         ignored=sum(not _is_photo(find) for find in finds),
     )
-
-
-def writable_suffix(ext: str) -> str:
-    """Turn `jpg`, `.JPG`, … into `.jpg`.
-
-    Raises:
-        PlanError: No picture can be written under this suffix.
-    """
-    suffix = "." + ext.lower().removeprefix(".")
-    if suffix not in WRITABLE:
-        raise PlanError(f"--ext {ext}: cannot be written. Use one of {_spelled(WRITABLE)}.")
-    return suffix
-
-
-def refuse_target(path: Place, *, overwrite: bool) -> None:
-    """Refuse a target that could not be written later, before there is anything to write.
-
-    Raises:
-        PlanError: It is a folder.
-        PhotoWriteError: It exists and must not be replaced, its folder does not exist, or it has a
-            name that no file can have.
-    """
-    try:
-        if isinstance(path, Path):
-            path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:  # a name that is too long, a link to itself, a folder that is locked
-        fact = (error.strerror or str(error)).lower()
-        raise PhotoWriteError(f"{path}: {fact}. Choose another name.") from error
-    if isinstance(path, Path) and path.is_dir():
-        raise PlanError(f"{path}: is a folder. Name a file for the result.")
-    if path.exists() and not overwrite:
-        raise PhotoWriteError(f"{path}: exists already. Use --overwrite, or another name.")
-    if isinstance(path, Path) and not path.parent.is_dir():
-        raise PhotoWriteError(f"{path}: there is no folder {path.parent}. Make it first.")
 
 
 def _expand(word: str, out: Place) -> Iterator[_Find]:
@@ -264,11 +229,7 @@ def _refuse_collisions(tasks: Sequence[Task]) -> None:
 def _nothing(sources: Sequence[str], finds: Sequence[_Find]) -> str:
     named = sources[0] if len(sources) == 1 else f"{len(sources)} sources"
     fact = f"no photo among {len(finds)} files" if finds else "no file found"
-    return f"{named}: {fact}. Readable are {_spelled(READABLE)}."
-
-
-def _spelled(suffixes: frozenset[str]) -> str:
-    return ", ".join(sorted(suffix.removeprefix(".") for suffix in suffixes))
+    return f"{named}: {fact}. Readable are {spelled(READABLE)}."
 
 
 def key(path: Place) -> str:
@@ -279,21 +240,6 @@ def key(path: Place) -> str:
     if sys.platform in ("win32", "darwin"):
         real = unicodedata.normalize("NFC", real).casefold()
     return real
-
-
-def there(path: Path) -> bool:
-    """Whether a file or folder is there and can be looked at; a name that is too long is not."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
-
-
-def same_file(path: Place, other: Place) -> bool:
-    """Whether both exist and are one file or folder, by whatever names."""
-    if isinstance(path, RemotePath) or isinstance(other, RemotePath):
-        return path == other
-    return there(path) and there(other) and path.samefile(other)
 
 
 def inside(path: Place, folder: Place) -> bool:

@@ -16,20 +16,20 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO, cast, runtime_checkable
 
 import numpy as np
 import torch
 
-from restorecli import weights
-from restorecli.batch import local, record
+from restorecli import record, weights
+from restorecli.batch import local
 from restorecli.batch.plan import Task
-from restorecli.batch.record import Outcome
 from restorecli.errors import DeviceError, PlanError, RestoreError, WeightsError
-from restorecli.options import Cluster, Options
+from restorecli.options import Cluster, Options, RunOptions, SaveOptions
 from restorecli.pipeline import Restorer
+from restorecli.record import Outcome
 
 BLOCK = 16  # tasks a worker is given at once, and loses at once if it dies
 RETRIES = 2  # of a block whose worker died, before its tasks are tried one by one
@@ -42,24 +42,16 @@ class Orders:
 
     Attributes:
         options: For every photo.
-        device: As on the command line; a worker that was given a GPU takes it.
-        precision: As on the command line.
-        quality: Of lossy formats, 1 to 100.
-        overwrite: Whether targets may exist.
-        jobs: Threads that read, and as many that write, in each worker.
-        with_thumbnails: Whether outcomes carry small pictures of the steps.
+        save: How results are written.
+        run: As on the command line; a worker that was given a GPU takes it.
         threads: Of each worker's computing; sums in another order are other bytes.
         weights: Hash of the networks that are meant.
         folder: What relative paths are relative to.
     """
 
     options: Options
-    device: str
-    precision: str
-    quality: int
-    overwrite: bool
-    jobs: int
-    with_thumbnails: bool = False
+    save: SaveOptions
+    run: RunOptions
     threads: int = field(default_factory=torch.get_num_threads)
     weights: str = field(default_factory=lambda: weights.set_hash())
     folder: Path = field(default_factory=Path.cwd)
@@ -87,16 +79,8 @@ class Worker:
             self._restorer = self._restorer or _restorer(orders)
         except RestoreError as error:
             return {"index": [-1], "outcome": [pickle.dumps(error)]}
-        outcomes = local.run(
-            tasks,
-            self._restorer,
-            orders.options,
-            quality=orders.quality,
-            overwrite=orders.overwrite,
-            jobs=orders.jobs,
-            again=True,
-            with_thumbnails=orders.with_thumbnails,
-        )
+        save = replace(orders.save, again=True)
+        outcomes = local.run(tasks, self._restorer, orders.options, save, orders.run)
         made = [pickle.dumps(outcome) for outcome in outcomes]
         return {"index": list(rows["index"]), "outcome": list(made)}
 
@@ -172,7 +156,7 @@ def _restorer(orders: Orders) -> local.Restores:
             "Install one version everywhere."
         )
     torch.set_num_threads(orders.threads)
-    return Restorer.load(device=orders.device, precision=orders.precision)
+    return Restorer.load(device=orders.run.device, precision=orders.run.precision)
 
 
 @contextmanager

@@ -9,12 +9,11 @@ import importlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal, Protocol, runtime_checkable
 
 from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, RestoreError
-from restorecli.photo import Photo
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
 _CREDENTIALS = re.compile(r"^([A-Za-z0-9+.-]+://)([^/]*|[^/@]*:[^@]*)@", re.DOTALL)
@@ -233,35 +232,3 @@ def _code(error: BaseException | None) -> str:
             return code
         error = error.__cause__
     return ""
-
-
-def read(source: Place) -> Photo:
-    """Read a photo; errors as of `Photo.read`."""
-    if isinstance(source, Path):
-        return Photo.read(source)
-    photo = Photo.read(source.read_bytes(), name=str(source))
-    return replace(photo, name=source.name)
-
-
-def write(photo: Photo, target: Place, *, quality: int, overwrite: bool) -> tuple[str, ...]:
-    """Write a photo whole or not at all, its folders made as needed; as `Photo.write`.
-
-    Returns:
-        What the format could not hold, one sentence each.
-
-    Raises:
-        PhotoWriteError: The target exists and must not be replaced, or cannot be written.
-        OSError: Its folder cannot be made.
-    """
-    if isinstance(target, Path):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return photo.write(target, quality=quality, overwrite=overwrite)
-    target.write_bytes(photo.encode(target.suffix, quality), overwrite=overwrite)
-    return photo.losses(target.suffix)
-
-
-def holds(target: Place, photo: Photo, *, quality: int) -> bool:
-    """Whether the very bytes that `write` would make are there already."""
-    if not (target.is_file() if isinstance(target, Path) else target.exists()):
-        return False
-    return target.read_bytes() == photo.encode(target.suffix, quality)

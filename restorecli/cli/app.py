@@ -17,10 +17,50 @@ from restorecli.cli import batch, bench, degrade, process
 from restorecli.cli import options as given
 from restorecli.cli import weights as cli_weights
 from restorecli.errors import PlanError, RestoreError, printable
-from restorecli.options import Options
+from restorecli.options import Options, RunOptions, SaveOptions
 
 COMMANDS = ("photo", "batch", "bench", "degrade", "weights", "doctor")
 PROGRAM_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
+
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where the result goes, or - for standard output.",
+        show_default="PHOTO.restored.png beside the photo",
+        rich_help_panel=given.OUTPUT,
+    ),
+]
+Ext = Annotated[
+    str | None,
+    typer.Option(
+        "--ext",
+        metavar="SUFFIX",
+        help="Kind of the result where --output does not say it.",
+        show_default="png",
+        rich_help_panel=given.OUTPUT,
+    ),
+]
+Compare = Annotated[
+    Path | None,
+    typer.Option(
+        "--compare",
+        metavar="FILE",
+        help="Also write before and after side by side, or a page with a slider (.html).",
+        rich_help_panel=given.OUTPUT,
+    ),
+]
+SaveSteps = Annotated[
+    Path | None,
+    typer.Option(
+        "--save-steps",
+        metavar="FOLDER",
+        help="Also write a picture of each step, faces marked.",
+        rich_help_panel=given.OUTPUT,
+    ),
+]
 
 app = typer.Typer(
     name="restore",
@@ -107,97 +147,41 @@ def restore(
 
 
 @app.command()
+@given.takes_fields
 def photo(
     source: Annotated[
         str, typer.Argument(metavar="PHOTO", help="A file, or - for standard input.")
     ],
     *,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Where the result goes, or - for standard output.",
-            show_default="PHOTO.restored.png beside the photo",
-            rich_help_panel=given.OUTPUT,
-        ),
-    ] = None,
-    ext: Annotated[
-        str | None,
-        typer.Option(
-            "--ext",
-            metavar="SUFFIX",
-            help="Kind of the result where --output does not say it.",
-            show_default="png",
-            rich_help_panel=given.OUTPUT,
-        ),
-    ] = None,
-    quality: given.Quality = given.QUALITY,
-    overwrite: given.Overwrite = False,
-    compare: Annotated[
-        Path | None,
-        typer.Option(
-            "--compare",
-            metavar="FILE",
-            help="Also write before and after side by side, or a page with a slider (.html).",
-            rich_help_panel=given.OUTPUT,
-        ),
-    ] = None,
-    save_steps: Annotated[
-        Path | None,
-        typer.Option(
-            "--save-steps",
-            metavar="FOLDER",
-            help="Also write a picture of each step, faces marked.",
-            rich_help_panel=given.OUTPUT,
-        ),
-    ] = None,
-    scale: given.Scale = Options.scale,
-    stages: given.Stages = given.ALL_STAGES,
-    relight: given.Relight = Options.relight,
-    faces: given.Faces = Options.faces,
-    no_faces: given.NoFaces = False,
-    fidelity: given.Fidelity = Options.fidelity,
-    face_threshold: given.FaceThreshold = Options.face_threshold,
-    min_face: given.MinFace = Options.min_face,
-    device: given.Device = "auto",
-    precision: given.Precision = "auto",
-    tile: given.Tile = Options.tile,
-    as_json: given.Json = False,
-    quiet: given.Quiet = False,
-    verbose: given.Verbose = False,
+    output: Output = None,
+    ext: Ext = None,
+    save: SaveOptions,
+    compare: Compare = None,
+    save_steps: SaveSteps = None,
+    options: Options,
+    no_faces: bool = False,
+    run: Annotated[RunOptions, "device", "precision"],
+    messages: given.Messages,
 ) -> None:
     """Restore one photo.
 
     The result's path goes to standard output, everything else that is said to standard error.
     """
-    options = given.gather(
-        scale=scale,
-        stages=stages,
-        relight=relight,
-        fidelity=fidelity,
-        faces=faces,
-        no_faces=no_faces,
-        face_threshold=face_threshold,
-        min_face=min_face,
-        tile=tile,
-    )
+    options = given.without_faces(options, no_faces)
     from restorecli.cli import photo as single
 
-    with single.failure_recorded(source, output, as_json=as_json):
+    with single.failure_recorded(source, output, as_json=messages.as_json):
         job = single.prepare(
             source,
             output,
             ext=ext,
-            compare_to=compare,
-            steps_to=save_steps,
-            quality=quality,
-            overwrite=overwrite,
-            as_json=as_json,
+            compare=compare,
+            steps=save_steps,
+            save=save,
+            as_json=messages.as_json,
         )
-        outcome = single.run(job, options, device=device, precision=precision)
-    single.report(outcome, as_json=as_json, quiet=quiet, verbose=verbose)
+        outcome = single.run(job, options, run)
+    single.report(outcome, messages)
 
 
 app.command("batch")(batch.batch)

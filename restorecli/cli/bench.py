@@ -6,82 +6,74 @@ from typing import Annotated
 import typer
 
 from restorecli.cli import options as given
-from restorecli.options import Options
+from restorecli.options import STAGES, Options, RunOptions
+
+Dataset = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="DATASET",
+        help="Folder with clean/ and degraded/, or gt/lq, target/input, HR/LR.",
+        show_default="the shipped examples",
+    ),
+]
+Metric = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="ssim|psnr|psnr-y",
+        help="Score; may be repeated.",
+        show_default="ssim, psnr",
+    ),
+]
+Rows = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stages",
+        metavar="A,B,...",
+        help="Steps of one row; repeated, it gives an ablation.",
+        show_default="all steps",
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Only so many pairs, spread evenly.")
+]
+Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Also write every score.")]
 
 
+@given.takes_fields
 def bench(
-    dataset: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="DATASET",
-            help="Folder with clean/ and degraded/, or gt/lq, target/input, HR/LR.",
-            show_default="the shipped examples",
-        ),
-    ] = None,
+    dataset: Dataset = None,
     *,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric",
-            metavar="ssim|psnr|psnr-y",
-            help="Score; may be repeated.",
-            show_default="ssim, psnr",
-        ),
-    ] = None,
-    stages: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--stages",
-            metavar="A,B,...",
-            help="Steps of one row; repeated, it gives an ablation.",
-            show_default="all steps",
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Only so many pairs, spread evenly.")
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Also write every score.")
-    ] = None,
+    metric: Metric = None,
+    rows: Rows = None,
+    limit: Limit = None,
+    csv: Csv = None,
     report: given.Report = None,
-    overwrite: given.Overwrite = False,
-    fidelity: given.Fidelity = Options.fidelity,
-    device: given.Device = "auto",
-    precision: given.Precision = "auto",
-    tile: given.Tile = Options.tile,
-    as_json: given.Json = False,
-    quiet: given.Quiet = False,
+    overwrite: bool = False,
+    options: Annotated[Options, "fidelity", "tile"],
+    run: Annotated[RunOptions, "device", "precision"],
+    as_json: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Score the restoration on a labelled set, beside classical filters."""
-    rows = [given.parse_stages(text) for text in stages or [given.ALL_STAGES]]
-    from restorecli import weights
-    from restorecli.batch import plan
-    from restorecli.bench import measure as engine
+    stages = [given.parse_stages(text) for text in rows] if rows else [STAGES]
     from restorecli.bench import table
-    from restorecli.cli import progress
-    from restorecli.manifest import example_pairs_folder
-    from restorecli.photo.files import replace_file
-    from restorecli.pipeline import PRECISION_NAMES, Restorer
+    from restorecli.cli import scoring
+    from restorecli.photo.files import refuse_target, replace_file
     from restorecli.reports import bench as bench_report
 
     if csv is not None:
-        plan.refuse_target(csv, overwrite=overwrite)
+        refuse_target(csv, overwrite=overwrite)
     page = bench_report.prepare(report, overwrite=overwrite)
-    restorer = Restorer.load(device=device, precision=precision)
-    found = engine.run(
-        dataset or example_pairs_folder(),
-        restorer,
-        setting=engine.Setting(
-            weights=weights.set_hash(),
-            device=str(restorer.device),
-            precision=PRECISION_NAMES[restorer.precision],
-        ),
+    found = scoring.measured(
+        dataset,
+        options,
+        run,
         metrics=metric or ["ssim", "psnr"],
-        stages=rows,
-        options=Options(fidelity=fidelity, tile=tile),
+        stages=stages,
         limit=limit,
-        progress=lambda pairs: progress.followed(pairs, len(pairs), unit="pair", quiet=quiet),
         watch=None if page is None else page.watch,
+        quiet=quiet,
     )
     typer.echo(table.to_json(found) if as_json else table.to_text(found), nl=False)
     if csv is not None:

@@ -7,27 +7,41 @@ import typer
 
 from restorecli.cli import options as given
 
+Clean = Annotated[
+    Path, typer.Argument(metavar="CLEAN", help="Folder of clean photos, searched to any depth.")
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="Where the results go; made if it is not there.",
+        rich_help_panel=given.OUTPUT,
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Equal seeds, equal bytes.")]
+MaxSsim = Annotated[
+    float,
+    typer.Option(
+        "--max-ssim", metavar="0..1", help="No photo is more like its clean one than this."
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Only so many photos, spread evenly.")
+]
 
+
+@given.takes_fields
 def degrade(
-    clean: Annotated[
-        Path, typer.Argument(metavar="CLEAN", help="Folder of clean photos, searched to any depth.")
-    ],
+    clean: Clean,
     *,
-    output: given.OutputFolder,
-    seed: Annotated[int, typer.Option("--seed", help="Equal seeds, equal bytes.")] = 0,
-    max_ssim: Annotated[
-        float,
-        typer.Option(
-            "--max-ssim",
-            metavar="0..1",
-            help="No photo is more like its clean one than this.",
-        ),
-    ] = 0.5,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Only so many photos, spread evenly.")
-    ] = None,
-    overwrite: given.Overwrite = False,
-    quiet: given.Quiet = False,
+    output: Output,
+    seed: Seed = 0,
+    max_ssim: MaxSsim = 0.5,
+    limit: Limit = None,
+    overwrite: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Make a labelled set of clean and degraded photos."""
     from restorecli.bench import make_dataset

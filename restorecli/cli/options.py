@@ -1,10 +1,16 @@
-"""The options that commands share: spelled once, with their panels of the help.
+"""The options that commands share: each is spelled once, in `OPTIONS`, in the order of the help.
 
-Their defaults are those of `restorecli.options.Options`.
+Types and defaults are those of the dataclasses that commands take, `restorecli.options` and
+`Messages`. What one command alone has is spelled at that command.
 """
 
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -18,210 +24,20 @@ SPEED = "Speed"
 MESSAGES = "Messages"
 MACHINES = "Many machines"
 
-QUALITY = 95
 
-Scale = Annotated[
-    int,
-    typer.Option(
-        "--scale",
-        "-s",
-        metavar="1|2|4",
-        help="Size of the result over that of the photo.",
-        rich_help_panel=PICTURE,
-    ),
-]
-Relight = Annotated[
-    Literal["auto", "on", "off"],
-    typer.Option(
-        "--relight",
-        help="Brighten: only really dark photos, every photo, or none.",
-        rich_help_panel=PICTURE,
-    ),
-]
-Stages = Annotated[
-    str,
-    typer.Option(
-        "--stages",
-        metavar="A,B,...",
-        help="Steps to run, some of denoise, relight, faces, upscale; their order is fixed.",
-        rich_help_panel=PICTURE,
-    ),
-]
-Faces = Annotated[
-    str,
-    typer.Option(
-        "--faces",
-        metavar="all|largest|0,2",
-        help="Which faces to restore; indices count from the largest down.",
-        rich_help_panel=FACES,
-    ),
-]
-NoFaces = Annotated[
-    bool, typer.Option("--no-faces", help="Leave every face alone.", rich_help_panel=FACES)
-]
-Fidelity = Annotated[
-    float,
-    typer.Option(
-        "--fidelity",
-        metavar="0..1",
-        help="1 takes nothing from the face prior, 0 takes each face from it whole.",
-        rich_help_panel=FACES,
-    ),
-]
-FaceThreshold = Annotated[
-    float,
-    typer.Option(
-        "--face-threshold",
-        metavar="0..1",
-        help="Score from which on a find counts as a face.",
-        rich_help_panel=FACES,
-    ),
-]
-MinFace = Annotated[
-    int,
-    typer.Option(
-        "--min-face",
-        metavar="PIXELS",
-        min=0,
-        help="Narrower faces are left alone.",
-        rich_help_panel=FACES,
-    ),
-]
-Device = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        "-d",
-        metavar="auto|cpu|cuda[:N]|mps",
-        help="Where to compute.",
-        rich_help_panel=SPEED,
-    ),
-]
-Precision = Annotated[
-    Literal["auto", "fp32", "bf16"],
-    typer.Option(
-        "--precision",
-        help="Numbers to compute in; auto takes bf16 where the machine has it natively.",
-        rich_help_panel=SPEED,
-    ),
-]
-Tile = Annotated[
-    int | None,
-    typer.Option(
-        "--tile",
-        "-t",
-        metavar="PIXELS",
-        help="Side of the tiles a photo is cut in.",
-        show_default="from free memory",
-        rich_help_panel=SPEED,
-    ),
-]
-Jobs = Annotated[
-    int,
-    typer.Option(
-        "--jobs", "-j", min=1, help="Threads that read, and that write.", rich_help_panel=SPEED
-    ),
-]
-Ext = Annotated[
-    str | None,
-    typer.Option(
-        "--ext",
-        metavar="SUFFIX",
-        help="Kind of the results, as in png or jpg.",
-        show_default="each photo's own, or png",
-        rich_help_panel=OUTPUT,
-    ),
-]
-Quality = Annotated[
-    int,
-    typer.Option(
-        "--quality",
-        metavar="1..100",
-        min=1,
-        max=100,
-        help="Of JPEG, WebP, AVIF and HEIC.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-Overwrite = Annotated[
-    bool,
-    typer.Option("--overwrite", help="Replace files that exist.", rich_help_panel=OUTPUT),
-]
-Report = Annotated[
-    Path | None,
-    typer.Option(
-        "--report",
-        metavar="FILE",
-        help="Also write a page to look through the results (.html), without a server.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-Json = Annotated[
-    bool,
-    typer.Option("--json", help="Print JSON, one record a line.", rich_help_panel=MESSAGES),
-]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=MESSAGES)
-]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=MESSAGES)
-]
-OutputPlace = Annotated[
-    str,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FOLDER|URL",
-        help="Where the results go; made if it is not there.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-OutputFolder = Annotated[
-    Path,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FOLDER",
-        help="Where the results go; made if it is not there.",
-        rich_help_panel=OUTPUT,
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class Messages:
+    """What a command says while it works.
 
-ALL_STAGES = ",".join(STAGES)
-
-
-def gather(
-    *,
-    scale: int,
-    stages: str,
-    relight: Literal["auto", "on", "off"],
-    fidelity: float,
-    faces: str,
-    no_faces: bool,
-    face_threshold: float,
-    min_face: int,
-    tile: int | None,
-) -> Options:
-    """Make the one `Options` object of what was typed.
-
-    Raises:
-        PlanError: A value is out of its bounds, or `--no-faces` stands beside a choice of faces.
+    Attributes:
+        as_json: Print JSON, one record a line.
+        quiet: Say nothing but errors.
+        verbose: Say more.
     """
-    chosen = parse_stages(stages)
-    if no_faces:
-        if faces != Options.faces:
-            raise PlanError(f"--no-faces and --faces {faces} contradict each other. Use one.")
-        chosen = tuple(stage for stage in chosen if stage != "faces")
-    return Options(
-        scale=scale,
-        stages=chosen,
-        relight=relight,
-        fidelity=fidelity,
-        faces=faces,
-        face_threshold=face_threshold,
-        min_face=min_face,
-        tile=tile,
-    )
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
 
 
 def parse_stages(text: str) -> tuple[Stage, ...]:
@@ -237,59 +53,223 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
     return tuple(stage for stage in STAGES if stage in words)
 
 
-Engine = Annotated[
-    Literal["local", "ray"],
-    typer.Option(
+OPTIONS: dict[str, Any] = {
+    "quality": typer.Option(
+        "--quality",
+        metavar="1..100",
+        min=1,
+        max=100,
+        help="Of JPEG, WebP, AVIF and HEIC.",
+        rich_help_panel=OUTPUT,
+    ),
+    "overwrite": typer.Option(
+        "--overwrite", help="Replace files that exist.", rich_help_panel=OUTPUT
+    ),
+    "scale": typer.Option(
+        "--scale",
+        "-s",
+        metavar="1|2|4",
+        help="Size of the result over that of the photo.",
+        rich_help_panel=PICTURE,
+    ),
+    "stages": typer.Option(
+        "--stages",
+        metavar="A,B,...",
+        parser=parse_stages,
+        help=f"Steps to run, some of {', '.join(STAGES)}; their order is fixed.",
+        rich_help_panel=PICTURE,
+    ),
+    "denoise": typer.Option(
+        "--denoise",
+        help="Work on photos that show a pattern or noise, or on every photo.",
+        rich_help_panel=PICTURE,
+    ),
+    "strength": typer.Option(
+        "--strength",
+        metavar="0..1",
+        help="How much of the restoration to take; 0 keeps the original.",
+        rich_help_panel=PICTURE,
+    ),
+    "work_size": typer.Option(
+        "--work-size",
+        help="Make the photo smaller for the work; auto does it to coarse printed screens.",
+        rich_help_panel=PICTURE,
+    ),
+    "relight": typer.Option(
+        "--relight",
+        help="Brighten: only really dark photos, every photo, or none.",
+        rich_help_panel=PICTURE,
+    ),
+    "faces": typer.Option(
+        "--faces",
+        metavar="all|largest|0,2",
+        help="Which faces to restore; indices count from the largest down.",
+        rich_help_panel=FACES,
+    ),
+    "no_faces": typer.Option("--no-faces", help="Leave every face alone.", rich_help_panel=FACES),
+    "fidelity": typer.Option(
+        "--fidelity",
+        metavar="0..1",
+        help="1 takes nothing from the face prior, 0 takes each face from it whole.",
+        rich_help_panel=FACES,
+    ),
+    "face_threshold": typer.Option(
+        "--face-threshold",
+        metavar="0..1",
+        help="Score from which on a find counts as a face.",
+        rich_help_panel=FACES,
+    ),
+    "min_face": typer.Option(
+        "--min-face",
+        metavar="PIXELS",
+        min=0,
+        help="Narrower faces are left alone.",
+        rich_help_panel=FACES,
+    ),
+    "device": typer.Option(
+        "--device",
+        "-d",
+        metavar="auto|cpu|cuda[:N]|mps",
+        help="Where to compute.",
+        rich_help_panel=SPEED,
+    ),
+    "precision": typer.Option(
+        "--precision",
+        help="Numbers to compute in; auto takes bf16 where the machine has it natively.",
+        rich_help_panel=SPEED,
+    ),
+    "tile": typer.Option(
+        "--tile",
+        "-t",
+        metavar="PIXELS",
+        help="Side of the tiles a photo is cut in.",
+        show_default="from free memory",
+        rich_help_panel=SPEED,
+    ),
+    "jobs": typer.Option(
+        "--jobs", "-j", min=1, help="Threads that read, and that write.", rich_help_panel=SPEED
+    ),
+    "engine": typer.Option(
         "--engine",
         help="Compute in this process, or on the workers of a Ray cluster.",
         rich_help_panel=MACHINES,
     ),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(
+    "address": typer.Option(
         "--address",
         metavar="HOST:PORT",
         help="Of a running Ray cluster.",
         show_default="one is started here",
         rich_help_panel=MACHINES,
     ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
+    "workers": typer.Option(
         "--workers",
         min=1,
         help="Processes that restore, each with its own networks.",
         show_default="as many as fit",
         rich_help_panel=MACHINES,
     ),
-]
-GpusPerWorker = Annotated[
-    float,
-    typer.Option(
+    "gpus_per_worker": typer.Option(
         "--gpus-per-worker",
         metavar="N",
         min=0,
         help="GPUs that each worker has for itself; 0.5 lets two share one.",
         rich_help_panel=MACHINES,
     ),
+    "as_json": typer.Option(
+        "--json", help="Print JSON, one record a line.", rich_help_panel=MESSAGES
+    ),
+    "quiet": typer.Option(
+        "--quiet", "-q", help="Say nothing but errors.", rich_help_panel=MESSAGES
+    ),
+    "verbose": typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=MESSAGES),
+}
+
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Also write a page to look through the results (.html), without a server.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 
-def gather_cluster(
-    engine: Literal["local", "ray"],
-    *,
-    address: str | None,
-    workers: int | None,
-    gpus_per_worker: float,
-) -> Cluster | None:
+def takes_fields(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take dataclasses: each field is an option, the command gets the whole object.
+
+    A parameter `Annotated[Options, "tile"]` makes an option of these fields alone, any other of all
+    that `OPTIONS` spells; it spells the plain parameters of such a name too.
+    """
+    objects: dict[str, tuple[Any, list[str]]] = {}
+    parameters: list[Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        kind, *extras = _parts(parameter.annotation)
+        if is_dataclass(kind):
+            known = {field.name: field for field in fields(kind) if field.name in OPTIONS}
+            objects[parameter.name] = kind, extras or list(known)
+            types = get_type_hints(kind)
+            parameters += [_spelled(n, types[n], known[n].default) for n in extras or known]
+        elif parameter.name in OPTIONS and not extras:
+            parameters.append(_spelled(parameter.name, kind, parameter.default))
+        else:
+            parameters.append(parameter)
+
+    @functools.wraps(command)
+    def run(**words: object) -> None:
+        for name, (kind, names) in objects.items():
+            words[name] = kind(**{field: words.pop(field) for field in names})
+        command(**words)
+
+    run.__dict__["__signature__"] = inspect.Signature(_in_order(parameters))
+    return run
+
+
+def _parts(annotation: object) -> tuple[Any, ...]:
+    """A type, and what `Annotated` says of it."""
+    return get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+
+
+def _spelled(name: str, kind: object, default: object) -> Parameter:
+    """The parameter that Typer makes an option of; what is a tuple is typed with commas."""
+    if isinstance(default, tuple):
+        kind, default = str, ",".join(default)
+    return Parameter(
+        name,
+        Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind, OPTIONS[name]],
+    )
+
+
+def _in_order(parameters: Iterable[Parameter]) -> list[Parameter]:
+    """Sort as `OPTIONS` is; what a command spells itself stays behind the option before it."""
+    place, places = -1, list(OPTIONS)
+    found = []
+    for parameter in parameters:
+        place = places.index(parameter.name) if parameter.name in OPTIONS else place
+        found.append((place, parameter))
+    return [parameter for _, parameter in sorted(found, key=lambda pair: pair[0])]
+
+
+def without_faces(options: Options, no_faces: bool) -> Options:
+    """Leave the step of the faces out if that was asked for.
+
+    Raises:
+        PlanError: There is a choice of faces beside it.
+    """
+    if no_faces and options.faces != Options.faces:
+        raise PlanError(f"--no-faces and --faces {options.faces} contradict each other. Use one.")
+    kept = tuple(stage for stage in options.stages if not (no_faces and stage == "faces"))
+    return replace(options, stages=kept)
+
+
+def on_cluster(engine: Literal["local", "ray"], cluster: Cluster) -> Cluster | None:
     """Say which cluster a batch runs on; None is this process.
 
     Raises:
         PlanError: A cluster is described and not used.
     """
-    cluster = Cluster(address=address, workers=workers, gpus_per_worker=gpus_per_worker)
     if engine == "ray":
         return cluster
     if cluster != Cluster():

@@ -1,24 +1,31 @@
-"""One photo: what is read, what is written, what is said, and what is refused before any work."""
+"""One photo: what is read, what is written, what is said, and what is refused before any work.
+
+Stores, comparisons and pictures of the steps are loaded only where they are asked for.
+"""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import typer
 
-from restorecli.batch import plan, record, remote
-from restorecli.batch.record import Outcome
-from restorecli.batch.remote import Place
+from restorecli import record
+from restorecli.cli.options import Messages
 from restorecli.errors import PhotoReadError, PlanError, RestoreError
-from restorecli.options import Options
+from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
-from restorecli.photo.files import remove_stale
-from restorecli.photo.formats import WRITABLE, format_for
+from restorecli.photo.files import (
+    Stored,
+    refuse_target,
+    remove_stale,
+    same_file,
+    there,
+)
+from restorecli.photo.formats import WRITABLE, writable_suffix
 from restorecli.pipeline import Restoration, Restorer
-from restorecli.previews import stage_images
-from restorecli.reports import compare, pages
+from restorecli.record import Outcome
 
 STREAM = "-"
 
@@ -30,30 +37,18 @@ class Job:
     Attributes:
         source: A file or object, or None for standard input.
         target: A file or object, or None for standard output.
-        format: Of the picture on standard output, as in `"png"`.
+        kind: Suffix that names the format of a picture on standard output.
         compare: File for a picture or page of before and after.
         steps: Folder for a picture of each step.
-        quality: Of lossy formats, 1 to 100.
-        overwrite: Whether any of these may exist.
+        save: How any of these is written.
     """
 
-    source: Place | None
-    target: Place | None
-    format: str = "png"
+    source: Path | Stored | None
+    target: Path | Stored | None
+    kind: str
     compare: Path | None = None
     steps: Path | None = None
-    quality: int
-    overwrite: bool = False
-
-    @property
-    def source_name(self) -> str:
-        """Path of the source, or `-`."""
-        return STREAM if self.source is None else str(self.source)
-
-    @property
-    def target_name(self) -> str:
-        """Path of the target, or `-`."""
-        return STREAM if self.target is None else str(self.target)
+    save: SaveOptions = field(default_factory=SaveOptions)
 
 
 def prepare(
@@ -61,10 +56,9 @@ def prepare(
     output: str | None,
     *,
     ext: str | None,
-    compare_to: Path | None,
-    steps_to: Path | None,
-    quality: int,
-    overwrite: bool,
+    compare: Path | None,
+    steps: Path | None,
+    save: SaveOptions,
     as_json: bool,
 ) -> Job:
     """Say what is to be written where, or refuse.
@@ -74,58 +68,51 @@ def prepare(
         output: A file, a URL, `-`, or None for `photo.restored.png` beside the photo; a photo from
             standard input goes to standard output then.
         ext: Kind of the result where `output` does not name it.
-        compare_to: See `Job.compare`.
-        steps_to: See `Job.steps`.
-        quality: See `Job.quality`.
-        overwrite: See `Job.overwrite`.
+        compare: See `Job.compare`.
+        steps: See `Job.steps`.
+        save: See `Job.save`.
         as_json: Whether standard output is taken by the record.
 
     Raises:
-        PlanError: The source is a folder, a target is the source or another target, its kind
-            cannot be written, or a terminal would get a picture.
-        PhotoWriteError: A target exists, or its folder does not.
-        PhotoReadError: Nothing is piped in.
+        RestoreError: A file cannot or must not be read or written, or two words contradict.
     """
-    suffix = ".png" if ext is None else plan.writable_suffix(ext)
-    format = format_for(Path(f"photo{suffix}"))
-    assert format is not None
-    job = Job(
-        source=None if source == STREAM else remote.place(source),
-        target=_target(source, output, suffix, named=ext is not None),
-        format=format.name,
-        compare=compare_to,
-        steps=steps_to,
-        quality=quality,
-        overwrite=overwrite,
-    )
+    suffix = ".png" if ext is None else writable_suffix(ext)
+    place = None if source == STREAM else _place(source)
+    if output is None:
+        target = None if place is None else place.with_suffix(f".restored{suffix}")
+    elif ext is not None and output != STREAM:
+        raise PlanError(f"--ext and --output {output} both name the kind. Use one of them.")
+    else:
+        target = None if output == STREAM else _place(output)
+    job = Job(source=place, target=target, kind=suffix, compare=compare, steps=steps, save=save)
     _check_streams(job, as_json=as_json)
     _check_files(job)
     return job
 
 
-def run(job: Job, options: Options, *, device: str, precision: str) -> Outcome:
+def run(job: Job, options: Options, run: RunOptions) -> Outcome:
     """Read, restore and write the photo; it is read before the networks are loaded."""
-    photo = Photo.read(sys.stdin.buffer) if job.source is None else remote.read(job.source)
-    restorer = Restorer.load(device=device, precision=precision)
+    photo = Photo.read(sys.stdin.buffer if job.source is None else job.source)
+    restorer = Restorer.load(device=run.device, precision=run.precision)
     restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
-    if isinstance(job.target, Path):
-        remove_stale(job.target.parent)
-    losses = _write(job, photo, restoration)
-    outcome = record.restored(job.source_name, job.target_name, photo, restoration)
+    losses = _write(restoration.photo, job)
+    _write_extras(photo, restoration, job)
+    source, target = (str(place or STREAM) for place in (job.source, job.target))
+    outcome = record.restored(source, target, photo, restoration)
     return replace(outcome, notices=outcome.notices + losses)
 
 
-def report(outcome: Outcome, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+def report(outcome: Outcome, messages: Messages) -> None:
     """Print the record or the result's path to stdout, and what was done to stderr."""
-    if as_json:
+    if messages.as_json:
         typer.echo(record.json_line(outcome))
     elif outcome.target != STREAM:
         typer.echo(outcome.target)
-    if not quiet:
+    if not messages.quiet:
         typer.echo(record.sentence(outcome), err=True)
         for notice in outcome.notices:
             typer.echo(f"{outcome.source}: {notice}", err=True)
-    if verbose:
+    if messages.verbose:
         for line in record.face_lines(outcome.faces):
             typer.echo(line, err=True)
 
@@ -137,38 +124,44 @@ def failure_recorded(source: str, output: str | None, *, as_json: bool) -> Itera
         yield
     except RestoreError as error:
         if as_json:
+            from restorecli.batch import remote
+
             named = remote.masked(source), None if output is None else remote.masked(output)
             typer.echo(record.json_line(record.failed(*named, error)))
         raise
 
 
-def _write(job: Job, photo: Photo, restoration: Restoration) -> tuple[str, ...]:
-    """Write the result and whatever else was asked for; say what the format could not hold."""
+def _place(text: str) -> Path | Stored:
+    """Say what a word on the command line names."""
+    if "://" not in text:
+        return Path(text)
+    from restorecli.batch import remote
+
+    return remote.place(text)
+
+
+def _write(result: Photo, job: Job) -> tuple[str, ...]:
+    """Write the result; say what its format could not hold."""
     if job.target is None:  # not through Photo.write: a closed pipe must stay a closed pipe
-        sys.stdout.buffer.write(restoration.photo.encode(job.format, job.quality))
+        encoded = result.encoded(job.kind, job.save.quality)
+        sys.stdout.buffer.write(encoded.content())
         sys.stdout.buffer.flush()
-        losses = restoration.photo.losses(job.format)
-    else:
-        losses = remote.write(
-            restoration.photo, job.target, quality=job.quality, overwrite=job.overwrite
-        )
+        return encoded.losses
+    if isinstance(job.target, Path):
+        remove_stale(job.target.parent)
+    return result.write(job.target, quality=job.save.quality, overwrite=job.save.overwrite)
+
+
+def _write_extras(photo: Photo, restoration: Restoration, job: Job) -> None:
+    """Write the comparison and the pictures of the steps, if they were asked for."""
     if job.compare is not None:
-        compare.write(
-            photo, restoration.photo, job.compare, quality=job.quality, overwrite=job.overwrite
-        )
+        from restorecli.reports import compare
+
+        compare.write(photo, restoration.photo, job.compare, job.save)
     if job.steps is not None:
-        stage_images.write(photo, restoration, job.steps, overwrite=job.overwrite)
-    return losses
+        from restorecli.previews import stage_images
 
-
-def _target(source: str, output: str | None, suffix: str, *, named: bool) -> Place | None:
-    if output == STREAM or (output is None and source == STREAM):
-        return None
-    if output is None:
-        return remote.place(source).with_suffix(f".restored{suffix}")
-    if named:
-        raise PlanError(f"--ext and --output {output} both name the kind. Use one of them.")
-    return remote.place(output)
+        stage_images.write(photo, restoration, job.steps, overwrite=job.save.overwrite)
 
 
 def _check_streams(job: Job, *, as_json: bool) -> None:
@@ -183,22 +176,28 @@ def _check_streams(job: Job, *, as_json: bool) -> None:
 
 def _check_files(job: Job) -> None:
     """Refuse targets that cannot or must not be written, before any work."""
-    if isinstance(job.source, Path) and plan.there(job.source) and job.source.is_dir():
+    if isinstance(job.source, Path) and there(job.source) and job.source.is_dir():
         raise PlanError(f"{job.source}: is a folder. Use: restore batch {job.source} -o OUT")
     files = [path for path in (job.target, job.compare) if path is not None]
     local = [path.resolve() for path in files if isinstance(path, Path)]
     if len(set(local)) < len(local):
         raise PlanError(f"{job.compare}: is named as two results. Give each a file of its own.")
     for path in files:
-        if job.source is not None and plan.same_file(path, job.source):
+        if job.source is not None and same_file(path, job.source):
             raise PlanError(f"{path}: is the photo itself. Name another file for the result.")
-        plan.refuse_target(path, overwrite=job.overwrite)
-        if path.suffix.lower() not in WRITABLE and not (
-            path == job.compare and pages.is_page(path)
-        ):
+        refuse_target(path, overwrite=job.save.overwrite)
+        if path.suffix.lower() not in WRITABLE and not (path == job.compare and _is_page(path)):
             raise PlanError(
                 f"{path}: cannot be written as {path.suffix or 'a file without a suffix'}. "
                 f"Use one of {', '.join(sorted(WRITABLE))}."
             )
     if job.steps is not None:
-        stage_images.refuse(job.steps, overwrite=job.overwrite)
+        from restorecli.previews import stage_images
+
+        stage_images.refuse(job.steps, overwrite=job.save.overwrite)
+
+
+def _is_page(path: Path | Stored) -> bool:
+    from restorecli.reports import pages
+
+    return isinstance(path, Path) and pages.is_page(path)

@@ -13,9 +13,10 @@ from typing import TypeVar
 import typer
 from tqdm import tqdm
 
-from restorecli.batch import record
+from restorecli import record
 from restorecli.batch.plan import Plan
-from restorecli.batch.record import Outcome
+from restorecli.cli.options import Messages
+from restorecli.record import Outcome
 
 SECONDS_BETWEEN_LINES = 10.0
 Item = TypeVar("Item")
@@ -24,10 +25,8 @@ Item = TypeVar("Item")
 def present(
     outcomes: Iterable[Outcome],
     plan: Plan,
+    messages: Messages,
     *,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
     """Run a batch and report it.
@@ -38,31 +37,23 @@ def present(
     Args:
         outcomes: Of the plan's tasks, as they come.
         plan: Its skipped photos are reported first.
-        as_json: Write one record a photo to stdout, then a summary.
-        quiet: No progress.
-        verbose: Also a line for each photo restored.
+        messages: JSON is one record a photo on stdout, then a summary; `quiet` leaves the progress
+            out, `verbose` adds a line for each photo restored.
         clock: Seconds that only grow.
 
     Returns:
         The exit code: 1 if a photo failed.
     """
-    began = clock()
+    began, as_json, quiet = clock(), messages.as_json, messages.quiet
     counts: Counter[str] = Counter(restored=0, failed=0, skipped=len(plan.skipped))
-    if verbose and plan.ignored:
+    if messages.verbose and plan.ignored:
         tell(f"{plan.ignored} files ignored: hidden, or not of a readable kind")
     if as_json:
         _print_records(skipped(plan))
     try:
         for outcome in followed(outcomes, len(plan.tasks), unit="photo", quiet=quiet, clock=clock):
             counts[outcome.status] += 1
-            if as_json:
-                _print_records([outcome])
-            if outcome.error is not None:
-                tell(f"restore: {outcome.error}")
-            elif verbose:
-                tell(record.sentence(outcome))
-            for notice in () if quiet else outcome.notices:
-                tell(f"{outcome.source}: {notice}")
+            _present_one(outcome, messages)
     except KeyboardInterrupt:
         tell("restore: stopped; files that are there are whole. Go on with --skip-existing.")
         raise
@@ -71,6 +62,17 @@ def present(
     if not (as_json and quiet):
         typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()), err=as_json)
     return 1 if counts["failed"] else 0
+
+
+def _present_one(outcome: Outcome, messages: Messages) -> None:
+    if messages.as_json:
+        _print_records([outcome])
+    if outcome.error is not None:
+        tell(f"restore: {outcome.error}")
+    elif messages.verbose:
+        tell(record.sentence(outcome))
+    for notice in () if messages.quiet else outcome.notices:
+        tell(f"{outcome.source}: {notice}")
 
 
 def skipped(plan: Plan) -> list[Outcome]:

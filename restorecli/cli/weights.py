@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from restorecli.cli import options as given
+from restorecli.options import RunOptions
 
 app = typer.Typer(
     help="List, verify and import the networks' weights; nothing is ever downloaded.",
@@ -19,7 +20,8 @@ Folder = Annotated[
 
 
 @app.command("list")
-def list_files(*, folder: Folder = None, as_json: given.Json = False) -> None:
+@given.takes_fields
+def list_files(*, folder: Folder = None, as_json: bool = False) -> None:
     """Say of every weights file what it is: size, hash, parameters, recipe."""
     from restorecli import weights
 
@@ -94,16 +96,16 @@ def import_file(
     typer.echo(import_checkpoint(checkpoint, output))
 
 
+@given.takes_fields
 def doctor(
     *,
-    device: given.Device = "auto",
-    precision: given.Precision = "auto",
-    as_json: given.Json = False,
+    run: Annotated[RunOptions, "device", "precision"],
+    as_json: bool = False,
 ) -> None:
     """Report versions, devices, why one is chosen, and the weights; exit code 1 on problems."""
     from restorecli.cli import diagnosis as examination
 
-    found = examination.report(device, precision)
+    found = examination.report(run.device, run.precision)
     typer.echo(json.dumps(found) if as_json else examination.render(found))
     if found["problems"]:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ A face that cannot be restored well stays as it is, and its record says why.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import torch
 from jaxtyping import Float
@@ -25,14 +26,23 @@ from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair
 from restorecli.options import Options
 from restorecli.tiling.sources import Source, TensorSource
 
-__all__ = ["FaceRecord", "chosen", "restore_faces"]
+__all__ = ["FaceRecord", "FaceStatus", "chosen", "restore_faces"]
 
 LEAST_VISIBLE = 0.75  # share of the mask that must lie in the photo
 PROFILE = (-0.05, 1.05)  # where along the line from eye to eye the nose may be
 LEAST_EYE_DISTANCE = 2.0  # px
 CROPS_AT_ONCE = 8
-RESTORED = "restored"
-NOT_CHOSEN = "kept: not chosen"
+
+
+class FaceStatus(StrEnum):
+    """What was done to a face, or why it was left as it is."""
+
+    RESTORED = "restored"
+    NOT_CHOSEN = "kept: not chosen"
+    TOO_SMALL = "kept: too small"
+    PROFILE = "kept: profile"
+    CUT = "kept: cut by the border"
+    NOT_RESTORABLE = "kept: not restorable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +53,7 @@ class FaceRecord:
         box: x0, y0, x1, y1.
         landmarks: Five (x, y): eyes, nose, corners of the mouth.
         score: Certainty in [0, 1] that this is a face.
-        status: "restored", or "kept: " and the reason.
+        status: Whether it was restored, or why not.
         prior: Mean share in [0, 1] that the face prior has in the restored face.
         moved: How far the face was changed: root mean square difference over the mask, in [0, 1].
     """
@@ -51,7 +61,7 @@ class FaceRecord:
     box: tuple[float, float, float, float]
     landmarks: tuple[tuple[float, float], ...]
     score: float
-    status: str
+    status: FaceStatus
     prior: float = 0.0
     moved: float = 0.0
 
@@ -87,7 +97,7 @@ def restore_faces(
     height, width = image.shape[-2:]
     statuses = [_status(found, index, height, width, options) for index in range(len(found.scores))]
     bounds = (pair.config.smallest, pair.config.largest)
-    todo = [index for index, status in enumerate(statuses) if status == RESTORED]
+    todo = [index for index, status in enumerate(statuses) if status == FaceStatus.RESTORED]
     places = {index: place_natively(found.landmarks[index], *bounds) for index in todo}
     before = TensorSource(image)
     crops = {index: cut(before, places[index]) for index in todo}
@@ -100,7 +110,7 @@ def restore_faces(
         for row, index in enumerate(rows):
             face, prior = (part[row : row + 1].float() for part in restoration)
             if not (face.isfinite().all() and prior.isfinite().all()):
-                statuses[index] = "kept: not restorable"
+                statuses[index] = FaceStatus.NOT_RESTORABLE
                 continue
             result = paste(result, face, places[index], in_place=True)
             measures[index] = _measures(crops[index], FaceRestoration(face, prior))
@@ -118,21 +128,21 @@ def chosen(choice: str, count: int) -> frozenset[int]:
     return frozenset(index for index in wanted if index < count)
 
 
-def _status(found: Faces, index: int, height: int, width: int, options: Options) -> str:
+def _status(found: Faces, index: int, height: int, width: int, options: Options) -> FaceStatus:
     box, landmarks = found.boxes[index], found.landmarks[index]
     if index not in chosen(options.faces, len(found.scores)):
-        return NOT_CHOSEN
+        return FaceStatus.NOT_CHOSEN
     eyes = landmarks[1] - landmarks[0]
     if float(box[2] - box[0]) < options.min_face or float(eyes.norm()) < LEAST_EYE_DISTANCE:
-        return "kept: too small"
+        return FaceStatus.TOO_SMALL
     along = float(((landmarks[2] - landmarks[0]) * eyes).sum() / eyes.square().sum())
     if not PROFILE[0] <= along <= PROFILE[1]:
-        return "kept: profile"
+        return FaceStatus.PROFILE
     sides = torch.tensor([width, height])
     outside = ((landmarks < 0) | (landmarks > sides)).any()
     if outside or _visible(place(landmarks, 32), height, width) < LEAST_VISIBLE:
-        return "kept: cut by the border"
-    return RESTORED
+        return FaceStatus.CUT
+    return FaceStatus.RESTORED
 
 
 def _batches(places: dict[int, Placement]) -> Iterator[list[int]]:
@@ -172,7 +182,7 @@ def _measures(crop: Float[Tensor, "1 3 s s"], restored: FaceRestoration) -> tupl
     return prior, math.sqrt(float((square * mask).sum() / mask.sum()))
 
 
-def _record(found: Faces, index: int, status: str, prior: float, moved: float) -> FaceRecord:
+def _record(found: Faces, index: int, status: FaceStatus, prior: float, moved: float) -> FaceRecord:
     left, top, right, bottom = found.boxes[index].tolist()
     return FaceRecord(
         box=(left, top, right, bottom),

@@ -1,14 +1,18 @@
 """From pixels and metadata to the bytes of a file, and what each format cannot hold."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import PurePath
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from restorecli.errors import PhotoWriteError
 from restorecli.photo import png16, tiff_write
 from restorecli.photo.exif import with_resolution, without_orientation
 from restorecli.photo.files import Writable
-from restorecli.photo.formats import Format
+from restorecli.photo.formats import FORMATS, Format, format_for
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import Rows
 
@@ -37,7 +41,69 @@ class Sink:
         self._file.flush()
 
 
-def losses(
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """A photo made ready for files of one format.
+
+    Attributes:
+        write: Writes a file that is empty and can be sought. PhotoWriteError: the encoder does not
+            take this picture; OSError passes through.
+        losses: What the format cannot hold, one sentence each.
+    """
+
+    write: Callable[[Writable], None]
+    losses: tuple[str, ...]
+
+    def content(self) -> bytes:
+        """The bytes of the file; errors as of `write`."""
+        file = BytesIO()
+        self.write(file)
+        return file.getvalue()
+
+
+def encode(
+    pixels: np.ndarray,
+    alpha: np.ndarray | None,
+    metadata: Metadata,
+    *,
+    format: str,
+    quality: int,
+    name: str,
+) -> Encoded:
+    """Make a photo ready for a file; nothing is encoded before it is written.
+
+    Args:
+        pixels: (h, w, 3) RGB or (h, w) grey, uint8 or uint16.
+        alpha: (h, w) of the same type, or None.
+        metadata: What the format can hold of it is written.
+        format: Its name, or a suffix with or without its dot.
+        quality: 1 to 100, for JPEG, WebP, AVIF and HEIC; 100 is lossless in WebP.
+        name: Subject of error messages.
+
+    Raises:
+        PhotoWriteError: The format is unknown, or there is no such quality.
+    """
+    known = FORMATS.get(format.lower()) or format_for(PurePath(f"x.{format.lstrip('.')}"))
+    if known is None:
+        fact = f"{format or 'no suffix'}: not a format this tool writes"
+        raise PhotoWriteError(f"{name}: {fact}. Use one of {', '.join(sorted(FORMATS))}.")
+    if not 1 <= quality <= 100:
+        raise PhotoWriteError(f"{name}: quality {quality} is not in 1 to 100.")
+
+    def write(file: Writable) -> None:
+        try:
+            _write(pixels, alpha, metadata, known, quality, file)
+        except REFUSALS as error:
+            height, width = pixels.shape[:2]
+            raise PhotoWriteError(
+                f"{name}: {width} × {height} pixels cannot be written as "
+                f"{known.title} ({error}). Use PNG or TIFF, or a smaller scale."
+            ) from error
+
+    return Encoded(write=write, losses=_losses(pixels, alpha, metadata, known))
+
+
+def _losses(
     pixels: np.ndarray, alpha: np.ndarray | None, metadata: Metadata, format: Format
 ) -> tuple[str, ...]:
     """Say in words what of a photo the format cannot hold, nothing if it holds everything."""
@@ -62,7 +128,7 @@ def losses(
     return tuple(found)
 
 
-def encode(
+def _write(
     pixels: np.ndarray,
     alpha: np.ndarray | None,
     metadata: Metadata,
@@ -70,19 +136,7 @@ def encode(
     quality: int,
     file: Writable,
 ) -> None:
-    """Write a photo.
-
-    Args:
-        pixels: (h, w, 3) RGB or (h, w) grey, uint8 or uint16.
-        alpha: (h, w) of the same type, or None.
-        metadata: What the format can hold of it is written.
-        format: Of the file.
-        quality: 1 to 100, for JPEG, WebP, AVIF and HEIC; 100 is lossless in WebP.
-        file: Empty, can be sought. OSError passes through.
-
-    Raises:
-        ValueError: The encoder does not take this picture; others of `REFUSALS` likewise.
-    """
+    """Write a photo, or raise one of `REFUSALS`."""
     rows = Rows(pixels, alpha, metadata, format)
     sides = max(rows.height, rows.width)
     if sides > format.longest_side:

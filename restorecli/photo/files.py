@@ -16,7 +16,7 @@ from io import BufferedReader, BufferedWriter, BytesIO
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from restorecli.errors import PhotoReadError, PhotoWriteError, printable
+from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, printable
 
 Readable = BufferedReader | BytesIO  # binary and can be sought
 Writable = BufferedWriter | BytesIO
@@ -44,12 +44,37 @@ class Target(Protocol):
         ...
 
 
+@runtime_checkable
+class Stored(Protocol):
+    """An object in a store, asked as a file is; `restorecli.batch.remote` knows the stores."""
+
+    @property
+    def name(self) -> str:
+        """What follows the last slash."""
+
+    @property
+    def suffix(self) -> str:
+        """End of the name, from its last dot on."""
+
+    def with_suffix(self, suffix: str) -> "Stored":
+        """Name the object beside this one that ends otherwise."""
+
+    def exists(self) -> bool:
+        """Whether there is an object of this very name."""
+
+    def read_bytes(self) -> bytes:
+        """Fetch it."""
+
+    def write_bytes(self, data: bytes, *, overwrite: bool) -> None:
+        """Put it, whole or not at all."""
+
+
 @contextmanager
-def opened(source: Path | str | bytes | Source, name: str) -> Iterator[Readable]:
+def opened(source: Path | str | bytes | Source | Stored, name: str) -> Iterator[Readable]:
     """Open a photo's bytes as a file that can be sought.
 
     Args:
-        source: A path, the bytes themselves, or a stream to be read to its end.
+        source: A path, the bytes themselves, an object, or a stream to be read to its end.
         name: Subject of error messages.
 
     Raises:
@@ -61,6 +86,8 @@ def opened(source: Path | str | bytes | Source, name: str) -> Iterator[Readable]
         elif isinstance(source, Path | str):
             with Path(source).open("rb") as file:
                 yield file if file.seekable() else BytesIO(file.read())
+        elif isinstance(source, Stored):
+            yield BytesIO(source.read_bytes())
         else:
             yield BytesIO(source.read())
     except FileNotFoundError as error:
@@ -74,6 +101,45 @@ def opened(source: Path | str | bytes | Source, name: str) -> Iterator[Readable]
         raise PhotoReadError(
             f"{name}: cannot be opened ({fact.lower()}). Check the path."
         ) from error
+
+
+def refuse_target(path: Path | Stored, *, overwrite: bool) -> None:
+    """Refuse a target that could not be written later, before there is anything to write.
+
+    Raises:
+        PlanError: It is a folder.
+        PhotoWriteError: It exists and must not be replaced, its folder does not exist, or it has a
+            name that no file can have.
+    """
+    try:
+        if isinstance(path, Path):
+            path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a name that is too long, a link to itself, a folder that is locked
+        fact = (error.strerror or str(error)).lower()
+        raise PhotoWriteError(f"{path}: {fact}. Choose another name.") from error
+    if isinstance(path, Path) and path.is_dir():
+        raise PlanError(f"{path}: is a folder. Name a file for the result.")
+    if path.exists() and not overwrite:
+        raise PhotoWriteError(f"{path}: exists already. Use --overwrite, or another name.")
+    if isinstance(path, Path) and not path.parent.is_dir():
+        raise PhotoWriteError(f"{path}: there is no folder {path.parent}. Make it first.")
+
+
+def there(path: Path) -> bool:
+    """Whether a file or folder is there and can be looked at; a name that is too long is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def same_file(path: Path | Stored, other: Path | Stored) -> bool:
+    """Whether both exist and are one file or folder, by whatever names."""
+    if isinstance(path, Path) and isinstance(other, Path):
+        return there(path) and there(other) and path.samefile(other)
+    return path == other
 
 
 def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite: bool) -> None:

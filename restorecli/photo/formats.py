@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from restorecli.errors import PlanError
 from restorecli.photo.files import Readable
 
 
@@ -136,3 +137,20 @@ def announced_length(stream: Readable, kind: str) -> int:
 def format_for(target: PurePath) -> Format | None:
     """The format that the suffix of a file to be written asks for, or None."""
     return _BY_SUFFIX.get(target.suffix.lower())
+
+
+def writable_suffix(ext: str) -> str:
+    """Turn `jpg`, `.JPG`, … into `.jpg`.
+
+    Raises:
+        PlanError: No picture can be written under this suffix.
+    """
+    suffix = "." + ext.lower().removeprefix(".")
+    if suffix not in WRITABLE:
+        raise PlanError(f"--ext {ext}: cannot be written. Use one of {spelled(WRITABLE)}.")
+    return suffix
+
+
+def spelled(suffixes: frozenset[str]) -> str:
+    """Suffixes as they stand in sentences."""
+    return ", ".join(sorted(suffix.removeprefix(".") for suffix in suffixes))

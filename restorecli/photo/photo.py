@@ -5,7 +5,6 @@ photo means to the networks, float32 RGB in [0, 1], begins and ends here.
 """
 
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -14,10 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from restorecli.errors import PhotoWriteError, printable
+from restorecli.errors import printable
+from restorecli.options import SaveOptions
 from restorecli.photo import decode, encode, files
-from restorecli.photo.files import Source, Target, Writable
-from restorecli.photo.formats import FORMATS, READABLE, WRITABLE, Format, format_for
+from restorecli.photo.encode import Encoded
+from restorecli.photo.files import Source, Stored, Target
+from restorecli.photo.formats import READABLE, WRITABLE
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import to_8_bits, to_16_bits
 
@@ -77,7 +78,7 @@ class Photo:
     @classmethod
     def read(
         cls,
-        source: Path | str | bytes | Source,
+        source: Path | str | bytes | Source | Stored,
         *,
         max_megapixels: float = 400,
         name: str | None = None,
@@ -85,8 +86,8 @@ class Photo:
         """Read a photo, upright, with everything that belongs to it.
 
         Args:
-            source: A path, the bytes of a file, or a binary stream, which is read to its end. The
-                content decides the format, not the name.
+            source: A path, the bytes of a file, an object in a store, or a binary stream, which is
+                read to its end. The content decides the format, not the name.
             max_megapixels: More than this is refused by the size the file declares.
             name: For messages; by default the path's last part, or the stream's own name.
 
@@ -97,30 +98,31 @@ class Photo:
             PhotoReadError: It is missing, damaged, not a photo, or of a kind that is refused.
             PhotoTooLargeError: It has more pixels than the limit or than memory holds.
         """
-        path = Path(source) if isinstance(source, Path | str) else None
-        subject = printable(name or path or _stream_name(source))
+        place = Path(source) if isinstance(source, str) else source
+        file = place if isinstance(place, Path | Stored) else None
+        subject = printable(name or (_stream_name(place) if file is None else str(file)))
         with files.opened(source, subject) as stream:
             found = decode.decode(stream, subject, max_megapixels)
         return cls(
             pixels=found.pixels,
             alpha=found.alpha,
             metadata=found.metadata,
-            name=name or (path.name if path else subject),
+            name=name or (subject if file is None else file.name),
             notices=found.notices,
         )
 
     def write(
         self,
-        target: Path | str | Target,
+        target: Path | str | Target | Stored,
         *,
         format: str | None = None,
-        quality: int = 95,
+        quality: int = SaveOptions.quality,
         overwrite: bool = False,
     ) -> tuple[str, ...]:
         """Write the photo; a file appears complete or not at all.
 
         Args:
-            target: A path, or a binary stream.
+            target: A path, an object in a store, or a binary stream.
             format: `"png"`, `"jpeg"`, `"webp"`, `"tiff"`, `"bmp"`, `"avif"` or `"heic"`; by default
                 the target's suffix decides.
             quality: 1 to 100, for JPEG (always 4:4:4), WebP (100 is lossless), AVIF and HEIC.
@@ -135,26 +137,46 @@ class Photo:
         """
         if isinstance(target, Path | str):
             path = Path(target)
-            known = self._format(format or path.suffix, printable(path))
-            files.replace_file(
-                path,
-                lambda file: self._encode(known, quality, file, printable(path)),
-                overwrite=overwrite,
-            )
+            encoded = self.encoded(format or path.suffix, quality, str(path))
+            files.replace_file(path, encoded.write, overwrite=overwrite)
+        elif isinstance(target, Stored):
+            encoded = self.encoded(format or target.suffix, quality)
+            target.write_bytes(encoded.content(), overwrite=overwrite)
         else:
             subject = _stream_name(target)
-            known = self._format(format or "", subject)
-            files.send(target, self._encoded(known, quality, subject), subject)
-        return self.losses(known.name)
+            encoded = self.encoded(format or "", quality, subject)
+            files.send(target, encoded.content(), subject)
+        return encoded.losses
 
-    def encode(self, format: str, quality: int = 95) -> bytes:
+    def encode(self, format: str, quality: int = SaveOptions.quality) -> bytes:
         """The bytes of the file that `write` would make, with the same arguments and errors."""
-        return self._encoded(self._format(format, self.name), quality, self.name)
+        return self.encoded(format, quality).content()
 
     def losses(self, format: str) -> tuple[str, ...]:
         """Say what of this photo a format cannot hold, such as transparency in JPEG."""
-        known = self._format(format, self.name)
-        return encode.losses(self.pixels, self.alpha, self.metadata, known)
+        return self.encoded(format).losses
+
+    def encoded(
+        self, format: str, quality: int = SaveOptions.quality, name: str | None = None
+    ) -> Encoded:
+        """Make the photo ready for a file: what writes it, and what the format cannot hold.
+
+        Args:
+            format: Its name, or a suffix.
+            quality: As for `write`.
+            name: Subject of error messages; by default the photo's own.
+
+        Raises:
+            PhotoWriteError: The format is unknown, or there is no such quality.
+        """
+        return encode.encode(
+            self.pixels,
+            self.alpha,
+            self.metadata,
+            format=format,
+            quality=quality,
+            name=printable(name or self.name),
+        )
 
     def colours(self) -> np.ndarray:
         """The pixels, with those that are wholly transparent filled from their neighbours.
@@ -203,29 +225,6 @@ class Photo:
         if self.grey:
             pixels = _mean_of_channels(pixels)
         return replace(self, pixels=pixels, alpha=alpha)
-
-    def _format(self, name: str, subject: str) -> Format:
-        known = FORMATS.get(name.lower()) or format_for(Path(f"x.{name.lstrip('.')}"))
-        if known is None:
-            fact = f"{name or 'no suffix'}: not a format this tool writes"
-            raise PhotoWriteError(f"{subject}: {fact}. Use one of {', '.join(sorted(FORMATS))}.")
-        return known
-
-    def _encoded(self, format: Format, quality: int, subject: str) -> bytes:
-        file = BytesIO()
-        self._encode(format, quality, file, subject)
-        return file.getvalue()
-
-    def _encode(self, format: Format, quality: int, file: Writable, subject: str) -> None:
-        if not 1 <= quality <= 100:
-            raise PhotoWriteError(f"{subject}: quality {quality} is not in 1 to 100.")
-        try:
-            encode.encode(self.pixels, self.alpha, self.metadata, format, quality, file)
-        except encode.REFUSALS as error:
-            raise PhotoWriteError(
-                f"{subject}: {self.width} × {self.height} pixels cannot be written as "
-                f"{format.title} ({error}). Use PNG or TIFF, or a smaller scale."
-            ) from error
 
 
 def from_image(image: Float[Tensor, "1 3 h w"], name: str = "photo") -> Photo:

@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from restorecli.faces import restore as step
-from restorecli.faces.restore import FaceRecord
+from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.photo import Photo
 
 RESTORED = (64, 255, 96)  # colour of a face that was restored, RGB
@@ -40,7 +39,7 @@ def _drawn(
     line = max(1, round(max(picture.size) / 250))
     font = ImageFont.load_default(size=max(10, 8 * line))
     for index, face in enumerate(faces):
-        colour = RESTORED if face.status == step.RESTORED else KEPT
+        colour = RESTORED if face.status == FaceStatus.RESTORED else KEPT
         left, top, right, bottom = face.box
         pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=line)
         for x, y in face.landmarks:

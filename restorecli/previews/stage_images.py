@@ -3,16 +3,15 @@
 from pathlib import Path
 
 from restorecli.errors import PhotoWriteError, PlanError
+from restorecli.options import StageImage
 from restorecli.photo import Photo, from_image
 from restorecli.pipeline import Restoration
 from restorecli.previews.face_overlay import marked
 
 NAMES = {
-    "denoised": "1-denoised.png",
-    "relit": "2-relit.png",
-    "faces": "3-faces.png",
-    "composed": "4-composed.png",
-    "final": "5-final.png",
+    image: f"{number}-{image}.png"
+    for number, image in enumerate(StageImage)
+    if image != StageImage.INPUT
 }
 
 
@@ -50,9 +49,9 @@ def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bo
         raise PhotoWriteError(f"{folder}: cannot be made ({error.strerror}).") from error
     pictures = {
         name: from_image(restoration.steps[name], photo.name)
-        for name in ("denoised", "relit", "composed")
+        for name in (StageImage.DENOISED, StageImage.RELIT, StageImage.COMPOSED)
     }
-    pictures["faces"] = marked(pictures["relit"], restoration.faces)
-    pictures["final"] = restoration.photo
+    pictures[StageImage.FACES] = marked(pictures[StageImage.RELIT], restoration.faces)
+    pictures[StageImage.FINAL] = restoration.photo
     for name, file in NAMES.items():
         pictures[name].write(folder / file, overwrite=overwrite)

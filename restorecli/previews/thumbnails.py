@@ -5,7 +5,7 @@ needs neither the photo nor the place where it was.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -13,35 +13,21 @@ from PIL import Image
 from torch import Tensor
 
 from restorecli.faces.restore import FaceRecord
-from restorecli.options import Stage
+from restorecli.options import Stage, StageImage
 from restorecli.photo import Metadata, Photo, from_image
 from restorecli.photo.rows import on_white, to_8_bits
 from restorecli.pipeline import Restoration
 from restorecli.previews.face_overlay import marked, scaled
+from restorecli.record import Thumbnails
 
 LONGEST_SIDE = 640  # px
 KIND = "jpeg"  # at this size a fourteenth of the time of WebP for 1.6 times the bytes
 QUALITY = 80
-INPUT, FINAL = "input", "final"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thumbnails:
-    """What is shown of one photo.
-
-    Attributes:
-        pictures: JPEG files by name, in the order of the steps: `"input"`, then of `"denoised"`,
-            `"relit"` and `"faces"` those that have something to show, and `"final"`.
-        changed: Root mean square difference of the first and the last of them, in [0, 1].
-    """
-
-    pictures: Mapping[str, bytes]
-    changed: float
 
 
 def small_photos(
     photo: Photo, restoration: Restoration, stages: Sequence[Stage]
-) -> dict[str, Photo]:
+) -> dict[StageImage, Photo]:
     """Reduce the pictures of all steps; what is whole can be let go then.
 
     Args:
@@ -53,14 +39,16 @@ def small_photos(
         By the names of `Thumbnails.pictures`, at most `LONGEST_SIDE` high and wide.
     """
     steps = restoration.steps
-    found = {INPUT: small(photo)}
+    found = {StageImage.INPUT: small(photo)}
     if "denoise" in stages:
-        found["denoised"] = _step(steps["denoised"], photo)
+        found[StageImage.DENOISED] = _step(steps[StageImage.DENOISED], photo)
     if restoration.relit:
-        found["relit"] = _step(steps["relit"], photo)
+        found[StageImage.RELIT] = _step(steps[StageImage.RELIT], photo)
     if restoration.faces:
-        found["faces"] = _with_marks(_step(steps["relit"], photo), photo, restoration.faces)
-    return found | {FINAL: small(restoration.photo)}
+        found[StageImage.FACES] = _with_marks(
+            _step(steps[StageImage.RELIT], photo), photo, restoration.faces
+        )
+    return found | {StageImage.FINAL: small(restoration.photo)}
 
 
 def small(photo: Photo) -> Photo:
@@ -68,10 +56,10 @@ def small(photo: Photo) -> Photo:
     return reduced(photo, LONGEST_SIDE)
 
 
-def encoded(found: Mapping[str, Photo]) -> Thumbnails:
+def encoded(found: Mapping[StageImage, Photo]) -> Thumbnails:
     """Make files of small photos, among them one as it was and one restored."""
-    first = found[INPUT]
-    last = _resized(found[FINAL], (first.height, first.width))
+    first = found[StageImage.INPUT]
+    last = _resized(found[StageImage.FINAL], (first.height, first.width))
     difference = first.image() - last.image()
     return Thumbnails(
         pictures={name: photo.encode(KIND, QUALITY) for name, photo in found.items()},

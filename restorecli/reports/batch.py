@@ -12,25 +12,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from restorecli.batch import plan
 from restorecli.batch.plan import Plan
-from restorecli.batch.record import Outcome
 from restorecli.errors import PhotoWriteError, PlanError
-from restorecli.faces import restore
-from restorecli.options import Options
+from restorecli.faces.restore import FaceStatus
+from restorecli.options import Options, StageImage
 from restorecli.photo import files
 from restorecli.photo.files import replace_file
-from restorecli.previews.thumbnails import KIND, Thumbnails
+from restorecli.previews.thumbnails import KIND
+from restorecli.record import Outcome, Thumbnails
 from restorecli.reports import pages
 
 INSIDE_BELOW = 50  # photos
 PICTURE = "thumbnail-{}.jpg"  # named by content: equal runs give equal files
 TITLES = {
-    "input": "Input",
-    "denoised": "Denoised",
-    "relit": "Brightened",
-    "faces": "Faces",
-    "final": "Result",
+    StageImage.INPUT: "Input",
+    StageImage.DENOISED: "Denoised",
+    StageImage.RELIT: "Brightened",
+    StageImage.FACES: "Faces",
+    StageImage.FINAL: "Result",
 }
 
 
@@ -47,9 +46,9 @@ class Card:
     """
 
     outcome: Outcome
-    pictures: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[StageImage, str] = field(default_factory=dict)
     changed: float = 0.0
-    links: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[StageImage, str] = field(default_factory=dict)
     said: tuple[str, ...] = ()
 
     @property
@@ -60,7 +59,7 @@ class Card:
     @property
     def left_alone(self) -> bool:
         """Whether a face could not be restored though it was to be."""
-        spared = (restore.RESTORED, restore.NOT_CHOSEN)
+        spared = (FaceStatus.RESTORED, FaceStatus.NOT_CHOSEN)
         return any(face.status not in spared for face in self.outcome.faces)
 
     @property
@@ -97,7 +96,7 @@ class Report:
             PhotoWriteError: The page exists, or its folder does not.
         """
         pages.refuse_other(target)
-        plan.refuse_target(target, overwrite=overwrite)
+        files.refuse_target(target, overwrite=overwrite)
         self.folder = target.with_name(f"{target.stem}_files")
         self._inside = len(work.tasks) < INSIDE_BELOW
         self._target, self._work, self._options = target, work, options
@@ -159,11 +158,14 @@ class Report:
             replace_file(path, lambda file: file.write(content), overwrite=True)
         return f"./{quote(os.fsencode(self.folder.name))}/{name}"
 
-    def _links(self, outcome: Outcome) -> dict[str, str]:
+    def _links(self, outcome: Outcome) -> dict[StageImage, str]:
         """Relative addresses, so that page and photos can move together."""
         start = self._target.parent.resolve()
-        links = {}
-        for name, path in (("input", outcome.source), ("final", outcome.target)):
+        links: dict[StageImage, str] = {}
+        for name, path in (
+            (StageImage.INPUT, outcome.source),
+            (StageImage.FINAL, outcome.target),
+        ):
             if path is not None and "://" not in path:
                 with contextlib.suppress(ValueError):  # another drive of Windows
                     way = os.path.relpath(Path(path).resolve(), start)
@@ -182,7 +184,7 @@ class Report:
             "missing": len(self._work.tasks) - len(cards),
             "titles": TITLES,
             "faces": len(found),
-            "faces_restored": sum(face.status == restore.RESTORED for face in found),
+            "faces_restored": sum(face.status == FaceStatus.RESTORED for face in found),
             "relit": sum(bool(card.outcome.relit) for card in cards),
             "seconds": sum(card.outcome.seconds or 0.0 for card in cards),
             "request": request(self._options),

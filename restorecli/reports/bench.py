@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from restorecli.batch import plan
 from restorecli.bench import table
 from restorecli.bench.dataset import PhotoPair
 from restorecli.bench.measure import Bench, Row
+from restorecli.options import StageImage
 from restorecli.photo import Photo
+from restorecli.photo.files import refuse_target
 from restorecli.previews import thumbnails
 from restorecli.reports import charts, pages
 
 SHOWN = 12  # worst photos
-TITLES = {"input": "Input", "final": "Restored", "clean": "Clean"}
+TITLES = {StageImage.INPUT: "Input", StageImage.FINAL: "Restored", "clean": "Clean"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class Report:
             PhotoWriteError: It exists, or its folder does not.
         """
         pages.refuse_other(target)
-        plan.refuse_target(target, overwrite=overwrite)
+        refuse_target(target, overwrite=overwrite)
         charts.require()
         self._target, self._overwrite = target, overwrite
         self._worst: list[tuple[float, int, Seen]] = []  # a heap, the best of the worst on top
@@ -61,7 +62,7 @@ class Report:
         badness = -next(iter(row.scores.values()))
         if len(self._worst) == SHOWN and badness <= self._worst[0][0]:
             return
-        shown = {"input": photos.degraded, "final": result, "clean": photos.clean}
+        shown = {StageImage.INPUT: photos.degraded, StageImage.FINAL: result, "clean": photos.clean}
         pictures = {
             name: thumbnails.small(photo).encode(thumbnails.KIND, thumbnails.QUALITY)
             for name, photo in shown.items()

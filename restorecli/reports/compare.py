@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from restorecli.options import SaveOptions
 from restorecli.photo import Metadata, Photo
 from restorecli.previews import thumbnails
 from restorecli.reports import pages
@@ -17,23 +18,22 @@ GAP = 8  # pixels of white between the halves
 PAGE_QUALITY = 92
 
 
-def write(before: Photo, after: Photo, target: Path, *, quality: int, overwrite: bool) -> None:
+def write(before: Photo, after: Photo, target: Path, save: SaveOptions) -> None:
     """Write a comparison; what it is, the name of the target says.
 
     Args:
         before: The photo as it was.
         after: Its restoration, of any size.
         target: A picture of any kind that can be written, or a page if it ends in `.html`.
-        quality: Of the picture if its kind is lossy, 1 to 100.
-        overwrite: Whether the target may exist.
+        save: How it is written; `quality` counts for pictures of a lossy kind.
 
     Raises:
         PhotoWriteError: The target exists or cannot be written.
     """
     if pages.is_page(target):
-        pages.write("compare.html", _values(before, after), target, overwrite=overwrite)
+        pages.write("compare.html", _values(before, after), target, overwrite=save.overwrite)
     else:
-        side_by_side(before, after).write(target, quality=quality, overwrite=overwrite)
+        side_by_side(before, after).write(target, quality=save.quality, overwrite=save.overwrite)
 
 
 def side_by_side(before: Photo, after: Photo) -> Photo:

@@ -11,22 +11,19 @@ import pytest
 from restorecli.batch import ray_engine
 from restorecli.batch.plan import Task
 from restorecli.batch.ray_engine import Orders, Worker
-from restorecli.batch.record import Outcome
 from restorecli.cli import main
 from restorecli.errors import DeviceError, WeightsError
-from restorecli.options import Cluster, Options
+from restorecli.options import Cluster, Options, RunOptions, SaveOptions
 from restorecli.pipeline import Restorer
+from restorecli.record import Outcome
 from tests.support.fake_restorer import FakeRestorer, picture
 
 
 def orders(folder: Path, *, overwrite: bool = False) -> Orders:
     return Orders(
         options=Options(scale=1),
-        device="cpu",
-        precision="fp32",
-        quality=95,
-        overwrite=overwrite,
-        jobs=1,
+        save=SaveOptions(overwrite=overwrite),
+        run=RunOptions(device="cpu", precision="fp32", jobs=1),
         folder=folder,
     )
 

@@ -9,10 +9,10 @@ from PIL import Image
 
 from restorecli.batch import local as batch
 from restorecli.batch.plan import Task
-from restorecli.batch.record import Outcome
 from restorecli.batch.remote import Place
-from restorecli.options import Options
+from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
+from restorecli.record import Outcome
 from tests.support.fake_restorer import FACE, FakeRestorer, picture
 
 
@@ -37,9 +37,8 @@ def run(todo: list[Task], restorer: FakeRestorer, **changes: int) -> Iterator[Ou
         todo,
         restorer,
         Options(scale=2),
-        quality=numbers["quality"],
-        overwrite=False,
-        jobs=numbers["jobs"],
+        SaveOptions(quality=numbers["quality"]),
+        RunOptions(jobs=numbers["jobs"]),
     )
 
 

@@ -12,10 +12,10 @@ import pytest
 from restorecli.batch import local, ray_engine
 from restorecli.batch.plan import Task
 from restorecli.batch.ray_engine import Orders
-from restorecli.batch.record import Outcome
 from restorecli.cli import main
-from restorecli.options import Cluster, Options
+from restorecli.options import Cluster, Options, RunOptions, SaveOptions
 from restorecli.pipeline import Restorer
+from restorecli.record import Outcome
 from tests.support import ray_cluster, s3_server
 from tests.support.fake_restorer import picture
 from tests.support.s3_server import S3Server
@@ -102,11 +102,8 @@ def tasks(*names: str) -> list[Task]:
 def orders() -> Orders:
     return Orders(
         options=Options(scale=1),
-        device="cpu",
-        precision="fp32",
-        quality=95,
-        overwrite=False,
-        jobs=1,
+        save=SaveOptions(),
+        run=RunOptions(device="cpu", precision="fp32", jobs=1),
     )
 
 
@@ -155,7 +152,7 @@ def test_a_worker_killed_in_the_middle_loses_no_photo_and_doubles_none(
 def engine_orders_here(todo: list[Task]) -> list[Outcome]:
     """The same batch in this process."""
     restorer = Restorer.load(device="cpu", precision="fp32")
-    return list(local.run(todo, restorer, Options(scale=1), quality=95, overwrite=False, jobs=1))
+    return list(local.run(todo, restorer, Options(scale=1), SaveOptions(), RunOptions(jobs=1)))
 
 
 @pytest.mark.slow

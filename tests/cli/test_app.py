@@ -7,15 +7,18 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+import typer
 
 import restorecli
 from restorecli.cli import app, main
 from restorecli.cli import options as given
 from restorecli.errors import PlanError
 from restorecli.manifest import set_hash
-from restorecli.options import STAGES, Options
+from restorecli.options import STAGES, Options, RunOptions
+from tests.support import command_reference
 
 
 def test_commands_are_frozen(capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,32 +173,57 @@ def test_values_out_of_bounds_are_refused(
     assert captured.err.count("\n") == 1
 
 
-def gathered(**changes: object) -> Options:
-    values: dict[str, object] = {
-        "scale": Options.scale,
-        "stages": given.ALL_STAGES,
-        "relight": Options.relight,
-        "fidelity": Options.fidelity,
-        "faces": Options.faces,
-        "no_faces": False,
-        "face_threshold": Options.face_threshold,
-        "min_face": Options.min_face,
-        "tile": None,
-    }
-    return given.gather(**(values | changes))  # type: ignore[arg-type]
+def built(*words: str) -> tuple[object, ...]:
+    """What a command gets that takes all kinds of parameters; nothing if it is refused."""
+    found: list[object] = []
+
+    @given.takes_fields
+    def command(
+        name: str,
+        *,
+        overwrite: bool = False,
+        own: Annotated[int, typer.Option("--own")] = 3,
+        options: Annotated[Options, "tile", "scale", "stages"],
+        run: RunOptions,
+    ) -> None:
+        found.extend((name, overwrite, own, options, run))
+
+    program = typer.Typer()
+    program.command()(command)
+    with pytest.raises(SystemExit):
+        program(args=list(words))
+    return tuple(found)
 
 
 def test_untouched_options_are_the_defaults() -> None:
-    assert gathered() == Options()
+    assert built("a") == ("a", False, 3, Options(), RunOptions())
+
+
+def test_a_command_gets_whole_objects() -> None:
+    words = "--scale 4 --stages faces,denoise --jobs 7 -d cpu --own 5 --overwrite"
+    options = Options(scale=4, stages=("denoise", "faces"))
+    assert built("a", *words.split()) == ("a", True, 5, options, RunOptions(device="cpu", jobs=7))
+    assert built("a", "--fidelity", "0") == ()  # not among those it asks for
+
+
+def test_options_stand_in_the_order_of_their_table() -> None:
+    names = [
+        [parameter.name for parameter in command.params if parameter.name in given.OPTIONS]
+        for command in command_reference.commands().values()
+    ]
+    places = [[list(given.OPTIONS).index(name) for name in found] for found in names]
+    assert any(places)
+    assert all(found == sorted(found) for found in places)
 
 
 def test_no_faces_takes_the_step_out() -> None:
-    assert gathered(no_faces=True).stages == ("denoise", "relight", "upscale")
+    assert given.without_faces(Options(), no_faces=True).stages == ("denoise", "relight", "upscale")
+    assert given.without_faces(Options(), no_faces=False) == Options()
 
 
 def test_stages_come_out_in_their_order() -> None:
     assert given.parse_stages(" faces , denoise,faces") == ("denoise", "faces")
-    assert given.parse_stages(given.ALL_STAGES) == STAGES
+    assert given.parse_stages(",".join(STAGES)) == STAGES
     with pytest.raises(PlanError, match="stage x: unknown"):
         given.parse_stages("denoise,x")
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from restorecli.batch.plan import Plan, Task
-from restorecli.batch.record import Outcome
 from restorecli.cli import main, progress
+from restorecli.cli.options import Messages
 from restorecli.options import Options
 from restorecli.pipeline import Restorer
+from restorecli.record import Outcome
 from tests.support.fake_restorer import FakeRestorer, picture
 
 
@@ -188,9 +189,7 @@ def present(*, quiet: bool) -> int:
     return progress.present(
         outcomes(5),
         plan_of(5),
-        as_json=False,
-        quiet=quiet,
-        verbose=False,
+        Messages(quiet=quiet),
         clock=lambda: float(next(ticks)),
     )
 

@@ -1,6 +1,9 @@
 """Tests of `restore photo`: its files, its words, what is refused before any work."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -137,6 +140,42 @@ def test_what_a_format_cannot_hold_is_said(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert lines[1].startswith("a.png: ")
+
+
+ALONE = """
+import sys
+from restorecli.cli import main
+from pytest import MonkeyPatch
+from tests.support.fake_restorer import FakeRestorer
+
+FakeRestorer().installed(MonkeyPatch())
+assert main(sys.argv[1:]) == 0
+print(*(name for name in sys.modules if name.startswith("restorecli.")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "asked_for"),
+    [
+        (["--json", "--verbose"], []),
+        (["--compare", "c.jpg", "--save-steps", "steps"], ["previews", "reports"]),
+    ],
+)
+def test_a_plain_photo_loads_no_batch_report_or_store(
+    words: list[str], asked_for: list[str], tmp_path: Path
+) -> None:
+    picture(tmp_path / "a.jpg")
+    run = subprocess.run(
+        [sys.executable, "-c", ALONE, "a.jpg", "-o", "out.png", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    packages = {name.split(".")[1] for name in run.stdout.splitlines()[-1].split()}
+    assert sorted(packages & {"batch", "bench", "previews", "reports"}) == asked_for
+    assert size(str(tmp_path / "out.png")) == (24, 32)
 
 
 def never(**_: object) -> None:

@@ -46,13 +46,13 @@ def test_a_file_that_appears_meanwhile_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.png"
-    original = encode.encode
+    original = encode._write
 
     def slowly(*arguments: object) -> None:
         original(*arguments)  # type: ignore[arg-type]
         path.write_bytes(b"another's")
 
-    monkeypatch.setattr(encode, "encode", slowly)
+    monkeypatch.setattr(encode, "_write", slowly)
     assert "exists" in refusal(path)
     assert path.read_bytes() == b"another's"
     assert names(tmp_path) == ["a.png"]
@@ -161,7 +161,7 @@ def test_an_interrupted_write_leaves_nothing(
         arguments[-1].write(b"half")  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(encode, "encode", interrupted)
+    monkeypatch.setattr(encode, "_write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         photo().write(tmp_path / "a.png")
     assert names(tmp_path) == []

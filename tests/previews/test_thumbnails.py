@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorecli.batch import record
-from restorecli.options import STAGES, Stage
+from restorecli import record
+from restorecli.options import STAGES, Stage, StageImage
 from restorecli.photo import Metadata, Photo
 from restorecli.previews import face_overlay, thumbnails
 from tests.support.fake_restorer import FACE, FakeRestorer, picture
@@ -48,17 +48,19 @@ def test_a_brightened_photo_has_a_picture_more(tmp_path: Path) -> None:
 
 def test_change_is_a_root_mean_square_in_0_to_1() -> None:
     small = {
-        "input": Photo(pixels=np.zeros((4, 4, 3), np.uint8)),
-        "final": Photo(pixels=np.full((8, 8, 3), 51, np.uint8)),
+        StageImage.INPUT: Photo(pixels=np.zeros((4, 4, 3), np.uint8)),
+        StageImage.FINAL: Photo(pixels=np.full((8, 8, 3), 51, np.uint8)),
     }
     assert thumbnails.encoded(small).changed == pytest.approx(0.2, abs=1e-6)
-    assert thumbnails.encoded(dict.fromkeys(small, small["input"])).changed == 0
+    assert thumbnails.encoded(dict.fromkeys(small, small[StageImage.INPUT])).changed == 0
 
 
 def test_they_are_no_part_of_the_record(tmp_path: Path) -> None:
     photo = Photo.read(picture(tmp_path / "a.png"))
     outcome = record.restored("a", "b", photo, FakeRestorer().restore(photo))
-    shown = replace(outcome, thumbnails=thumbnails.Thumbnails(pictures={"a": b"b"}, changed=0))
+    shown = replace(
+        outcome, thumbnails=record.Thumbnails(pictures={StageImage.INPUT: b"b"}, changed=0)
+    )
     assert record.json_line(shown) == record.json_line(outcome)
     assert "pictures" not in repr(shown)
 

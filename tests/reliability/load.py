@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image
 
 from restorecli.batch import local, plan
-from restorecli.options import Options
+from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.pipeline import Restorer
 from tests.support.photo_samples import noise
 
@@ -65,9 +65,7 @@ def run(folder: Path, count: int, step: int) -> None:
     made(folder / "in", count)
     work = plan.make([str(folder / "in")], folder / "out")
     restorer, failed, began = Restorer.load(device="cpu"), 0, time.perf_counter()
-    outcomes = local.run(
-        work.tasks, restorer, Options(scale=1), quality=95, overwrite=False, jobs=2
-    )
+    outcomes = local.run(work.tasks, restorer, Options(scale=1), SaveOptions(), RunOptions())
     for done, outcome in enumerate(outcomes, start=1):
         failed += outcome.status == "failed"
         if done % step == 0:

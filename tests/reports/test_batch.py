@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 
 from restorecli.batch.plan import Plan, Task
-from restorecli.batch.record import Outcome
 from restorecli.errors import PhotoWriteError, PlanError
-from restorecli.faces.restore import NOT_CHOSEN, FaceRecord
-from restorecli.options import Options
+from restorecli.faces.restore import FaceRecord, FaceStatus
+from restorecli.options import Options, StageImage
 from restorecli.photo import files
-from restorecli.previews.thumbnails import Thumbnails
+from restorecli.record import Outcome, Thumbnails
 from restorecli.reports import batch, pages
 from tests.support.fake_restorer import FACE
 
 MANY = batch.INSIDE_BELOW
-PICTURES = {"input": b"first", "final": b"last"}
+PICTURES = {StageImage.INPUT: b"first", StageImage.FINAL: b"last"}
 
 
 def outcome(
@@ -82,7 +81,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def face(status: str, moved: float = 0.0) -> FaceRecord:
+def face(status: FaceStatus, moved: float = 0.0) -> FaceRecord:
     return FaceRecord(box=FACE.box, landmarks=FACE.landmarks, score=0.9, status=status, moved=moved)
 
 
@@ -90,10 +89,10 @@ def test_the_worst_come_first() -> None:
     text = report(
         [
             outcome(0, changed=0.1),
-            outcome(1, changed=0.2, faces=(face(NOT_CHOSEN),)),
-            outcome(2, faces=(face("restored", 0.1), face("restored", 0.4))),
-            outcome(3, faces=(face("restored", 0.3),)),
-            outcome(4, faces=(face("kept: profile"), face("restored", 0.1))),
+            outcome(1, changed=0.2, faces=(face(FaceStatus.NOT_CHOSEN),)),
+            outcome(2, faces=(face(FaceStatus.RESTORED, 0.1), face(FaceStatus.RESTORED, 0.4))),
+            outcome(3, faces=(face(FaceStatus.RESTORED, 0.3),)),
+            outcome(4, faces=(face(FaceStatus.PROFILE), face(FaceStatus.RESTORED, 0.1))),
             failed(5),
         ]
     )
@@ -114,9 +113,9 @@ def test_it_says_what_was_done_and_why() -> None:
         "No face was found": (Options(), outcome(0)),
         "1 of 2 faces restored": (
             Options(),
-            outcome(0, faces=(face("restored"), face("kept: too small"))),
+            outcome(0, faces=(face(FaceStatus.RESTORED), face(FaceStatus.TOO_SMALL))),
         ),
-        "kept: too small": (Options(), outcome(0, faces=(face("kept: too small"),))),
+        "kept: too small": (Options(), outcome(0, faces=(face(FaceStatus.TOO_SMALL),))),
         "12 × 16 → 24 × 32 pixels in 0.5 s on cpu, fp32": (Options(), outcome(0)),
         "steps: none": (Options(stages=()), outcome(0)),
         "faces: largest; fidelity 0.25": (Options(faces="largest", fidelity=0.25), outcome(0)),

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from restorecli.cli import main
+from restorecli.options import SaveOptions
 from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
 from restorecli.reports import batch, compare
@@ -216,7 +217,7 @@ def test_the_bench_page_shows_the_worst_with_their_clean_pictures(
 
 def test_the_page_of_one_photo_has_the_same_slider(chromium: Browser, tmp_path: Path) -> None:
     photo = Photo.read(picture(tmp_path / "a.png"))
-    compare.write(photo, photo, tmp_path / "a.html", quality=90, overwrite=False)
+    compare.write(photo, photo, tmp_path / "a.html", SaveOptions(quality=90))
     seen = browser.visit(chromium, tmp_path / "a.html")
     seen.page.locator(".slider > input").press("End")
     assert seen.share() == 100

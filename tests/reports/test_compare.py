@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from restorecli.errors import PhotoWriteError, PlanError
-from restorecli.faces.restore import FaceRecord
+from restorecli.faces.restore import FaceRecord, FaceStatus
+from restorecli.options import SaveOptions
 from restorecli.photo import Metadata, Photo
 from restorecli.previews import face_overlay, stage_images
 from restorecli.reports import compare
@@ -124,17 +125,22 @@ def test_targets_are_not_replaced_unasked(tmp_path: Path, name: str) -> None:
     target.write_bytes(b"mine")
     before, after = flat(4, 4, 0), flat(4, 4, 9)
     with pytest.raises(PhotoWriteError, match="exists"):
-        compare.write(before, after, target, quality=95, overwrite=False)
+        compare.write(before, after, target, SaveOptions())
     assert target.read_bytes() == b"mine"
-    compare.write(before, after, target, quality=95, overwrite=True)
+    compare.write(before, after, target, SaveOptions(overwrite=True))
     assert target.read_bytes() != b"mine"
 
 
 @pytest.mark.parametrize(
     ("status", "colour"),
-    [("restored", face_overlay.RESTORED), ("kept: profile", face_overlay.KEPT)],
+    [
+        (FaceStatus.RESTORED, face_overlay.RESTORED),
+        (FaceStatus.PROFILE, face_overlay.KEPT),
+    ],
 )
-def test_faces_are_marked_by_what_became_of_them(status: str, colour: tuple[int, int, int]) -> None:
+def test_faces_are_marked_by_what_became_of_them(
+    status: FaceStatus, colour: tuple[int, int, int]
+) -> None:
     photo = flat(60, 60, 0)
     face = FaceRecord(box=(2, 3, 40, 50), landmarks=((30, 40),) * 5, score=0.7, status=status)
     marked = face_overlay.marked(photo, (face,)).pixels
@@ -151,7 +157,9 @@ def test_no_faces_no_marks() -> None:
 
 
 def test_a_face_out_of_the_picture_is_no_error() -> None:
-    beside = FaceRecord(box=(9, 9, 3, 3), landmarks=((-5, 90),) * 5, score=0.9, status="kept: cut")
+    beside = FaceRecord(
+        box=(9, 9, 3, 3), landmarks=((-5, 90),) * 5, score=0.9, status=FaceStatus.CUT
+    )
     assert face_overlay.marked(flat(6, 6, 7), (beside,)).pixels.shape == (6, 6, 3)
 
 

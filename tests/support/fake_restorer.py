@@ -9,16 +9,17 @@ import torch
 from PIL import Image
 
 from restorecli.errors import DeviceError
-from restorecli.faces.restore import FaceRecord
-from restorecli.options import Options
+from restorecli.faces.restore import FaceRecord, FaceStatus
+from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.pipeline import Restoration, Restorer
 
+KEPT = (StageImage.DENOISED, StageImage.RELIT, StageImage.COMPOSED)
 FACE = FaceRecord(
     box=(2.0, 3.0, 10.0, 14.00004),
     landmarks=((4.0, 6.0), (8.0, 6.0), (6.0, 8.0), (4.0, 11.0), (8.0, 11.0)),
     score=0.875,
-    status="restored",
+    status=FaceStatus.RESTORED,
     prior=0.25,
     moved=0.5,
 )
@@ -73,7 +74,7 @@ class FakeRestorer:
             seconds=0.25,
             device="cpu",
             precision="fp32",
-            steps={name: image for name in ("denoised", "relit", "composed") if keep_steps},
+            steps=dict.fromkeys(KEPT, image) if keep_steps else {},
         )
 
 

@@ -30,7 +30,7 @@ from restorecli.faces.alignment import (
 )
 from restorecli.faces.detection import detect
 from restorecli.faces.detections import Faces
-from restorecli.faces.restore import FaceRecord, restore_faces
+from restorecli.faces.restore import FaceRecord, FaceStatus, restore_faces
 from restorecli.metrics import psnr, ssim
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.relighter import LUMINANCE
@@ -202,7 +202,7 @@ def sheet(shown: Iterable[Sample], pair: FaceVAEPair, options: Options) -> Image
     rows = []
     for sample in shown:
         image, records = restored(sample, pair, options)
-        for record in [record for record in records if record.status == "restored"][:1]:
+        for record in [record for record in records if record.status == FaceStatus.RESTORED][:1]:
             pictures = (sample.degraded, sample.image, image, sample.clean)
             marks = torch.tensor(record.landmarks)
             rows.append([align(TensorSource(picture), marks, CELL)[0] for picture in pictures])

@@ -11,7 +11,7 @@ from PIL import Image
 
 from restorecli.faces.alignment import oval, pixel_centres, place, radii
 from restorecli.faces.detections import Faces
-from restorecli.faces.restore import FaceRecord
+from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.networks.face_vae import FaceVAEPairConfig
 from restorecli.options import Options
 from tests.support.tiny import save, tiny_restorer
@@ -22,7 +22,7 @@ from training.evaluate.faces import CELL, COLUMNS, GAP, Comparison, Sample, qual
 RECORD = FaceRecord(
     box=(20.0, 20.0, 140.0, 140.0),
     landmarks=((56.5, 63.0), (103.5, 63.0), (80, 91.5), (58.5, 110.8), (101.5, 110.8)),
-    score=0.9, status="restored", prior=0.5, moved=0.1,
+    score=0.9, status=FaceStatus.RESTORED, prior=0.5, moved=0.1,
 )  # fmt: skip
 
 

@@ -3,13 +3,15 @@
 import json
 from pathlib import Path
 
-from restorecli.batch import record
-from restorecli.batch.record import Outcome
-from restorecli.faces.restore import FaceRecord
+from restorecli import record
+from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.photo import Photo
+from restorecli.record import Outcome
 from tests.support.fake_restorer import FACE, FakeRestorer, picture
 
-KEPT = FaceRecord(box=(0, 0, 4, 5), landmarks=FACE.landmarks, score=0.7, status="kept: too small")
+KEPT = FaceRecord(
+    box=(0, 0, 4, 5), landmarks=FACE.landmarks, score=0.7, status=FaceStatus.TOO_SMALL
+)
 FIELDS = [
     *("source", "target", "status", "error", "height", "width", "scale", "seconds", "device"),
     *("precision", "relit", "faces", "notices"),

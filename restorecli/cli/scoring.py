@@ -1,0 +1,52 @@
+"""The run behind the command `bench`: networks, the pairs on a bar, and what was measured on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from restorecli import manifest, weights
+from restorecli.bench import measure
+from restorecli.bench.measure import Bench, Setting, Watch
+from restorecli.cli import progress
+from restorecli.options import Options, RunOptions, Stage
+from restorecli.pipeline import PRECISION_NAMES, Restorer
+
+
+def measured(
+    dataset: Path | None,
+    options: Options,
+    run: RunOptions,
+    *,
+    metrics: Sequence[str],
+    stages: Sequence[tuple[Stage, ...]],
+    limit: int | None,
+    watch: Watch | None,
+    quiet: bool,
+) -> Bench:
+    """Load the networks and score them; arguments and errors as of `measure.run`.
+
+    Args:
+        dataset: None for the shipped examples.
+        options: See `measure.run`.
+        run: Where it is computed.
+        metrics: See `measure.run`.
+        stages: See `measure.run`.
+        limit: See `measure.run`.
+        watch: See `measure.run`.
+        quiet: No bar.
+    """
+    restorer = Restorer.load(device=run.device, precision=run.precision)
+    return measure.run(
+        dataset or manifest.example_pairs_folder(),
+        restorer,
+        setting=Setting(
+            weights=weights.set_hash(),
+            device=str(restorer.device),
+            precision=PRECISION_NAMES[restorer.precision],
+        ),
+        metrics=metrics,
+        stages=stages,
+        options=options,
+        limit=limit,
+        progress=lambda pairs: progress.followed(pairs, len(pairs), unit="pair", quiet=quiet),
+        watch=watch,
+    )

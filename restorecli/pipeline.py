@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli import weights
-from restorecli.device import choose_device, choose_precision, free_memory, give_back
+from restorecli.device import choose_device, choose_precision, free_memory
 from restorecli.faces.detection import detect
 from restorecli.faces.restore import FaceRecord, restore_faces
 from restorecli.networks.blocks import fold_batch_norms
@@ -183,7 +183,6 @@ class Restorer:
         start = time.perf_counter()
         with torch.inference_mode():
             restoration = self._restore(photo, options, KeptSteps(keep_steps, step_side))
-        give_back()
         return replace(restoration, seconds=time.perf_counter() - start)
 
     def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:

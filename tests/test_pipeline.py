@@ -1,5 +1,6 @@
 """The way of a photo: size law, order of the steps, what options do, and repairs on the way."""
 
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -10,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from restorecli import pipeline
+from restorecli import device, pipeline
 from restorecli.errors import DeviceError, WeightsError
 from restorecli.faces.detections import Faces
 from restorecli.metrics import psnr
 from restorecli.networks.face_vae import FaceRestoration
 from restorecli.options import Options, Stage
-from restorecli.photo import Photo, from_image
+from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
 from tests.support.tiny import save, tiny_restorer
 
@@ -29,7 +30,7 @@ def photo(height: int, width: int, *, bits: int = 8) -> Photo:
     grey = 0.4 + 0.2 * np.sin(x / 9 + y / 14) + 0.1 * np.cos(2.1 * x)
     rgb = np.stack([grey, grey * 0.9, grey * 0.8 + 0.1], 2)
     image = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
-    made = from_image(image, "photo.png")
+    made = Photo.from_image(image, "photo.png")
     if bits == 8:
         return made
     sixteen = (rgb * 65535).round().astype(np.uint16)
@@ -276,3 +277,16 @@ def test_what_is_hidden_under_transparency_does_not_bleed(restorer: Restorer) ->
     assert restored.alpha is not None
     shown = restored.pixels[restored.alpha == 255]
     assert shown.min() >= 228
+
+
+def test_a_call_changes_nothing_of_the_process(
+    restorer: Restorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a photo takes is given back by who knows that more will come: the batch, the bench."""
+    monkeypatch.setattr(device, "_malloc_trim", lambda: pytest.fail("gave memory back"))
+    path = tmp_path / "photo.png"
+    photo(24, 20).write(path)
+    before = (list(warnings.filters), warnings.showwarning, torch.get_num_threads())
+    restorer(Photo.read(path)).write(tmp_path / "restored.png")
+    assert (list(warnings.filters), warnings.showwarning, torch.get_num_threads()) == before
+    assert torch.is_grad_enabled()

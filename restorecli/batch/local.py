@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from restorecli.batch import record, remote
 from restorecli.batch.plan import Plan, Task
 from restorecli.batch.record import Outcome
+from restorecli.device import give_back
 from restorecli.errors import RestoreError
 from restorecli.options import Options
 from restorecli.photo import Photo, files
@@ -65,7 +66,8 @@ def run(
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
 
     A photo that fails does not stop the rest. When the iterator is closed or interrupted, files
-    that are being written are finished, and nothing else is begun.
+    that are being written are finished, and nothing else is begun. Free memory goes back to the
+    system after each.
 
     Args:
         tasks: What to restore; folders of targets are made as needed.
@@ -86,6 +88,7 @@ def run(
             done = _compute(task, reading, restorer, options, with_thumbnails)
             writing.append(writers.submit(_write, task, done, rules))
             del done  # held by its writer alone
+            give_back()
             while writing and (len(writing) > jobs or writing[0].done()):
                 yield writing.popleft().result()
         while writing:

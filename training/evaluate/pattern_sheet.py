@@ -1,4 +1,10 @@
-"""What `make sheet` runs: one portrait under every family of patterns, twice, with its SSIM."""
+"""What `make sheet` runs: a portrait under every family of patterns, twice, with its SSIM.
+
+python -m training.evaluate.pattern_sheet docs/patterns.jpg
+"""
+
+import sys
+from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
@@ -30,7 +36,8 @@ def samples() -> list[tuple[str, torch.Tensor]]:
 
 
 def main() -> None:
-    """Draw them into patterns.jpg."""
+    """Draw them into the file that is named."""
+    (target,) = (Path(word) for word in sys.argv[1:])
     drawn = samples()
     rows = -(-len(drawn) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * SIDE, rows * (SIDE + LABEL)), "white")
@@ -40,8 +47,8 @@ def main() -> None:
         pixels = (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
         sheet.paste(Image.fromarray(pixels), (left, top + LABEL))
         pen.text((left + 3, top + 1), name, fill="black")
-    sheet.save("patterns.jpg", quality=85)
-    print(f"patterns.jpg: {len(drawn)} samples of {len(FAMILIES)} families, with their SSIM")
+    sheet.save(target, quality=85)
+    print(f"{target}: {len(drawn)} samples of {len(FAMILIES)} families, with their SSIM")
 
 
 if __name__ == "__main__":

@@ -144,7 +144,9 @@ def test_what_readme_counts_is_there() -> None:
     assert f"{NUMBERS[len(pairs)]} labelled pairs" in README
     assert f"{NUMBERS[len(weights.NETWORKS)]} networks" in README
     assert f"{NUMBERS[len(BASELINES) - 1]} classical filters" in README  # and the untouched photo
-    assert len(re.findall(r"^- ", README.split("## Limits")[1].split("\n## ")[0], re.MULTILINE)) == 5
+    assert (
+        len(re.findall(r"^- ", README.split("## Limits")[1].split("\n## ")[0], re.MULTILINE)) == 5
+    )
 
 
 def test_defaults_that_readme_names() -> None:

@@ -61,7 +61,7 @@ strip: .venv/runtime ## draw docs/strip.jpg, the picture at the top of README, a
 	cd docs && ../$(BIN)/python ../examples/strip.py
 
 sheet: .venv/runtime ## draw docs/patterns.jpg, every family of patterns
-	cd docs && ../$(BIN)/python ../examples/patterns.py
+	$(BIN)/python -m training.evaluate.pattern_sheet docs/patterns.jpg
 
 goldens: setup ## make the expected pictures of tests/golden anew; look at the difference
 	$(BIN)/python -m pytest tests/golden/test_golden.py --update-golden

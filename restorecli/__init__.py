@@ -8,29 +8,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from restorecli.errors import RestoreError
+    from restorecli.errors import (
+        DatasetError,
+        DeviceError,
+        NothingToDoError,
+        PhotoReadError,
+        PhotoTooLargeError,
+        PhotoWriteError,
+        PlanError,
+        RestoreError,
+        WeightsError,
+    )
     from restorecli.faces.restore import FaceRecord
     from restorecli.options import Options
-    from restorecli.photo import Photo
+    from restorecli.photo import Metadata, Photo
     from restorecli.pipeline import Restoration, Restorer
 
     __version__: str
 
 __all__ = [
+    "DatasetError",
+    "DeviceError",
     "FaceRecord",
+    "Metadata",
+    "NothingToDoError",
     "Options",
     "Photo",
+    "PhotoReadError",
+    "PhotoTooLargeError",
+    "PhotoWriteError",
+    "PlanError",
     "Restoration",
     "RestoreError",
     "Restorer",
+    "WeightsError",
     "__version__",
 ]
 
-_HOMES = {
+_HOMES = {  # all others are errors
     "FaceRecord": "restorecli.faces.restore",
+    "Metadata": "restorecli.photo",
     "Options": "restorecli.options",
     "Photo": "restorecli.photo",
-    "RestoreError": "restorecli.errors",
     "Restoration": "restorecli.pipeline",
     "Restorer": "restorecli.pipeline",
 }
@@ -44,8 +63,8 @@ def __getattr__(name: str) -> object:
             return metadata.version("restorecli")
         except metadata.PackageNotFoundError:
             return "unknown"  # run from a checkout that is not installed
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in __all__:
+        return getattr(import_module(_HOMES.get(name, "restorecli.errors")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

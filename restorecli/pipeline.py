@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from restorecli import weights
 from restorecli.colour import luma
 from restorecli.colour_correction import correct_colours
-from restorecli.device import choose_device, choose_precision, free_memory, give_back
+from restorecli.device import choose_device, choose_precision, free_memory
 from restorecli.faces.detection import detect
 from restorecli.faces.restore import FaceRecord, restore_faces
 from restorecli.inspection.presence import Inspection, inspect
@@ -210,7 +210,6 @@ class Restorer:
         start = time.perf_counter()
         with torch.inference_mode():
             restoration = self._restore(photo, options, KeptSteps(keep_steps, step_side))
-        give_back()
         return replace(restoration, seconds=time.perf_counter() - start)
 
     def inspect(self, photo: Photo) -> Inspection:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import restorecli
+from restorecli import errors
 
 ROOT = Path(restorecli.__file__).parents[1]
 HEAVY = (
@@ -86,6 +87,14 @@ def test_public_names_are_those_declared_to_type_checkers() -> None:
         for alias in node.names
     }
     assert declared | {"__version__"} == set(restorecli.__all__)
+
+
+def test_every_error_is_public_and_loads_nothing_heavy() -> None:
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+    assert kinds <= set(restorecli.__all__)
+    loaded = modules_after("import restorecli\nfor name in " + repr(sorted(kinds))
+                           + ": getattr(restorecli, name)")  # fmt: skip
+    assert loaded.isdisjoint(HEAVY)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -1,5 +1,6 @@
 """The way of a photo: size law, order of the steps, what options do, and repairs on the way."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from restorecli import pipeline
+from restorecli import device, pipeline
 from restorecli.errors import DeviceError, WeightsError
 from restorecli.faces.detections import Faces
 from restorecli.faces.restore import FaceRecord, FaceStatus
@@ -21,7 +22,7 @@ from restorecli.metrics import psnr
 from restorecli.networks.face_vae import FaceRestoration
 from restorecli.networks.inspector import Inspector
 from restorecli.options import Options, Stage
-from restorecli.photo import Photo, from_image
+from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
 from tests.support.tiny import save, tiny_restorer
 
@@ -34,7 +35,7 @@ def photo(height: int, width: int, *, bits: int = 8) -> Photo:
     grey = 0.4 + 0.2 * np.sin(x / 9 + y / 14) + 0.1 * np.cos(2.1 * x)
     rgb = np.stack([grey, grey * 0.9, grey * 0.8 + 0.1], 2)
     image = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
-    made = from_image(image, "photo.png")
+    made = Photo.from_image(image, "photo.png")
     if bits == 8:
         return made
     sixteen = (rgb * 65535).round().astype(np.uint16)
@@ -360,7 +361,9 @@ def test_a_print_is_worked_on_where_its_screen_has_three_pixels_or_more(
 
 
 def test_faces_of_a_photo_made_smaller_are_told_in_its_own_pixels() -> None:
-    face = FaceRecord(box=(1, 2, 3, 4), landmarks=((1, 2),) * 5, score=0.9, status=FaceStatus.RESTORED)
+    face = FaceRecord(
+        box=(1, 2, 3, 4), landmarks=((1, 2),) * 5, score=0.9, status=FaceStatus.RESTORED
+    )
     assert face.enlarged(2).box == (2, 4, 6, 8)
     assert face.enlarged(4).landmarks[0] == (4, 8)
 
@@ -390,3 +393,16 @@ def test_a_cast_that_the_network_gives_one_third_is_taken_back(
     off = restored.image() - source.image()
     assert off[0, 0, :40].mean() < 0.15 / 3
     assert off[0, 0].abs().mean() < 0.06
+
+
+def test_a_call_changes_nothing_of_the_process(
+    restorer: Restorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a photo takes is given back by who knows that more will come: the batch, the bench."""
+    monkeypatch.setattr(device, "_malloc_trim", lambda: pytest.fail("gave memory back"))
+    path = tmp_path / "photo.png"
+    photo(24, 20).write(path)
+    before = (list(warnings.filters), warnings.showwarning, torch.get_num_threads())
+    restorer(Photo.read(path)).write(tmp_path / "restored.png")
+    assert (list(warnings.filters), warnings.showwarning, torch.get_num_threads()) == before
+    assert torch.is_grad_enabled()

@@ -14,7 +14,6 @@ from restorecli.networks.guided_denoiser import SecondLook
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
-from restorecli.photo import from_image
 
 CLASSES: dict[str, type[nn.Module]] = {
     "denoiser": Denoiser,
@@ -69,7 +68,7 @@ def test_tiles_and_the_whole_photo_agree(seed: int | None) -> None:
     restorer = Restorer.load(device="cpu", precision="fp32")
     whole, tiled = (
         restorer(
-            from_image(image, "made.png"),
+            Photo.from_image(image, "made.png"),
             Options(scale=1, stages=("denoise", "upscale"), tile=tile),
         ).image()
         for tile in (1024, 448)

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from restorecli import record
 from restorecli.batch.plan import Plan, Task
 from restorecli.batch.remote import Place
+from restorecli.device import give_back
 from restorecli.errors import RestoreError
 from restorecli.options import Options, RunOptions, SaveOptions, StageImage
 from restorecli.photo import Photo, files
@@ -49,7 +50,8 @@ def run(
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
 
     A photo that fails does not stop the rest. When the iterator is closed or interrupted, files
-    that are being written are finished, and nothing else is begun.
+    that are being written are finished, and nothing else is begun. Free memory goes back to the
+    system after each.
 
     Args:
         tasks: What to restore; folders of targets are made as needed.
@@ -67,6 +69,7 @@ def run(
             done = _compute(task, reading, restorer, options, run)
             writing.append(writers.submit(_write, task, done, save))
             del done  # held by its writer alone
+            give_back()
             while writing and (len(writing) > jobs or writing[0].done()):
                 yield writing.popleft().result()
         while writing:

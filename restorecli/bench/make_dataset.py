@@ -25,7 +25,7 @@ from restorecli.bench.dataset import (
 from restorecli.degrade import DegradeConfig, degrade
 from restorecli.errors import DatasetError, PlanError, RestoreError
 from restorecli.metrics import WINDOW, ssim
-from restorecli.photo import Metadata, Photo, files, from_image
+from restorecli.photo import Metadata, Photo, files
 
 LEAST_SSIM = 0.08  # below it, the outline of a person is gone
 ATTEMPTS = 24
@@ -172,7 +172,7 @@ def _make_pair(
 ) -> Label:
     original = Photo.read(path)
     profile = Metadata(icc=original.metadata.icc)
-    photo = from_image(original.image(), original.name)
+    photo = Photo.from_image(original.image(), original.name)
     clean, degraded, label = _degrade(photo, name, source, seed, max_ssim)
     for part, picture in ((CLEAN, clean), (DEGRADED, degraded)):
         file = target / part / f"{name}.png"
@@ -216,7 +216,11 @@ def _degrade(
             seed=own_seed,
             source=source,
         )
-        best = from_image(made.target, photo.name), from_image(made.image, photo.name), label
+        best = (
+            Photo.from_image(made.target, photo.name),
+            Photo.from_image(made.image, photo.name),
+            label,
+        )
         if similarity >= LEAST_SSIM:
             break
     if best is None:

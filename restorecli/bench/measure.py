@@ -14,10 +14,11 @@ from torch.nn import functional as F
 
 from restorecli.bench.baselines import BASELINES
 from restorecli.bench.dataset import Pair, PhotoPair, find, read, spread
+from restorecli.device import give_back
 from restorecli.errors import DatasetError, PlanError, RestoreError
 from restorecli.metrics import METRICS
 from restorecli.options import STAGES, Options, Stage
-from restorecli.photo import Photo, from_image
+from restorecli.photo import Photo
 
 Restore = Callable[[Photo, Options], Photo]
 Watch = Callable[["Row", PhotoPair, Photo], object]
@@ -164,6 +165,7 @@ def run(
     Raises:
         DatasetError: No labelled set, or none of its pairs could be scored.
         PlanError: An unknown metric or baseline.
+        ValueError: `restore` gave a photo of another size than the clean one.
     """
     for kind, asked, known in (("metric", metrics, METRICS), ("baseline", baselines, BASELINES)):
         for name in asked:
@@ -218,6 +220,7 @@ def measure(
             yield Failure(name=pair.name, reason=str(error) or type(error).__name__)
         else:
             warm = True
+            give_back()
             yield rows
 
 
@@ -268,7 +271,7 @@ def _filtered(photo: Photo, baseline: str, scale: int) -> Photo:
     image = BASELINES[baseline](photo.image())
     if scale > 1:
         image = F.interpolate(image, scale_factor=float(scale), mode="bicubic")
-    return from_image(image, photo.name)
+    return Photo.from_image(image, photo.name)
 
 
 def _row(
@@ -283,7 +286,9 @@ def _row(
     result = method(photos.degraded, Options(scale=photos.scale))
     seconds = time.perf_counter() - start
     restored, clean = result.image(), photos.clean.image()
-    assert restored.shape == clean.shape, f"{name} gave {result.width}×{result.height}"
+    if restored.shape != clean.shape:
+        wanted = f"{photos.clean.width}×{photos.clean.height}"
+        raise ValueError(f"{name} gave {result.width}×{result.height} pixels, not {wanted}")
     row = Row(
         name=pair.name,
         family=pair.family,

@@ -78,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words after the program's name; None takes those of the process.
     """
     process.open_streams()
+    process.silence_pillow()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         if words and words[0] not in (*COMMANDS, *PROGRAM_OPTIONS):

@@ -1,4 +1,4 @@
-"""What other programs made of this process: signals that ask it to end, and its streams.
+"""What the command makes of its process, and a library may not: signals, streams, warnings.
 
 SIGTERM and a closed terminal stop the work as Ctrl-C does: what is being written is finished.
 """
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,3 +62,11 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def silence_pillow() -> None:
+    """Keep Pillow's warnings about odd files off the terminal: they end as notices or errors.
+
+    `warnings.catch_warnings` around each file would not be safe: photos are read in threads.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")

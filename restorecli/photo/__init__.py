@@ -2,6 +2,6 @@
 
 from restorecli.photo.formats import READABLE, WRITABLE
 from restorecli.photo.metadata import Metadata
-from restorecli.photo.photo import Photo, from_image
+from restorecli.photo.photo import Photo
 
-__all__ = ["READABLE", "WRITABLE", "Metadata", "Photo", "from_image"]
+__all__ = ["READABLE", "WRITABLE", "Metadata", "Photo"]

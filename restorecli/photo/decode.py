@@ -5,9 +5,7 @@ limits and its other eighty formats play no part. Whatever a decoder raises over
 here as one line.
 """
 
-import re
 import struct
-import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -37,12 +35,12 @@ _DAMAGE = (
     SyntaxError,
     TypeError,
     ValueError,
+    Warning,  # where the caller's filters turn Pillow's into errors
     struct.error,
     zlib.error,
     cv2.error,
     ImageCms.PyCMSError,
 )
-_PILLOW = re.compile(r"PIL\.")
 _PNG_DEPTH = 24  # where a PNG file says its bits a channel; the kind of colour follows
 _PNG_GREY, _PNG_PALETTE = 0, 3
 
@@ -65,11 +63,13 @@ def decode(stream: Readable, name: str, max_megapixels: float) -> Decoded:
         name: Subject of error messages.
         max_megapixels: More than this is refused before decoding.
 
+    Warns:
+        UserWarning: By Pillow, over an odd file; the process's filters decide whether it is seen.
+
     Raises:
         PhotoReadError: It is not a photo, damaged, or of a kind that is refused.
         PhotoTooLargeError: It declares more pixels than the limit, or they do not fit in memory.
     """
-    _silence_pillow()
     length = stream.seek(0, 2)
     stream.seek(0)
     kind = signature(stream.read(SIGNATURE_LENGTH))
@@ -212,13 +212,3 @@ def _amount(length: int) -> str:
     if length < 1000:
         return f"{length} bytes"
     return f"{length / 1e3:.0f} KB" if length < 1e6 else f"{length / 1e6:.1f} MB"
-
-
-def _silence_pillow() -> None:
-    """Keep Pillow's warnings about odd files off the terminal: they end as notices or errors.
-
-    The filter is added once and names Pillow's modules only. `warnings.catch_warnings` would be
-    undone afterwards, but it is not safe where other threads read photos too.
-    """
-    if not any(entry[3] == _PILLOW for entry in warnings.filters):
-        warnings.filterwarnings("ignore", module=_PILLOW.pattern)

@@ -6,6 +6,7 @@ photo means to the networks, float32 RGB in [0, 1], begins and ends here.
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from restorecli.photo.formats import READABLE, WRITABLE
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import to_8_bits, to_16_bits
 
-__all__ = ["READABLE", "WRITABLE", "Metadata", "Photo", "from_image"]
+__all__ = ["READABLE", "WRITABLE", "Metadata", "Photo"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +40,10 @@ class Photo:
         metadata: What is kept beside the pixels.
         name: For messages, such as `photo.jpg` or `<stdin>`.
         notices: What reading could not keep, one sentence each.
+
+    Raises:
+        TypeError: Pixels or alpha are no array of uint8 or uint16, or not of the same type.
+        ValueError: Their shapes are others, do not belong together, or hold no pixel.
     """
 
     pixels: np.ndarray
@@ -48,12 +53,20 @@ class Photo:
     notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check our own invariants: types and shapes that belong together."""
-        assert self.pixels.dtype in (np.uint8, np.uint16)
-        assert self.pixels.ndim == 2 or self.pixels.shape[2:] == (3,)
-        if self.alpha is not None:
-            assert self.alpha.dtype == self.pixels.dtype
-            assert self.alpha.shape == self.pixels.shape[:2]
+        """Refuse types and shapes that do not belong together."""
+        kind = getattr(self.pixels, "dtype", type(self.pixels).__name__)
+        if kind not in (np.uint8, np.uint16):
+            raise TypeError(f"pixels of {kind}: must be an array of uint8 or uint16")
+        shape = self.pixels.shape
+        if len(shape) not in (2, 3) or shape[2:] not in ((), (3,)) or 0 in shape:
+            raise ValueError(f"pixels of shape {shape}: must be (h, w, 3), or (h, w) for grey")
+        if self.alpha is None:
+            return
+        opacity = getattr(self.alpha, "dtype", type(self.alpha).__name__)
+        if opacity != kind:
+            raise TypeError(f"alpha of {opacity}: must be of the pixels' type, {kind}")
+        if self.alpha.shape != shape[:2]:
+            raise ValueError(f"alpha of shape {self.alpha.shape}: must be {shape[:2]}")
 
     @property
     def height(self) -> int:
@@ -192,13 +205,54 @@ class Photo:
 
     def image(self) -> Float[Tensor, "1 3 h w"]:
         """The photo as the networks see it: float32, [0, 1]; grey is repeated on three channels."""
-        values = self.colours()
-        most = np.float32(np.iinfo(values.dtype).max)
-        image = torch.empty((1, 3, self.height, self.width))
-        for channel in range(3):
-            plane = values if self.grey else values[..., channel]
-            np.divide(plane, most, out=image[0, channel].numpy(), dtype=np.float32)
-        return image
+        return _image(self.colours())
+
+    @classmethod
+    def from_image(cls, image: Float[Tensor, "1 3 h w"], name: str = "photo") -> "Photo":
+        """A photo of three channels and 8 bits from an image in [0, 1]; other values are clipped.
+
+        Nothing is checked: it is for what the steps hand on. `from_tensor` takes what others made.
+        """
+        return cls(pixels=_rounded(image, 255).astype(np.uint8), name=name)
+
+    def to_tensor(self) -> Float[Tensor, "1 3 h w"]:
+        """The pixels as a tensor, for a network of your own; `from_tensor` gives them back.
+
+        `image` differs from it in what is wholly transparent: it fills that from the neighbours.
+
+        Returns:
+            float32 RGB on the CPU, each value divided by 255 or 65535 and so in [0, 1], in the
+            photo's own colour space. Grey is repeated on three channels. Alpha, metadata and name
+            are not in it.
+        """
+        return _image(self.pixels)
+
+    @classmethod
+    def from_tensor(
+        cls, image: Tensor, *, bits: Literal[8, 16] = 8, name: str = "photo"
+    ) -> "Photo":
+        """A photo from a tensor: `Photo.from_tensor(p.to_tensor(), bits=p.bits)` has p's pixels.
+
+        Args:
+            image: float32 `(1, 3, h, w)`, RGB in [0, 1], on any device; values outside are clipped.
+            bits: Of a channel, 8 or 16. Values are rounded to the nearest of 256 or 65,536 steps.
+            name: For messages.
+
+        Returns:
+            An opaque photo without metadata, which readers take for sRGB; grey if its channels are
+            equal everywhere. `dataclasses.replace(photo, metadata=other.metadata)` adds another's;
+            `other.replaced(photo.pixels)` its alpha and grey as well.
+
+        Raises:
+            TypeError: It is no tensor.
+            ValueError: It is of another shape or type, holds NaN, or `bits` is another number.
+        """
+        _check_tensor(image)
+        if bits not in (8, 16):
+            raise ValueError(f"bits {bits}: must be 8 or 16")
+        pixels = _rounded(image, 2**bits - 1).astype(np.uint8 if bits == 8 else np.uint16)
+        grey = bool((pixels == pixels[..., :1]).all())
+        return cls(pixels=np.ascontiguousarray(pixels[..., 0]) if grey else pixels, name=name)
 
     def replaced(self, pixels: np.ndarray) -> "Photo":
         """The same photo with restored pixels.
@@ -227,11 +281,33 @@ class Photo:
         return replace(self, pixels=pixels, alpha=alpha)
 
 
-def from_image(image: Float[Tensor, "1 3 h w"], name: str = "photo") -> Photo:
-    """A photo of 8 bits from an image in [0, 1]; values outside are clipped."""
-    values = (image[0].detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-    pixels = np.ascontiguousarray(values.permute(1, 2, 0).numpy())
-    return Photo(pixels=pixels, alpha=None, metadata=Metadata(), name=name)
+def _image(values: np.ndarray) -> Float[Tensor, "1 3 h w"]:
+    """Divide (h, w, 3) or (h, w) by the type's greatest value, plane by plane."""
+    most = np.float32(np.iinfo(values.dtype).max)
+    image = torch.empty((1, 3, *values.shape[:2]))
+    for channel in range(3):
+        plane = values if values.ndim == 2 else values[..., channel]
+        np.divide(plane, most, out=image[0, channel].numpy(), dtype=np.float32)
+    return image
+
+
+def _rounded(image: Float[Tensor, "1 3 h w"], most: int) -> np.ndarray:
+    """Whole numbers from 0 to `most`, as a contiguous float array (h, w, 3)."""
+    values = (image[0].detach().clamp(0, 1) * most).round().cpu()
+    return np.ascontiguousarray(values.permute(1, 2, 0).numpy())
+
+
+def _check_tensor(image: object) -> None:
+    """Refuse what is no image in a sentence; see `Photo.from_tensor`."""
+    if not isinstance(image, Tensor):
+        raise TypeError(f"image of {type(image).__name__}: must be a tensor")
+    shape = tuple(image.shape)
+    if len(shape) != 4 or shape[:2] != (1, 3) or 0 in shape:
+        raise ValueError(f"image of shape {shape}: must be (1, 3, height, width)")
+    if image.dtype != torch.float32:
+        raise ValueError(f"image of {image.dtype}: must be torch.float32, with values in [0, 1]")
+    if bool(image.isnan().any()):
+        raise ValueError("image holds NaN: each value must be a number")
 
 
 def _stream_name(stream: object) -> str:

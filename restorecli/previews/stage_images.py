@@ -4,7 +4,7 @@ from pathlib import Path
 
 from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.options import StageImage
-from restorecli.photo import Photo, from_image
+from restorecli.photo import Photo
 from restorecli.pipeline import Restoration
 from restorecli.previews.face_overlay import marked
 
@@ -48,7 +48,7 @@ def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bo
     except OSError as error:
         raise PhotoWriteError(f"{folder}: cannot be made ({error.strerror}).") from error
     pictures = {
-        name: from_image(restoration.steps[name], photo.name)
+        name: Photo.from_image(restoration.steps[name], photo.name)
         for name in (StageImage.DENOISED, StageImage.RELIT, StageImage.COMPOSED)
     }
     pictures[StageImage.FACES] = marked(pictures[StageImage.RELIT], restoration.faces)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from restorecli.faces.restore import FaceRecord
 from restorecli.options import Stage, StageImage
-from restorecli.photo import Metadata, Photo, from_image
+from restorecli.photo import Metadata, Photo
 from restorecli.photo.rows import on_white, to_8_bits
 from restorecli.pipeline import Restoration
 from restorecli.previews.face_overlay import marked, scaled
@@ -93,7 +93,7 @@ def picture(photo: Photo) -> Image.Image:
 
 
 def _step(image: Float[Tensor, "1 3 h w"], of: Photo) -> Photo:
-    return small(replace(from_image(image, of.name), metadata=of.metadata))
+    return small(replace(Photo.from_image(image, of.name), metadata=of.metadata))
 
 
 def _with_marks(shown: Photo, of: Photo, faces: Sequence[FaceRecord]) -> Photo:

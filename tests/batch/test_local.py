@@ -128,3 +128,13 @@ def test_few_photos_are_in_memory_at_once(tmp_path: Path, monkeypatch: pytest.Mo
         assert len(begun) <= done + 1 + 2 + 2 + 1
         assert len(restorer.seen) <= done + 1 + 2 + 1
     assert len(begun) == 12
+
+
+def test_free_memory_goes_back_after_each_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    monkeypatch.setattr(batch, "give_back", lambda: given.append(1))
+    restorer = FakeRestorer(failing=frozenset({"1.png"}))
+    assert len(list(run(tasks(tmp_path), restorer))) == 3
+    assert len(given) == 3

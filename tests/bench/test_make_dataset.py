@@ -14,7 +14,7 @@ from restorecli.bench import dataset, make_dataset
 from restorecli.bench.make_dataset import MadeSet, make
 from restorecli.errors import DatasetError, PlanError
 from restorecli.metrics import ssim
-from restorecli.photo import Metadata, Photo, from_image
+from restorecli.photo import Metadata, Photo
 
 NAMES = ("b.png", "a.jpg", "한글/c.webp")
 
@@ -22,7 +22,7 @@ NAMES = ("b.png", "a.jpg", "한글/c.webp")
 def scene(seed: int, height: int = 48, width: int = 56) -> Photo:
     coarse = torch.rand((1, 3, 6, 7), generator=torch.Generator().manual_seed(seed))
     size = (height, width)
-    return from_image(torch.nn.functional.interpolate(coarse, size=size, mode="bicubic"))
+    return Photo.from_image(torch.nn.functional.interpolate(coarse, size=size, mode="bicubic"))
 
 
 @pytest.fixture

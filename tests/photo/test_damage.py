@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from restorecli.cli import process
 from restorecli.errors import PhotoReadError, PhotoTooLargeError, RestoreError
 from restorecli.photo import Photo, decode
 from restorecli.photo.formats import FORMATS, announced_length, signature
@@ -153,17 +154,38 @@ def test_a_picture_that_does_not_fit_in_memory(monkeypatch: pytest.MonkeyPatch) 
         Photo.read(Photo(pixels=quadrants()).encode("webp"))
 
 
-def test_warnings_of_pillow_stay_inside(recwarn: pytest.WarningsRecorder) -> None:
+def odd_file() -> bytes:
+    """A PNG that says it has no frames at all, which Pillow warns of."""
     frames = [Image.fromarray(quadrants()), Image.fromarray(quadrants()[::-1].copy())]
     data = bytearray(saved(frames[0], "PNG", save_all=True, append_images=frames[1:]))
     at = data.index(b"acTL")
-    data[at + 4 : at + 8] = bytes(4)  # no frames at all, which Pillow warns of
+    data[at + 4 : at + 8] = bytes(4)
     data[at + 12 : at + 16] = struct.pack(">I", zlib.crc32(data[at : at + 12]))
+    return bytes(data)
+
+
+def test_warnings_of_pillow_stay_inside_a_command(recwarn: pytest.WarningsRecorder) -> None:
     warnings.simplefilter("always")
+    process.silence_pillow()
     with ThreadPoolExecutor(4) as readers:
-        for found in readers.map(Photo.read, [bytes(data)] * 12):
+        for found in readers.map(Photo.read, [odd_file()] * 12):
             assert np.array_equal(found.pixels, quadrants())
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_reading_leaves_the_filters_of_a_library_user_alone() -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        before, show = list(warnings.filters), warnings.showwarning
+        assert np.array_equal(Photo.read(odd_file()).pixels, quadrants())
+        assert (list(warnings.filters), warnings.showwarning) == (before, show)
+    assert {str(warning.message)[:12] for warning in seen} == {"Invalid APNG"}
+
+
+def test_where_warnings_are_errors_an_odd_file_is_refused_in_one_line() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "damaged PNG file" in refusal(odd_file())
 
 
 def test_damaged_exif_does_not_cost_the_photo() -> None:

@@ -1,7 +1,11 @@
 """Laws of `Photo`: reading undoes writing, images are the pixels, what is replaced stays itself."""
 
+import re
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from restorecli.errors import PhotoWriteError
-from restorecli.photo import READABLE, WRITABLE, Metadata, Photo, from_image
+from restorecli.photo import READABLE, WRITABLE, Metadata, Photo
 from restorecli.photo.formats import FORMATS
 from tests.support.photo_samples import LOSSLESS, full_metadata, noise, photo
 
@@ -100,14 +104,106 @@ def test_grey_is_repeated_on_three_channels() -> None:
 @settings(deadline=None)
 @given(pixels=arrays(np.uint8, st.tuples(SIDES, SIDES, st.just(3))))
 def test_from_image_undoes_image(pixels: np.ndarray) -> None:
-    again = from_image(Photo(pixels=pixels).image(), "again.jpg")
+    again = Photo.from_image(Photo(pixels=pixels).image(), "again.jpg")
     assert np.array_equal(again.pixels, pixels)
     assert again.name == "again.jpg"
 
 
 def test_from_image_clips() -> None:
     values = torch.tensor([-1.0, 0.5, 2.0]).reshape(1, 3, 1, 1)
-    assert from_image(values, "x").pixels.tolist() == [[[0, 128, 255]]]
+    assert Photo.from_image(values, "x").pixels.tolist() == [[[0, 128, 255]]]
+
+
+@settings(deadline=None, max_examples=60)
+@given(drawn=parts())
+def test_from_tensor_undoes_to_tensor(drawn: tuple[np.ndarray, np.ndarray | None]) -> None:
+    original = _photo(*drawn)
+    again = Photo.from_tensor(original.to_tensor(), bits=16 if original.bits == 16 else 8)
+    assert (again.bits, again.alpha, again.metadata) == (original.bits, None, Metadata())
+    if again.grey and not original.grey:  # three channels that are equal everywhere
+        assert np.array_equal(np.dstack([again.pixels] * 3), original.pixels)
+    else:
+        assert np.array_equal(again.pixels, original.pixels)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_every_value_comes_back(bits: Literal[8, 16]) -> None:
+    values = np.arange(2**bits).reshape(-1, 16).astype(np.uint8 if bits == 8 else np.uint16)
+    assert np.array_equal(
+        Photo.from_tensor(Photo(pixels=values).to_tensor(), bits=bits).pixels, values
+    )
+
+
+def test_a_tensor_keeps_what_is_hidden_and_an_image_fills_it() -> None:
+    pixels, alpha = np.full((4, 4, 3), 200, np.uint8), np.full((4, 4), 255, np.uint8)
+    pixels[:, 2:], alpha[:, 2:] = 0, 0
+    cut_out = Photo(pixels=pixels, alpha=alpha)
+    assert float(cut_out.to_tensor().min()) == 0
+    assert float(cut_out.image().min()) > 0.5
+
+
+def test_from_tensor_rounds_clips_and_names() -> None:
+    values = torch.tensor([-1.0, 0.5, 2.0], requires_grad=True).reshape(1, 3, 1, 1)
+    made = Photo.from_tensor(values, name="made.png")
+    assert (made.pixels.tolist(), made.name) == ([[[0, 128, 255]]], "made.png")
+    assert Photo.from_tensor(values, bits=16).pixels.tolist() == [[[0, 32768, 65535]]]
+
+
+@pytest.mark.parametrize(
+    ("image", "fact"),
+    [
+        (torch.zeros(3, 4, 5), r"shape (3, 4, 5): must be (1, 3, height, width)"),
+        (torch.zeros(2, 3, 4, 5), "shape (2, 3, 4, 5)"),
+        (torch.zeros(1, 4, 4, 5), "shape (1, 4, 4, 5)"),
+        (torch.zeros(1, 3, 0, 5), "shape (1, 3, 0, 5)"),
+        (torch.zeros(1, 3, 4, 5, dtype=torch.float64), "torch.float64: must be torch.float32"),
+        (torch.zeros(1, 3, 4, 5, dtype=torch.uint8), "torch.uint8: must be torch.float32"),
+        (torch.full((1, 3, 4, 5), torch.nan), "holds NaN"),
+    ],
+)
+def test_what_is_no_image_is_refused(image: torch.Tensor, fact: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(fact)):
+        Photo.from_tensor(image)
+
+
+REFUSALS = """
+import numpy as np
+from restorecli import Photo
+
+eight, alpha = np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5), np.uint16)
+for call in (
+    lambda: Photo(pixels=eight.astype(float)),
+    lambda: Photo(pixels=[[0]]),
+    lambda: Photo(pixels=eight[..., :2]),
+    lambda: Photo(pixels=eight[0, 0]),
+    lambda: Photo(pixels=eight[:0]),
+    lambda: Photo(pixels=eight, alpha=alpha),
+    lambda: Photo(pixels=eight, alpha=alpha[1:].astype(np.uint8)),
+    lambda: Photo.from_tensor(eight),
+    lambda: Photo.from_tensor(Photo(pixels=eight).to_tensor(), bits=10),
+):
+    try:
+        call()
+    except (TypeError, ValueError) as error:
+        print(f"{type(error).__name__}: {error}")
+"""
+
+
+def test_constructors_refuse_under_optimisation_too() -> None:
+    run = subprocess.run(
+        [sys.executable, "-O", "-c", REFUSALS], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.splitlines() == [
+        "TypeError: pixels of float64: must be an array of uint8 or uint16",
+        "TypeError: pixels of list: must be an array of uint8 or uint16",
+        "ValueError: pixels of shape (4, 5, 2): must be (h, w, 3), or (h, w) for grey",
+        "ValueError: pixels of shape (3,): must be (h, w, 3), or (h, w) for grey",
+        "ValueError: pixels of shape (0, 5, 3): must be (h, w, 3), or (h, w) for grey",
+        "TypeError: alpha of uint16: must be of the pixels' type, uint8",
+        "ValueError: alpha of shape (3, 5): must be (4, 5)",
+        "TypeError: image of ndarray: must be a tensor",
+        "ValueError: bits 10: must be 8 or 16",
+    ]
 
 
 @settings(deadline=None, max_examples=40)
@@ -170,7 +266,7 @@ def test_no_dark_halo_round_an_enlarged_cut_out() -> None:
     pixels[8:24, 8:24], alpha[8:24, 8:24] = 255, 255
     cut_out = Photo(pixels=pixels, alpha=alpha)
     image = torch.nn.functional.interpolate(cut_out.image(), scale_factor=2, mode="bilinear")
-    on_white = Photo.read(cut_out.replaced(from_image(image, "x").pixels).encode("bmp"))
+    on_white = Photo.read(cut_out.replaced(Photo.from_image(image, "x").pixels).encode("bmp"))
     assert on_white.pixels.min() == 255
 
 

@@ -1,4 +1,4 @@
-"""The page docs/commands.md, written from the commands themselves."""
+"""The part of docs/commands.md that is written from the commands themselves."""
 
 import re
 from typing import Any
@@ -7,12 +7,7 @@ import typer
 
 from restorecli.cli.app import app
 
-INTRODUCTION = """\
-# Commands
-
-Written from the program by `make goldens`; a test keeps it true. `restore photo.jpg` is short for
-`restore photo photo.jpg`: a first word that is no command is a photo.
-"""
+BEGINNING = "## restore photo\n"  # what stands above it in the page is written by hand
 REPORTS = """\
 ## Reports
 
@@ -64,8 +59,8 @@ def options(name: str) -> list[str]:
 
 
 def page() -> str:
-    """The whole page."""
-    return "\n".join([INTRODUCTION, *(_section(name) for name in commands()), REPORTS])
+    """All but what stands above `BEGINNING`."""
+    return "\n".join([*(_section(name) for name in commands()), REPORTS])
 
 
 def _section(name: str) -> str:

@@ -1,4 +1,10 @@
-"""What `make sheet` runs: one portrait under every family of patterns, twice, with its SSIM."""
+"""What `make sheet` runs: a portrait under every family of patterns, twice, with its SSIM.
+
+python -m training.evaluate.pattern_sheet docs/patterns.jpg
+"""
+
+import sys
+from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
@@ -19,18 +25,19 @@ def samples() -> list[tuple[str, torch.Tensor]]:
     for pair in chosen:
         top = PORTRAITS[pair.name]
         photos.append(Photo.read(pair.clean).image()[..., top : top + SIDE, 40 : 40 + SIDE])
-    found = []
+    found: list[tuple[str, torch.Tensor]] = []
     for number, family in enumerate(FAMILIES):
         only = DegradeConfig(families=(family,), clean=0, plain=0, dimmed=0, mild=0.2, second=0.1)
         for photo in photos:
             seed = torch.tensor([100 + number])
-            pair = degrade(photo, seed + 1000 * len(found), only)
-            found.append((f"{family} {metrics.ssim(pair.image, pair.target):.2f}", pair.image))
+            made = degrade(photo, seed + 1000 * len(found), only)
+            found.append((f"{family} {metrics.ssim(made.image, made.target):.2f}", made.image))
     return found
 
 
 def main() -> None:
-    """Draw them into patterns.jpg."""
+    """Draw them into the file that is named."""
+    (target,) = (Path(word) for word in sys.argv[1:])
     drawn = samples()
     rows = -(-len(drawn) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * SIDE, rows * (SIDE + LABEL)), "white")
@@ -40,8 +47,8 @@ def main() -> None:
         pixels = (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
         sheet.paste(Image.fromarray(pixels), (left, top + LABEL))
         pen.text((left + 3, top + 1), name, fill="black")
-    sheet.save("patterns.jpg", quality=85)
-    print(f"patterns.jpg: {len(drawn)} samples of {len(FAMILIES)} families, with their SSIM")
+    sheet.save(target, quality=85)
+    print(f"{target}: {len(drawn)} samples of {len(FAMILIES)} families, with their SSIM")
 
 
 if __name__ == "__main__":

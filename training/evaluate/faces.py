@@ -132,9 +132,9 @@ def compare(
     for sample in samples:
         image, records = restored(sample, pair, options)
         for record in records:
-            statuses[record.status] += 1
+            statuses[str(record.status)] += 1
             x0, y0, x1, y1 = record.box
-            if record.status != "restored" or min(x1 - x0, y1 - y0) < LEAST_SIDE:
+            if record.status != FaceStatus.RESTORED or min(x1 - x0, y1 - y0) < LEAST_SIDE:
                 continue
             before, after = (
                 quality(p, sample.clean, record, pair.config) for p in (sample.image, image)

@@ -19,7 +19,10 @@ from restorecli.photo.rows import Rows
 # One JPEG marker segment, less the names that EXIF and XMP have in it.
 _LONGEST_EXIF, _LONGEST_XMP = 65527, 65504
 # What the encoders were seen to raise over pictures and metadata that they do not take.
-REFUSALS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+REFUSALS = (
+    ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError,
+    Warning,  # where the caller's filters turn Pillow's into errors
+)  # fmt: skip
 
 
 class Sink:

@@ -29,6 +29,7 @@ _EXIF_DAMAGE = (
     SyntaxError,
     TypeError,
     ValueError,
+    Warning,  # where the caller's filters turn them into errors
     struct.error,
 )
 DAMAGED_EXIF = "its EXIF block is damaged and was left out"

@@ -1,10 +1,11 @@
 """Mutated photos through reading, a restorer that computes nothing, and writing.
 
-    python -m tests.reliability.fuzz COUNT SEED FOLDER
+    python -m tests.reliability.fuzz COUNT SEED FOLDER [strict]
 
 Each file ends in a whole photo or in a `RestoreError` of one line, and leaves nothing else behind.
 A file that takes more than ten seconds of computing, or two minutes by the clock, ends the process
 with a traceback of every thread; so does anything else that escapes. It is FOLDER/in.bin then.
+Pillow's warnings are silenced as the command does it; with `strict` the process's filters count.
 
 A line of JSON at the end says how many were read and refused, the longest time of computing and
 the peak of memory.
@@ -18,6 +19,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from restorecli.cli.process import silence_pillow
 from restorecli.errors import PhotoReadError, PhotoTooLargeError, PhotoWriteError
 from restorecli.options import Options
 from restorecli.photo import Photo
@@ -69,4 +71,6 @@ def fuzz(count: int, seed: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if "strict" not in sys.argv[4:]:
+        silence_pillow()
     fuzz(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

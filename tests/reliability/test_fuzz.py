@@ -8,10 +8,10 @@ import pytest
 from tests.reliability.commands import completed
 
 
-def check(count: int, seed: int, folder: Path) -> None:
+def check(count: int, seed: int, folder: Path, *more: str) -> None:
     """Fuzz in a process of its own, which a hang or a crash in a library would end."""
     (folder / "files").mkdir()
-    words = [str(count), str(seed), str(folder / "files")]
+    words = [str(count), str(seed), str(folder / "files"), *more]
     run = completed("tests.reliability.fuzz", words, cwd=folder, env={"PYTHONWARNINGS": "error"})
     assert run.returncode == 0, f"{run.stderr[-3000:]}\nthe file is {folder}/files/in.bin"
     facts = json.loads(run.stdout)
@@ -22,6 +22,10 @@ def check(count: int, seed: int, folder: Path) -> None:
 
 def test_four_hundred_mutated_files(tmp_path: Path) -> None:
     check(400, 1, tmp_path)
+
+
+def test_four_hundred_mutated_files_where_warnings_are_errors(tmp_path: Path) -> None:
+    check(400, 1, tmp_path, "strict")
 
 
 @pytest.mark.slow

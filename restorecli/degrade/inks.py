@@ -111,7 +111,8 @@ def plates(photo: Image, draws: Draws) -> tuple[Float[Tensor, "n 4 h w"], Float[
     How much of the grey goes to the black plate (GCR) is drawn, from none to all.
     """
     inks, most = _inks(draws), draws.uniform(0.88, 0.98)
-    grey = (1 - photo.amax(1, keepdim=True)) * column(draws.uniform(0.2, 1) * draws.chance(0.85))
+    lightest = photo.amax(1, keepdim=True).clamp(max=1)  # resampling may leave a hair more
+    grey = (1 - lightest) * column(draws.uniform(0.2, 1) * draws.chance(0.85))
     key = (grey / column(most)) ** column(draws.uniform(1, 1.6))
     cover = separate(photo, inks, 1 - key * column(most))
     black = most.view(-1, 1, 1).expand(-1, 1, 3)

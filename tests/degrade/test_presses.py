@@ -151,3 +151,10 @@ def test_a_comb_is_of_two_fields() -> None:
     still = (combed - photo).abs().amax((1, 3)) < 1e-5  # (n, rows)
     assert bool(still.any(1).all())
     assert bool((~still).any(1).all())
+
+
+@pytest.mark.parametrize("family", PRESSES)
+def test_a_photo_a_hair_above_white_comes_out_finite(family: str) -> None:
+    white = torch.ones(8, 3, 32, 32).nextafter(torch.tensor(2.0))
+    config = replace(PRESS_ONLY, families=(family,))
+    assert bool(degrade(white, torch.arange(8), config).image.isfinite().all())

@@ -23,6 +23,8 @@ from training.engine.distributed import Crew
 from training.engine.optimizer import Optimizer
 from training.engine.recipe import Phase, Recipe
 
+MOST_SKIPPED = 20  # steps of a call of `Run.go` that may be not finite
+
 
 class Task(Protocol):
     """What the loop asks of a task."""
@@ -83,6 +85,7 @@ class Run:
         self.optimizer = Optimizer(self.network, recipe.optimizer, weight_decay=recipe.weight_decay)
         self.step = 0
         self.crew = Crew()
+        self._skipped = 0
         out.mkdir(parents=True, exist_ok=True)
         self._resume()
 
@@ -154,7 +157,10 @@ class Run:
             losses = self.task.losses(self.network, seeds, phase)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         self.crew.average_gradients(self.network)
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        if not norm.isfinite():  # one broken batch must not cost the run
+            self._skip(seeds)
+            return {}
         self.optimizer.step(learning_rate(self.recipe, self.step))
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -163,6 +169,18 @@ class Run:
             ):
                 mean.lerp_(value, 1 - decay)
         return {name: value.detach() for name, value in losses.items()}
+
+    def _skip(self, seeds: Tensor) -> None:
+        """Learn nothing from a batch whose gradient is not finite, and say so.
+
+        Raises:
+            FloatingPointError: It happens too often.
+        """
+        self.network.zero_grad(set_to_none=True)
+        self._skipped += 1
+        print(f"step {self.step}: not finite, skipped; seeds {seeds.tolist()}", flush=True)
+        if self._skipped > MOST_SKIPPED:
+            raise FloatingPointError(f"{self._skipped} steps were not finite")
 
     def _report(self, row: dict[str, float]) -> None:
         path = self.out / "log.csv"

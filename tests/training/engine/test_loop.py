@@ -1,11 +1,13 @@
 """Training: recipes are strict, batches hang on the step, a stopped run goes on to the same end."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from restorecli import weights
 from restorecli.networks.denoiser import Denoiser
@@ -324,3 +326,34 @@ def test_small_copies_and_better_faces_keep_their_sizes() -> None:
     better = with_better_faces(torch.zeros(40, 3, 16, 16), torch.ones(40, 3, 16, 16), seeds)
     share = (better.amax((1, 2, 3)) > 0).float().mean()
     assert 0.2 < float(share) < 0.8
+
+
+def test_a_batch_that_is_not_finite_is_skipped_and_the_run_goes_on(
+    pool: PhotoPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = run(pool, tmp_path, steps=4)
+    losses_of = started.task.losses
+
+    def broken_once(network: torch.nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        terms = losses_of(network, seeds, phase)
+        factor = math.nan if started.step == 1 else 1.0
+        return {name: value * factor for name, value in terms.items()}
+
+    monkeypatch.setattr(started.task, "losses", broken_once)
+    assert started.go(every=4)
+    assert all(bool(value.isfinite().all()) for value in started.network.parameters())
+    assert "nan" not in (tmp_path / "log.csv").read_text("utf-8")
+
+
+def test_a_run_that_is_never_finite_gives_up(
+    pool: PhotoPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = run(pool, tmp_path, steps=100)
+    weight = next(iter(started.network.parameters()))
+
+    def broken(network: torch.nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        return {"charbonnier": weight.sum() * math.nan}
+
+    monkeypatch.setattr(started.task, "losses", broken)
+    with pytest.raises(FloatingPointError, match="not finite"):
+        started.go(every=50)

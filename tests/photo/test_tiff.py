@@ -2,6 +2,8 @@
 
 import contextlib
 import struct
+import zlib
+from collections.abc import Iterator
 from io import BytesIO
 from itertools import product
 from typing import Any
@@ -13,12 +15,15 @@ import tifffile
 from PIL import Image
 
 from restorecli.errors import PhotoReadError, PhotoTooLargeError, PhotoWriteError
-from restorecli.photo import Metadata, Photo, tiff_read, tiff_write
-from restorecli.photo.tiff_read import Layout
+from restorecli.photo import Metadata, Photo, tiff_write
 from tests.support.photo_samples import ICC_RGB, XMP, exif_block, noise, photo, quadrants, saved
 
 
-def written(pixels: np.ndarray, photometric: str = "rgb", **settings: Any) -> bytes:  # noqa: ANN401
+def written(
+    pixels: np.ndarray | Iterator[bytes],
+    photometric: str = "rgb",
+    **settings: Any,  # noqa: ANN401
+) -> bytes:
     """A file as tifffile writes it."""
     file = BytesIO()
     tifffile.imwrite(file, pixels, photometric=photometric, **settings)
@@ -117,25 +122,26 @@ def test_floats_from_0_to_1_become_16_bits_with_a_notice(compression: int, predi
     assert found.notices == ("its floating-point values became 16-bit whole numbers",)
 
 
-def test_the_float_predictor_undoes_its_definition() -> None:
-    values = noise(3, 8, 1, 16).astype(np.float32).reshape(3, 4, 2)
+@pytest.mark.parametrize("order", "<>")
+def test_the_float_predictor_undoes_its_definition(order: str) -> None:
+    values = (noise(3, 8, 1, 16) / 65535).astype(np.float32).reshape(3, 4, 2)
     split = values.astype(">f4").view(np.uint8).reshape(3, 8, 4).swapaxes(1, 2).reshape(3, -1, 2)
-    deltas = np.diff(split, axis=1, prepend=np.zeros((3, 1, 2), np.uint8))
-    layout = Layout(
-        height=3,
-        width=4,
-        samples=2,
-        kind=np.dtype("<f4"),
-        compression=8,
+    deltas = np.diff(split, axis=1, prepend=np.zeros((3, 1, 2), np.uint8)).astype(np.uint8)
+    data = written(
+        iter([zlib.compress(deltas.tobytes())]),
+        "minisblack",
+        shape=values.shape,
+        dtype=np.float32,
+        byteorder=order,
+        compression="zlib",
         predictor=3,
-        planes=1,
-        block=(3, 4),
-        tiled=False,
-        offsets=(0,),
-        counts=(0,),
+        planarconfig="contig",
+        extrasamples=["unassalpha"],
     )
-    again = tiff_read._unpredicted(deltas.astype(np.uint8).tobytes(), layout, (3, 4, 2))
-    assert np.array_equal(again, values)
+    found = Photo.read(data)
+    assert found.alpha is not None
+    again = np.dstack((found.pixels, found.alpha))
+    assert np.array_equal(again, np.rint(values * 65535).astype(np.uint16))
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64])

@@ -19,6 +19,7 @@ HEAVY = (
     "safetensors",
     "jaxtyping",
     "tifffile",
+    "imagecodecs",
     "tqdm",
     "ray",
     "fsspec",

@@ -29,7 +29,9 @@ _DECODERS = {
     34925: imagecodecs.lzma_decode,
     50000: imagecodecs.zstd_decode,
 }
-_KINDS = {(8, 1), (16, 1), (32, 1), (16, 3), (32, 3), (64, 3)}  # bits, format: 1 whole, 3 float
+_WHOLE, _FLOAT = 1, 3
+# Bits and format of a sample.
+_KINDS = {*((bits, _WHOLE) for bits in (8, 16, 32)), *((bits, _FLOAT) for bits in (16, 32, 64))}
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _SEPARATE = 2
@@ -40,8 +42,6 @@ _NUMBERS = (
     "compression", "fillorder", "imagedepth", "imagelength", "imagewidth", "photometric",
     "planarconfig", "predictor", "rowsperstrip", "samplesperpixel", "tilelength", "tilewidth",
 )  # fmt: skip
-# By these marks, one of them a suffix, tifffile takes files of microscopes for something else.
-_NO_KINDS = {"is_lsm": False, "is_ndpi": False, "is_scanimage": False}
 _SILENCE = logging.NullHandler()
 
 
@@ -59,7 +59,11 @@ def first_page(stream: Readable, length: int) -> TiffPage:
     """
     logging.getLogger("tifffile").addHandler(_SILENCE)  # what it tells ends as an error or not
     try:
-        page = TiffFile(stream, name="photo", offset=0, **_NO_KINDS).pages.first
+        # By a mark, one by its suffix, tifffile would take files of microscopes for more than TIFF.
+        file = TiffFile(
+            stream, name="photo", offset=0, is_lsm=False, is_ndpi=False, is_scanimage=False
+        )
+        page = file.pages.first
     except IndexError as error:
         raise EOFError("truncated") from error
     if not all(isinstance(getattr(page, name), int) for name in _NUMBERS):
@@ -140,7 +144,7 @@ def read(
         if opacity is not None and extra == _PREMULTIPLIED:
             shown = _straight(shown, opacity)
         canvas.put(top, left, shown, opacity)
-    if page.sampleformat == 3:
+    if page.sampleformat == _FLOAT:
         return canvas.finish(), ("its floating-point values became 16-bit whole numbers",)
     return canvas.finish(), ("its 32 bits a channel became 16",) * (page.bitspersample == 32)
 
@@ -154,24 +158,37 @@ def _has_known_kind(page: TiffPage) -> bool:
     return (page.bitspersample, page.sampleformat) in _KINDS
 
 
+def _predictor(page: TiffPage) -> int:
+    """What is predicted: 1 nothing, 2 values, 3 the bytes of floating-point values."""
+    # As in libtiff, two compressions know no predictor, whatever the file says.
+    return 1 if page.compression in (_RAW, _PACKBITS) else int(page.predictor)
+
+
 def _ratio(value: object) -> float:
-    above, below = value if isinstance(value, tuple) else (value, 1)
-    return float(above) / below if below else 0.0
+    match value:
+        case (int(above), int(below)) if below:
+            return above / below
+        case int() | float():
+            return float(value)
+    return 0.0  # which `from_info` takes for silence
 
 
 def _check(page: TiffPage) -> None:
     """Refuse layouts that are not read here, and those that are absurd."""
     samples, pixels = page.samplesperpixel, page.imagelength * page.imagewidth
-    if not _has_known_kind(page) or not 1 <= samples <= _MOST_SAMPLES or not pixels:
+    if not pixels:
+        raise SyntaxError("a TIFF without pixels")
+    if not _has_known_kind(page) or not 1 <= samples <= _MOST_SAMPLES:
         raise UnreadableError(
             f"a TIFF with {samples} channels of {_bits(page)} bits in sample format "
             f"{int(page.sampleformat)}. Export it with 8 or 16 bits a channel first"
         )
-    known = page.compression in (_RAW, *_DECODERS) and page.predictor in (1, 2, 3)
+    predictors = (1, 2, 3) if page.sampleformat == _FLOAT else (1, 2)
+    known = page.compression in (_RAW, *_DECODERS) and _predictor(page) in predictors
     if not known or page.fillorder != 1:
         raise UnreadableError(
             f"a TIFF with {_bits(page)} bits a channel and compression {int(page.compression)}, "
-            f"predictor {int(page.predictor)}. Export it with LZW compression or none first"
+            f"predictor {_predictor(page)}. Export it with LZW compression or none first"
         )
     if page.planarconfig not in (1, _SEPARATE) or page.imagedepth != 1:
         raise SyntaxError(f"planes {page.planarconfig}, depth {page.imagedepth}")
@@ -206,19 +223,18 @@ def _segment(
     stream: Readable, page: TiffPage, index: int, skipped: int, shape: tuple[int, int, int]
 ) -> np.ndarray:
     """Rows of one strip or tile, (rows, columns, samples of a plane), in native byte order."""
-    dtype = np.dtype(page.parent.byteorder + page.dtype.char)
+    letter = "f" if page.sampleformat == _FLOAT else "u"
+    dtype = np.dtype(f"{page.parent.byteorder}{letter}{page.bitspersample // 8}")
     length = math.prod(shape) * dtype.itemsize
     stream.seek(page.dataoffsets[index] + skipped)
     if page.compression == _RAW:
-        data = stream.read(length)
+        data: bytes | bytearray = stream.read(length)
     else:
         content = stream.read(page.databytecounts[index])
         data = _DECODERS[page.compression](content, out=max(length, _longest_strip(page, shape)))
     if len(data) < length:
         raise EOFError("truncated")
-    native = dtype.newbyteorder("=")
-    # As in libtiff: these two know no predictor, whatever the file says.
-    predictor = 1 if page.compression in (_RAW, _PACKBITS) else page.predictor
+    native, predictor = dtype.newbyteorder("="), _predictor(page)
     if predictor == 3:  # works on bytes, most significant first
         split = np.frombuffer(data, native, math.prod(shape)).reshape(shape)
         return imagecodecs.floatpred_decode(split, axis=-2)
@@ -229,8 +245,8 @@ def _segment(
 def _longest_strip(page: TiffPage, shape: tuple[int, int, int]) -> int:
     """Bytes of a full strip: some writers fill up the last one, with rows that are not shown."""
     _, columns, samples = shape
-    rows = max(page.imagelength, _SMALL_BLOCK // columns)
-    rows = min(page.tags.valueof(278, page.imagelength), rows)
+    most = max(page.imagelength, _SMALL_BLOCK // columns)
+    rows = min(int(page.tags.valueof(278, page.imagelength)), most)
     return rows * columns * samples * page.bitspersample // 8
 
 

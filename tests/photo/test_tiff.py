@@ -2,10 +2,13 @@
 
 import contextlib
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -210,11 +213,7 @@ def test_an_unusual_compression_of_deep_pixels_is_refused() -> None:
 @pytest.mark.parametrize("value", [0, 2, 9, 1 << 15])
 def test_a_lying_directory_is_damage_or_another_picture(tag: int, value: int) -> None:
     data = bytearray(written(noise(16, 16, 3, 16), rowsperstrip=4))
-    (start,) = struct.unpack_from("<I", data, 4)
-    (count,) = struct.unpack_from("<H", data, start)
-    for at in range(start + 2, start + 2 + 12 * count, 12):
-        if struct.unpack_from("<H", data, at)[0] == tag:
-            struct.pack_into("<I", data, at + 8, value)
+    struct.pack_into("<I", data, entries(data)[tag] + 8, value)
     with contextlib.suppress(PhotoReadError, PhotoTooLargeError):
         Photo.read(bytes(data), max_megapixels=1)
 
@@ -225,6 +224,81 @@ def test_a_truncated_file_says_so(compression: str | None, part: float) -> None:
     data = written(noise(40, 40, 3, 16), compression=compression)
     with pytest.raises(PhotoReadError, match="truncated at"):
         Photo.read(data[: int(len(data) * part)])
+
+
+def entries(data: bytes) -> dict[int, int]:
+    """Where each tag of the main directory stands in a little-endian file."""
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    places = range(start + 2, start + 2 + 12 * count, 12)
+    return {struct.unpack_from("<H", data, at)[0]: at for at in places}
+
+
+def test_a_tag_beyond_the_end_does_not_hide_those_after_it() -> None:
+    pixels = noise(16, 16, 3, 16)
+    data = bytearray(written(pixels, compression="zlib", predictor=2, iccprofile=ICC_RGB))
+    struct.pack_into("<II", data, entries(data)[282] + 4, 1, 1 << 30)  # before predictor and ICC
+    found = Photo.read(bytes(data))
+    assert np.array_equal(found.pixels, pixels)
+    assert found.metadata.icc == ICC_RGB
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits", "zstd"])
+def test_the_last_strip_may_be_filled_up(compression: str) -> None:
+    pixels, filled = noise(20, 16, 3, 16), noise(24, 16, 3, 16)
+    filled[:20] = pixels
+    data = bytearray(written(filled, compression=compression, rowsperstrip=8))
+    struct.pack_into("<I", data, entries(data)[257] + 8, 20)
+    assert np.array_equal(Photo.read(bytes(data)).pixels, pixels)
+
+
+def test_one_strip_may_hold_more_rows_than_there_are() -> None:
+    pixels = noise(24, 16, 3, 16)
+    data = bytearray(written(pixels, compression="zlib", rowsperstrip=24))
+    struct.pack_into("<I", data, entries(data)[257] + 8, 20)
+    assert np.array_equal(Photo.read(bytes(data)).pixels, pixels[:20])
+
+
+@pytest.mark.parametrize("compression", [None, "packbits"])
+def test_predictors_of_compressions_without_one_are_ignored_as_in_libtiff(
+    compression: str | None,
+) -> None:
+    pixels = noise(16, 16, 3, 16)
+    data = bytearray(written(pixels, compression=compression, extratags=[(316, 3, 1, 2, True)]))
+    struct.pack_into("<H", data, entries(data)[316], 317)  # tifffile itself would not write it
+    assert np.array_equal(Photo.read(bytes(data)).pixels, pixels)
+
+
+def test_whole_numbers_have_no_predictor_of_floats() -> None:
+    data = bytearray(written(noise(16, 16, 3, 16), compression="zlib", predictor=2))
+    struct.pack_into("<H", data, entries(data)[317] + 8, 3)
+    with pytest.raises(PhotoReadError, match=r"predictor 3\. Export"):
+        Photo.read(bytes(data))
+
+
+def test_a_deflated_strip_that_fails_its_checksum_is_damage() -> None:
+    data = bytearray(written(noise(16, 16, 3, 16), compression="zlib"))
+    at = entries(data)
+    (offset,) = struct.unpack_from("<I", data, at[273] + 8)
+    (count,) = struct.unpack_from("<I", data, at[279] + 8)
+    data[offset + count - 1] ^= 1
+    with pytest.raises(PhotoReadError, match="damaged TIFF"):
+        Photo.read(bytes(data))
+
+
+def test_a_big_endian_bigtiff() -> None:
+    pixels = noise(6, 7, 3, 16)
+    data = written(pixels, bigtiff=True, byteorder=">")
+    assert np.array_equal(Photo.read(data).pixels, pixels)
+
+
+def test_the_libraries_of_tiff_are_loaded_when_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "scan.png").write_bytes(Photo(pixels=noise(6, 7)).encode("png"))
+    program = (
+        "import sys; from restorecli import Photo; photo = Photo.read('scan.png'); "
+        "photo.encode('png'); sys.exit(not {'tifffile', 'imagecodecs'}.isdisjoint(sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
 
 
 @pytest.mark.parametrize("bits", [8, 16])

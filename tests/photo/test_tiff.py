@@ -226,7 +226,7 @@ def test_a_truncated_file_says_so(compression: str | None, part: float) -> None:
         Photo.read(data[: int(len(data) * part)])
 
 
-def entries(data: bytes) -> dict[int, int]:
+def entries(data: bytes | bytearray) -> dict[int, int]:
     """Where each tag of the main directory stands in a little-endian file."""
     (start,) = struct.unpack_from("<I", data, 4)
     (count,) = struct.unpack_from("<H", data, start)

@@ -237,9 +237,9 @@ def _segment(
     native, predictor = dtype.newbyteorder("="), _predictor(page)
     if predictor == 3:  # works on bytes, most significant first
         split = np.frombuffer(data, native, math.prod(shape)).reshape(shape)
-        return imagecodecs.floatpred_decode(split, axis=-2)
+        return np.asarray(imagecodecs.floatpred_decode(split, axis=-2))
     values = np.frombuffer(data, dtype, math.prod(shape)).reshape(shape).astype(native, copy=False)
-    return imagecodecs.delta_decode(values, axis=-2) if predictor == 2 else values
+    return np.asarray(imagecodecs.delta_decode(values, axis=-2)) if predictor == 2 else values
 
 
 def _longest_strip(page: TiffPage, shape: tuple[int, int, int]) -> int:

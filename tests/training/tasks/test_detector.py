@@ -211,9 +211,10 @@ def test_scores_are_those_of_statistics_of_its_own(
     task = DetectorTask(RECIPE, pool, labels, tmp_path / "weights", tmp_path / "scenes")
     norms = [module for module in task.network.modules() if isinstance(module, BatchNorm2d)]
     for norm in norms:
-        torch.nn.init.constant_(norm.running_mean, 1e6)
+        norm.get_buffer("running_mean").fill_(1e6)
     task.score(task.network)
-    assert all(norm.running_mean.abs().max() < 1e3 for norm in norms)
-    assert {int(norm.num_batches_tracked) for norm in norms} == {detector.SETTLING_BATCHES}
+    assert all(norm.get_buffer("running_mean").abs().max() < 1e3 for norm in norms)
+    counts = {int(norm.get_buffer("num_batches_tracked")) for norm in norms}
+    assert counts == {detector.SETTLING_BATCHES}
     assert {norm.momentum for norm in norms} == {BatchNorm2d(1).momentum}
     assert not task.network.training

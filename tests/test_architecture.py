@@ -20,6 +20,7 @@ HEAVY = (
     "safetensors",
     "jaxtyping",
     "tifffile",
+    "imagecodecs",
     "tqdm",
     "ray",
     "fsspec",

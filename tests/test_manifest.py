@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import restorecli
 from restorecli import manifest
 from restorecli.errors import WeightsError
 from restorecli.manifest import (
+    MANIFEST,
     NETWORKS,
     ManifestEntry,
     read_manifest,
@@ -46,8 +48,14 @@ def test_manifest_is_read_as_written(
 
 def test_values_without_a_toml_form_are_refused(tmp_path: Path) -> None:
     entry = ManifestEntry(sha256=EMPTY, bytes=0, history={"score": None})
-    with pytest.raises(TypeError, match="NoneType has no place"):
+    with pytest.raises(TypeError, match="NoneType"):
         write_manifest(tmp_path, {"denoiser": entry})
+
+
+def test_the_shipped_manifest_is_what_is_written_for_it(tmp_path: Path) -> None:
+    shipped = Path(restorecli.__file__).parents[1] / "weights"
+    write_manifest(tmp_path, read_manifest(shipped))
+    assert (tmp_path / MANIFEST).read_bytes() == (shipped / MANIFEST).read_bytes()
 
 
 def test_a_folder_without_manifest_has_no_entries(tmp_path: Path) -> None:

@@ -9,19 +9,20 @@ recipe, the commit, the photos, torch, the last validation, and the scores that 
 import argparse
 import csv
 import datetime
-import json
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import tomli_w
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from restorecli.manifest import MANIFEST, SUFFIX, ManifestEntry, read_manifest, sha256
 from restorecli.weights import read_header
+
+COMMENT = "# Written by training/export.py; sha256 and bytes are checked when a file is loaded."
 
 
 def export(
@@ -116,44 +117,12 @@ def head_commit() -> str:
 
 def write_manifest(folder: Path, entries: Mapping[str, ManifestEntry]) -> None:
     """Write `manifest.toml`, entries in the order of their names; `read_manifest` reads it back."""
-    lines = ["# Written by training/export.py; sha256 and bytes are checked when a file is loaded."]
-    for name in sorted(entries):
-        entry = entries[name]
-        table = {"sha256": entry.sha256, "bytes": entry.bytes, **entry.history}
-        lines += ["", *_toml_table(_toml_key(name), table)]
-    (folder / MANIFEST).write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
-
-
-def _toml_table(name: str, table: Mapping[str, Any]) -> list[str]:
-    lines = [f"[{name}]"]
-    lines += [
-        f"{_toml_key(key)} = {_toml_value(value)}"
-        for key, value in table.items()
-        if not isinstance(value, Mapping)
-    ]
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            lines += ["", *_toml_table(f"{name}.{_toml_key(key)}", value)]
-    return lines
-
-
-def _toml_key(key: str) -> str:
-    bare = key.replace("_", "").replace("-", "")
-    return key if bare.isascii() and bare.isalnum() else _json(key)
-
-
-def _toml_value(value: object) -> str:
-    """JSON's strings, booleans, finite numbers and arrays of these are TOML's as well."""
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-    if not isinstance(value, str | bool | int | float):
-        raise TypeError(f"a {type(value).__name__} has no place in the manifest")
-    return _json(value)
-
-
-def _json(value: str | int | float) -> str:
-    """TOML wants characters beyond the first plane as they are, and DEL escaped."""
-    return json.dumps(value, allow_nan=False, ensure_ascii=False).replace("\x7f", "\\u007f")
+    tables = {
+        name: {"sha256": entry.sha256, "bytes": entry.bytes, **entry.history}
+        for name, entry in sorted(entries.items())
+    }
+    text = f"{COMMENT}\n\n{tomli_w.dumps(tables)}"
+    (folder / MANIFEST).write_text(text, "utf-8", newline="\n")
 
 
 def main() -> None:

@@ -15,13 +15,14 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
 from restorecli.errors import PhotoReadError, PhotoTooLargeError
-from restorecli.photo import modes, tiff_read
+from restorecli.photo import modes
 from restorecli.photo.canvas import Canvas, UnreadableError, check_size
 from restorecli.photo.files import Readable
 from restorecli.photo.formats import SIGNATURE_LENGTH, announced_length, signature, title
 from restorecli.photo.metadata import Found, Metadata, colour_space, from_info
 
-# Everything that Pillow, libheif, OpenCV and littleCMS were seen to raise over mutated files.
+# Everything that Pillow, libheif, OpenCV, tifffile, imagecodecs and littleCMS were seen to raise
+# over mutated files.
 _DAMAGE = (
     ArithmeticError,
     AssertionError,
@@ -122,11 +123,13 @@ def _decode_picture(stream: Readable, kind: str, limit: _Limit) -> Decoded:
 
 
 def _decode_tiff(stream: Readable, kind: str, limit: _Limit) -> Decoded:
-    header = tiff_read.read_header(stream, stream.seek(0, 2))
-    limit.check(*header.size)
-    found = tiff_read.metadata(stream, header)
-    if header.plain:
-        (pixels, alpha), notices = tiff_read.read(stream, header, found.orientation)
+    from restorecli.photo import tiff_read
+
+    page = tiff_read.first_page(stream, stream.seek(0, 2))
+    limit.check(page.imagelength, page.imagewidth)
+    found = tiff_read.metadata(stream, page)
+    if tiff_read.is_plain(page):
+        (pixels, alpha), notices = tiff_read.read(stream, page, found.orientation)
         return _decoded(pixels, alpha, found, notices)
     stream.seek(0)
     with _opener(kind)(stream) as image:

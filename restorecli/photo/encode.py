@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from restorecli.errors import PhotoWriteError
-from restorecli.photo import png16, tiff_write
+from restorecli.photo import png16
 from restorecli.photo.exif import with_resolution, without_orientation
 from restorecli.photo.files import Writable
 from restorecli.photo.formats import FORMATS, Format, format_for
@@ -150,6 +150,8 @@ def _write(
     if kept.dpi and not format.density:
         kept = replace(kept, exif=with_resolution(kept.exif, kept.dpi))
     if format.name == "tiff":
+        from restorecli.photo import tiff_write  # loads imagecodecs
+
         tiff_write.write(rows, kept, file)
     elif rows.bits == 16:
         png16.write_deep(rows, kept, file)

@@ -1,13 +1,13 @@
-"""Writing TIFF: any depth, deflated strip by strip, with the EXIF block kept whole.
+"""Writing TIFF: any depth, deflated strip by strip by imagecodecs, with the EXIF block kept whole.
 
 A TIFF file and an EXIF block have the same structure. So the file starts as the block, and the
 block's tags join the main directory with their offsets unchanged; even maker notes survive.
 """
 
 import struct
-import zlib
 from collections.abc import Sequence
 
+import imagecodecs
 import numpy as np
 
 from restorecli.photo import exif
@@ -90,7 +90,7 @@ def _write_strips(
         differences = band.copy()
         differences[:, 1:] -= band[:, :-1]
         stored = np.dtype(f"{mark}u{band.itemsize}")
-        packed = zlib.compress(differences.astype(stored).tobytes())
+        packed = imagecodecs.deflate_encode(differences.astype(stored).tobytes())
         offsets.append(sink.tell())
         counts.append(len(packed))
         if offsets[-1] + len(packed) > _MOST_BYTES:

@@ -2,8 +2,13 @@
 
 import contextlib
 import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
 from io import BytesIO
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,12 +18,15 @@ import tifffile
 from PIL import Image
 
 from restorecli.errors import PhotoReadError, PhotoTooLargeError, PhotoWriteError
-from restorecli.photo import Metadata, Photo, tiff_read, tiff_write
-from restorecli.photo.tiff_read import Layout
+from restorecli.photo import Metadata, Photo, tiff_write
 from tests.support.photo_samples import ICC_RGB, XMP, exif_block, noise, photo, quadrants, saved
 
 
-def written(pixels: np.ndarray, photometric: str = "rgb", **settings: Any) -> bytes:  # noqa: ANN401
+def written(
+    pixels: np.ndarray | Iterator[bytes],
+    photometric: str = "rgb",
+    **settings: Any,  # noqa: ANN401
+) -> bytes:
     """A file as tifffile writes it."""
     file = BytesIO()
     tifffile.imwrite(file, pixels, photometric=photometric, **settings)
@@ -117,25 +125,26 @@ def test_floats_from_0_to_1_become_16_bits_with_a_notice(compression: int, predi
     assert found.notices == ("its floating-point values became 16-bit whole numbers",)
 
 
-def test_the_float_predictor_undoes_its_definition() -> None:
-    values = noise(3, 8, 1, 16).astype(np.float32).reshape(3, 4, 2)
+@pytest.mark.parametrize("order", "<>")
+def test_the_float_predictor_undoes_its_definition(order: str) -> None:
+    values = (noise(3, 8, 1, 16) / 65535).astype(np.float32).reshape(3, 4, 2)
     split = values.astype(">f4").view(np.uint8).reshape(3, 8, 4).swapaxes(1, 2).reshape(3, -1, 2)
-    deltas = np.diff(split, axis=1, prepend=np.zeros((3, 1, 2), np.uint8))
-    layout = Layout(
-        height=3,
-        width=4,
-        samples=2,
-        kind=np.dtype("<f4"),
-        compression=8,
+    deltas = np.diff(split, axis=1, prepend=np.zeros((3, 1, 2), np.uint8)).astype(np.uint8)
+    data = written(
+        iter([zlib.compress(deltas.tobytes())]),
+        "minisblack",
+        shape=values.shape,
+        dtype=np.float32,
+        byteorder=order,
+        compression="zlib",
         predictor=3,
-        planes=1,
-        block=(3, 4),
-        tiled=False,
-        offsets=(0,),
-        counts=(0,),
+        planarconfig="contig",
+        extrasamples=["unassalpha"],
     )
-    again = tiff_read._unpredicted(deltas.astype(np.uint8).tobytes(), layout, (3, 4, 2))
-    assert np.array_equal(again, values)
+    found = Photo.read(data)
+    assert found.alpha is not None
+    again = np.dstack((found.pixels, found.alpha))
+    assert np.array_equal(again, np.rint(values * 65535).astype(np.uint16))
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64])
@@ -204,11 +213,7 @@ def test_an_unusual_compression_of_deep_pixels_is_refused() -> None:
 @pytest.mark.parametrize("value", [0, 2, 9, 1 << 15])
 def test_a_lying_directory_is_damage_or_another_picture(tag: int, value: int) -> None:
     data = bytearray(written(noise(16, 16, 3, 16), rowsperstrip=4))
-    (start,) = struct.unpack_from("<I", data, 4)
-    (count,) = struct.unpack_from("<H", data, start)
-    for at in range(start + 2, start + 2 + 12 * count, 12):
-        if struct.unpack_from("<H", data, at)[0] == tag:
-            struct.pack_into("<I", data, at + 8, value)
+    struct.pack_into("<I", data, entries(data)[tag] + 8, value)
     with contextlib.suppress(PhotoReadError, PhotoTooLargeError):
         Photo.read(bytes(data), max_megapixels=1)
 
@@ -219,6 +224,81 @@ def test_a_truncated_file_says_so(compression: str | None, part: float) -> None:
     data = written(noise(40, 40, 3, 16), compression=compression)
     with pytest.raises(PhotoReadError, match="truncated at"):
         Photo.read(data[: int(len(data) * part)])
+
+
+def entries(data: bytes | bytearray) -> dict[int, int]:
+    """Where each tag of the main directory stands in a little-endian file."""
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    places = range(start + 2, start + 2 + 12 * count, 12)
+    return {struct.unpack_from("<H", data, at)[0]: at for at in places}
+
+
+def test_a_tag_beyond_the_end_does_not_hide_those_after_it() -> None:
+    pixels = noise(16, 16, 3, 16)
+    data = bytearray(written(pixels, compression="zlib", predictor=2, iccprofile=ICC_RGB))
+    struct.pack_into("<II", data, entries(data)[282] + 4, 1, 1 << 30)  # before predictor and ICC
+    found = Photo.read(bytes(data))
+    assert np.array_equal(found.pixels, pixels)
+    assert found.metadata.icc == ICC_RGB
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits", "zstd"])
+def test_the_last_strip_may_be_filled_up(compression: str) -> None:
+    pixels, filled = noise(20, 16, 3, 16), noise(24, 16, 3, 16)
+    filled[:20] = pixels
+    data = bytearray(written(filled, compression=compression, rowsperstrip=8))
+    struct.pack_into("<I", data, entries(data)[257] + 8, 20)
+    assert np.array_equal(Photo.read(bytes(data)).pixels, pixels)
+
+
+def test_one_strip_may_hold_more_rows_than_there_are() -> None:
+    pixels = noise(24, 16, 3, 16)
+    data = bytearray(written(pixels, compression="zlib", rowsperstrip=24))
+    struct.pack_into("<I", data, entries(data)[257] + 8, 20)
+    assert np.array_equal(Photo.read(bytes(data)).pixels, pixels[:20])
+
+
+@pytest.mark.parametrize("compression", [None, "packbits"])
+def test_predictors_of_compressions_without_one_are_ignored_as_in_libtiff(
+    compression: str | None,
+) -> None:
+    pixels = noise(16, 16, 3, 16)
+    data = bytearray(written(pixels, compression=compression, extratags=[(316, 3, 1, 2, True)]))
+    struct.pack_into("<H", data, entries(data)[316], 317)  # tifffile itself would not write it
+    assert np.array_equal(Photo.read(bytes(data)).pixels, pixels)
+
+
+def test_whole_numbers_have_no_predictor_of_floats() -> None:
+    data = bytearray(written(noise(16, 16, 3, 16), compression="zlib", predictor=2))
+    struct.pack_into("<H", data, entries(data)[317] + 8, 3)
+    with pytest.raises(PhotoReadError, match=r"predictor 3\. Export"):
+        Photo.read(bytes(data))
+
+
+def test_a_deflated_strip_that_fails_its_checksum_is_damage() -> None:
+    data = bytearray(written(noise(16, 16, 3, 16), compression="zlib"))
+    at = entries(data)
+    (offset,) = struct.unpack_from("<I", data, at[273] + 8)
+    (count,) = struct.unpack_from("<I", data, at[279] + 8)
+    data[offset + count - 1] ^= 1
+    with pytest.raises(PhotoReadError, match="damaged TIFF"):
+        Photo.read(bytes(data))
+
+
+def test_a_big_endian_bigtiff() -> None:
+    pixels = noise(6, 7, 3, 16)
+    data = written(pixels, bigtiff=True, byteorder=">")
+    assert np.array_equal(Photo.read(data).pixels, pixels)
+
+
+def test_the_libraries_of_tiff_are_loaded_when_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "scan.png").write_bytes(Photo(pixels=noise(6, 7)).encode("png"))
+    program = (
+        "import sys; from restorecli import Photo; photo = Photo.read('scan.png'); "
+        "photo.encode('png'); sys.exit(not {'tifffile', 'imagecodecs'}.isdisjoint(sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
 
 
 @pytest.mark.parametrize("bits", [8, 16])

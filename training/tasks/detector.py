@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from restorecli.faces import anchors
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
@@ -51,7 +52,8 @@ class DetectorTask:
         scenes = self.scenes
         with torch.no_grad():
             settling = scenes.held_out_batches(scenes.train, SETTLING_BATCHES, device)
-            settle(network, [image for image, _ in settling])
+            update_bn(settling, network)
+            network.eval()
             rows = [
                 self._terms(network, image, truth)
                 for image, truth in scenes.held_out_batches(
@@ -66,18 +68,3 @@ class DetectorTask:
         with torch.autocast(image.device.type, enabled=False):
             terms = multibox_loss(predictions, truth, grid)
         return {name: term * self.recipe.losses.get(name, 1.0) for name, term in terms.items()}
-
-
-def settle(network: nn.Module, images: list[Image]) -> None:
-    """Give every batch norm the mean statistics of some batches; leaves the network in eval."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over the batches
-    network.train()
-    for image in images:
-        network(image.contiguous(memory_format=torch.channels_last))
-    network.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import update_bn
 
 from restorecli import weights
 from restorecli.degrade.rng import Draws
@@ -22,7 +23,6 @@ from training.data.photo_pool import PhotoPool
 from training.data.scene_batches import Image, SceneBatches
 from training.data.scenes import Stock
 from training.engine.recipe import Phase, Recipe
-from training.tasks.detector import settle
 from training.tasks.multibox import FACE, FACE_WITH_LANDMARKS, IGNORED, NOTHING, Truth
 
 SEEN, MISTAKEN, NEAR_FACES, ANYWHERE = 2, 4, 4, 2  # squares in a scene
@@ -87,7 +87,8 @@ class RefinerTask:
         device = next(network.parameters()).device
         with torch.no_grad():
             settling = self._held_out(self.scenes.train, SETTLING_BATCHES, device)
-            settle(network, [crops for crops, _ in settling])
+            update_bn(settling, network)
+            network.eval()
             rows = [
                 {**self._terms(network, crops, wanted), **errors(network(crops), wanted)}
                 for crops, wanted in self._held_out(

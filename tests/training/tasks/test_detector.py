@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import BatchNorm2d
 
 from restorecli import weights
 from restorecli.degrade import DegradeConfig
@@ -19,7 +20,8 @@ from training.data.scene_batches import light, padded, spoil
 from training.data.scenes import Scene, Stock
 from training.engine.loop import Run
 from training.engine.recipe import Phase, Recipe
-from training.tasks.detector import DetectorTask, settle
+from training.tasks import detector
+from training.tasks.detector import DetectorTask
 from training.tasks.multibox import (
     FACE,
     FACE_WITH_LANDMARKS,
@@ -199,11 +201,20 @@ def test_a_run_trains_stops_goes_on_and_exports(
         assert torch.equal(one, two)
 
 
-def test_settling_gives_the_statistics_of_the_batches() -> None:
-    norm = torch.nn.BatchNorm2d(2)
-    first, second = torch.zeros(4, 2, 3, 3), torch.ones(4, 2, 3, 3)
-    settle(torch.nn.Sequential(norm), [first, second])
-    assert norm.running_mean is not None
-    assert norm.running_mean.tolist() == [0.5, 0.5]
-    assert norm.momentum == pytest.approx(0.1)
-    assert not norm.training
+def test_scores_are_those_of_statistics_of_its_own(
+    tmp_path: Path, pool: PhotoPool, labels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.save(tiny.tiny_restorer(), tmp_path / "weights")
+    everything = list(range(len(pool.names)))
+    monkeypatch.setattr(PhotoPool, "split", lambda self, held_out: everything)
+    quick_scores(monkeypatch, "training.tasks.detector")
+    task = DetectorTask(RECIPE, pool, labels, tmp_path / "weights", tmp_path / "scenes")
+    norms = [module for module in task.network.modules() if isinstance(module, BatchNorm2d)]
+    for norm in norms:
+        norm.get_buffer("running_mean").fill_(1e6)
+    task.score(task.network)
+    assert all(norm.get_buffer("running_mean").abs().max() < 1e3 for norm in norms)
+    counts = {int(norm.get_buffer("num_batches_tracked")) for norm in norms}
+    assert counts == {detector.SETTLING_BATCHES}
+    assert {norm.momentum for norm in norms} == {BatchNorm2d(1).momentum}
+    assert not task.network.training

@@ -19,7 +19,10 @@ MOST_WINDOWS = 3  # along an axis
 STEP = 1.0  # of a window's side, between neighbours in a small photo
 PRINT_FROM = 0.5  # probability from which on a pattern is taken for a printed screen
 FINEST_PRINT = 3.0  # px, of a screen's period after the photo was made smaller
-FAINTEST, SUREST = 0.25, 0.6  # presence below and above which nothing or all is done
+FAINTEST, SUREST = 0.25, 0.6  # probability below and above which nothing or all is done
+RIGHT_ANGLE, OFF_AXES = 10.0, 15.0  # degrees that waves of a screen miss one, keep from the other
+ONE_PERIOD = 0.06  # share by which their periods differ at most
+FAINTEST_SCREEN, LEAST_SHARE = 0.008, 0.4  # amplitude of the weaker one, and over the stronger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,7 @@ class Inspection:
         pattern: Probability of a repeating pattern.
         noise: Probability of noise that can be seen.
         printed: Probability that the pattern is a screen that carries the photo, as in a print.
-        peaks: The pattern's waves, strongest first; none where no pattern was found.
+        peaks: The pattern's waves, strongest first; none where nothing was found.
     """
 
     pattern: float
@@ -41,8 +44,27 @@ class Inspection:
     @property
     def presence(self) -> float:
         """How much of the restoration is taken, in [0, 1]: 0 leaves the photo as it came."""
-        found = max(self.pattern, self.noise)
+        found = 1.0 if self.screened else max(self.pattern, self.noise)
         return min(max((found - FAINTEST) / (SUREST - FAINTEST), 0.0), 1.0)
+
+    @property
+    def screened(self) -> bool:
+        """Whether the two strongest waves cross as those of a printer's screen do.
+
+        Of one period, at right angles, off the axes: nothing that is photographed does that over
+        the whole photo, and a screen that is too fine or too faint for the network still does.
+        """
+        if len(self.peaks) < 2:
+            return False
+        one, other = self.peaks[:2]
+        apart = abs(one.angle - other.angle)
+        off_axes = min(abs((peak.angle + 45) % 90 - 45) for peak in (one, other))
+        return (
+            abs(min(apart, 180 - apart) - 90) < RIGHT_ANGLE
+            and abs(one.period / other.period - 1) < ONE_PERIOD
+            and off_axes > OFF_AXES
+            and other.strength > max(FAINTEST_SCREEN, LEAST_SHARE * one.strength)
+        )
 
     @property
     def work_factor(self) -> int:
@@ -68,7 +90,8 @@ def inspect(image: Float[Tensor, "1 3 h w"], inspector: Inspector) -> Inspection
         noise=float(found.noise.sigmoid()),
         printed=float(found.printed.sigmoid()),
     )
-    return replace(seen, peaks=find_peaks(image)) if seen.pattern > FAINTEST else seen
+    known = replace(seen, peaks=find_peaks(image))
+    return known if known.presence else seen
 
 
 def windows(

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from restorecli.inspection.peaks import Peak
 from restorecli.inspection.presence import (
     FAINTEST,
     MOST_WINDOWS,
@@ -74,3 +75,30 @@ def test_what_the_spectra_share_is_seen_and_what_one_window_has_is_not() -> None
 def test_a_side_that_does_not_halve_four_times_is_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 16"):
         InspectorConfig(side=40)
+
+
+def crossing(
+    *, apart: float = 90, ratio: float = 1.0, angle: float = 45, second: float = 0.05
+) -> Inspection:
+    return Inspection(
+        pattern=0.0,
+        noise=0.0,
+        printed=0.0,
+        peaks=(
+            Peak(period=4.0, angle=angle, strength=0.06),
+            Peak(period=4.0 * ratio, angle=(angle + apart) % 180, strength=second),
+        ),
+    )
+
+
+@pytest.mark.parametrize("angle", [20, 45, 70, 110, 135, 160])
+def test_a_printers_screen_is_seen_by_its_waves_alone(angle: float) -> None:
+    assert crossing(angle=angle).presence == 1
+    assert crossing(angle=angle, apart=-86).presence == 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"apart": 60}, {"ratio": 1.1}, {"angle": 2}, {"angle": 91}, {"second": 0.004}]
+)
+def test_other_waves_are_no_screen(other: dict[str, float]) -> None:
+    assert crossing(**other).presence == 0

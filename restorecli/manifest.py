@@ -21,7 +21,6 @@ from restorecli.errors import WeightsError
 MANIFEST = "manifest.toml"
 SUFFIX = ".safetensors"
 NETWORKS = (
-    "inspector",
     "denoiser",
     "relighter",
     "retinaface",

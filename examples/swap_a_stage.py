@@ -12,9 +12,9 @@ clean = Photo.read(pairs / "clean" / "portrait-2.jpg")
 
 restorer = Restorer.load()
 filtered = Photo(pixels=cv2.fastNlMeansDenoisingColored(degraded.pixels, None, 10, 10))
-swapped = restorer(filtered, Options(scale=1, stages=("relight", "faces")))
+swapped = restorer(filtered, Options(scale=1, stages=("relight", "faces", "refine")))
 swapped.write("swap_a_stage.png", overwrite=True)
 
-for name, photo in (("non-local means, then our faces", swapped),
+for name, photo in (("non-local means, then our faces and refine", swapped),
                     ("all of ours", restorer(degraded, Options(scale=1)))):  # fmt: skip
     print(f"{name}: SSIM {metrics.ssim(photo.image(), clean.image()):.3f}")

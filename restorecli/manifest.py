@@ -21,6 +21,7 @@ from restorecli.errors import WeightsError
 MANIFEST = "manifest.toml"
 SUFFIX = ".safetensors"
 NETWORKS = (
+    "inspector",
     "denoiser",
     "relighter",
     "retinaface",

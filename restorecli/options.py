@@ -10,8 +10,8 @@ from typing import Literal
 
 from restorecli.errors import PlanError
 
-Stage = Literal["denoise", "relight", "faces", "upscale"]
-STAGES: tuple[Stage, ...] = ("denoise", "relight", "faces", "upscale")
+Stage = Literal["denoise", "relight", "faces", "refine", "upscale"]
+STAGES: tuple[Stage, ...] = ("denoise", "relight", "faces", "refine", "upscale")
 Precision = Literal["auto", "fp32", "bf16"]
 SCALES = (1, 2, 4)
 
@@ -22,7 +22,13 @@ class Options:
 
     Attributes:
         scale: Size of the result over the size of the source: 1, 2 or 4.
-        stages: Steps that run, any subset of `STAGES`; their order is fixed.
+        stages: Steps that run, any subset of `STAGES`; their order is fixed. At scale 1 there is
+            nothing to enlarge, and `upscale` after `denoise` means `refine`, as it once did.
+        denoise: `"auto"` leaves a photo over which neither a pattern nor noise is found as it came,
+            `"on"` works on every photo.
+        strength: How much of the restoration is taken: 0 keeps the original, 1 takes all.
+        work_size: Size that the work is done at over that of the photo. `"auto"` makes a photo
+            with a coarse printed screen smaller: between its dots there is nothing to keep.
         relight: `"auto"` brightens only photos that are really dark, `"on"` always, `"off"` never.
         fidelity: 1 takes nothing from the face prior, 0 takes each face from it whole.
         faces: Which faces are restored: `"all"`, `"largest"`, or indices as in `"0,2"`, counted
@@ -34,6 +40,9 @@ class Options:
 
     scale: int = 2
     stages: tuple[Stage, ...] = STAGES
+    denoise: Literal["auto", "on"] = "auto"
+    strength: float = 1.0
+    work_size: Literal["auto", "1", "1/2", "1/4"] = "auto"
     relight: Literal["auto", "on", "off"] = "auto"
     fidelity: float = 0.5
     faces: str = "all"
@@ -52,6 +61,8 @@ class Options:
         unknown = [stage for stage in self.stages if stage not in STAGES]
         if unknown:
             raise PlanError(f"stage {unknown[0]}: unknown. Use some of: {', '.join(STAGES)}.")
+        if not 0 <= self.strength <= 1:
+            raise PlanError(f"strength {self.strength:g}: must lie between 0 and 1.")
         if not 0 <= self.fidelity <= 1:
             raise PlanError(f"fidelity {self.fidelity:g}: must lie between 0 and 1.")
         if not 0 < self.face_threshold < 1:

@@ -1,9 +1,14 @@
 """The way of a photo through the networks; the only file that knows all of them.
 
+    inspect   (1, 3, h, w) → Inspection              a few windows: is there anything to restore?
     denoise   (1, 3, h, w) → (1, 3, h, w)            tiles
     relight   (1, 3, h, w) → (1, 3, h, w)            whole, only if the photo is dark
     faces     (1, 3, h, w) → (1, 3, h, w)            none or more aligned crops
+    refine    (1, 3, h, w) → (1, 3, h, w)            tiles
     upscale   (1, 3, h, w) → (1, 3, s·h, s·w)        tiles
+
+A photo in which nothing is found passes denoise, faces and refine untouched. A print with a coarse
+screen is made smaller first and enlarged to its size at the end.
 
 Between the steps a picture is float32 RGB in [0, 1] on the CPU; tiles and crops go to the device.
 A `Restorer` holds networks and nothing else, so nothing of a photo is kept after it.
@@ -11,7 +16,7 @@ A `Restorer` holds networks and nothing else, so nothing of a photo is kept afte
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -23,21 +28,32 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli import weights
+from restorecli.colour import luma
+from restorecli.colour_correction import correct_colours
 from restorecli.device import choose_device, choose_precision, free_memory
 from restorecli.faces.detection import detect
 from restorecli.faces.restore import FaceRecord, restore_faces
+from restorecli.inspection.presence import Inspection, inspect
+from restorecli.inspection.work_size import (
+    LARGEST_UPSCALE,
+    WORK_FACTORS,
+    brought_back,
+    reduced,
+    work_factor,
+)
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.inspector import Inspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import relight
-from restorecli.tile_networks import Repeats, TileSteps
+from restorecli.tile_networks import Repeats, Tiles, TileSteps
 from restorecli.tiling import tiles as tiling
 
 
@@ -62,6 +78,7 @@ class KeptSteps:
 
 
 Image = Float[Tensor, "1 3 h w"]
+INSPECTED_SIDE = 2048  # px, of the middle of a photo that is looked at to judge the whole
 ROWS_AT_ONCE = 256  # of a picture that step 3 leaves as it is
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 TILE_OF_MANY = 448  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
@@ -78,6 +95,10 @@ class Restoration:
         scale: Its size over the size of the source.
         relit: Whether it was brightened.
         faces: Each face found, largest first, and what was done to it.
+        inspection: What was found to lie over the photo; None if nobody looked.
+        presence: How much of the restoration was called for, in [0, 1]; with 0 the photo is left as
+            it came, but for light and size.
+        work_factor: By how much the photo was made smaller for the work.
         seconds: Wall-clock time of the computation.
         device: As in `"cpu"` or `"cuda:0"`.
         precision: `"fp32"` or `"bf16"`.
@@ -92,6 +113,9 @@ class Restoration:
     seconds: float
     device: str
     precision: str
+    inspection: Inspection | None = None
+    presence: float = 1.0
+    work_factor: int = 1
     steps: dict[str, Image] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
@@ -101,6 +125,7 @@ class Restorer:
     """All networks, on their devices.
 
     Attributes:
+        inspector: Says whether there is anything to restore; stays on the CPU.
         denoiser: Step 1.
         relighter: Step 1½; stays on the CPU, where the whole picture is.
         detector: Finds faces.
@@ -112,6 +137,7 @@ class Restorer:
         precision: What convolutions are computed in.
     """
 
+    inspector: Inspector
     denoiser: Denoiser
     relighter: Relighter
     detector: RetinaFace
@@ -145,6 +171,7 @@ class Restorer:
             return loaded.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
         return cls(
+            inspector=weights.load(Inspector, "inspector", folder=folder),
             denoiser=load(Denoiser, "denoiser"),
             relighter=weights.load(Relighter, "relighter", folder=folder),
             detector=load(RetinaFace, "retinaface"),
@@ -185,35 +212,54 @@ class Restorer:
             restoration = self._restore(photo, options, KeptSteps(keep_steps, step_side))
         return replace(restoration, seconds=time.perf_counter() - start)
 
+    def inspect(self, photo: Photo) -> Inspection:
+        """Say what lies over a photo, judged by its middle; nothing is restored."""
+        with torch.inference_mode():
+            return inspect(_middle(tiling.PixelSource(photo.colours())), self.inspector)
+
     def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:
-        source = tiling.PixelSource(photo.colours())
+        inspection = self.inspect(photo) if "denoise" in options.stages else None
+        factor = _work_factor(photo, options, inspection)
+        source = tiling.PixelSource(reduced(photo.colours(), factor))
+        presence = _presence(options, inspection)
+        stages = _stages(options, presence)
         tiles = self._tiles(options.tile or self._tile(max(source.height, source.width)))
         relit = False
         faces: tuple[FaceRecord, ...] = ()
 
-        if "denoise" in options.stages:
+        if "denoise" in stages:
             strips = tiles.strips(lambda steps: steps.denoise, [source])
-            image = tiling.assemble(strips, source.height).clamp_(0, 1)
+            image = tiling.assemble(strips, source.height)
+            image = correct_colours(image, source, longest_period=_longest(inspection) / factor)
+            image.clamp_(0, 1)
         else:
             image = source.read(0, 0, source.height, source.width).contiguous()
         steps.keep(StageImage.DENOISED, image)
-        if "relight" in options.stages:
+        if "relight" in stages:
             image, relit = relight(image, self.relighter, options.relight, in_place=True)
         steps.keep(StageImage.RELIT, image)
-        if "faces" in options.stages:
-            found = detect(
-                self.detector, image, threshold=options.face_threshold, refiner=self.refiner
-            )
-            seen = None if relit else source  # it is as bright as the picture, or of no use
-            pair = self.face_pair
-            image, faces = restore_faces(image, found, pair, options, source=seen, in_place=True)
+        if "faces" in stages:
+            image, faces = self._faces(image, source, options, relit=relit, factor=factor)
         steps.keep(StageImage.COMPOSED, image)
-        strips = self._third_step(image, source, tiles, options, relit=relit)
+        share = options.strength if relit else options.strength * presence
+        scale = min(options.scale * factor, LARGEST_UPSCALE)
+        strips = self._last_steps(
+            image, source, tiles, stages, scale=scale, share=share, relit=relit
+        )
+        pixels = brought_back(
+            _pixels(strips, image, scale, photo),
+            height=photo.height * options.scale,
+            width=photo.width * options.scale,
+            rest=options.scale * factor // scale,
+        )
         return Restoration(
-            photo=photo.replaced(_pixels(strips, image, options.scale, photo.pixels.dtype)),
+            photo=photo.replaced(pixels),
             scale=options.scale,
             relit=relit,
             faces=faces,
+            inspection=inspection,
+            presence=presence,
+            work_factor=factor,
             seconds=0.0,
             device=str(self.device),
             precision=PRECISION_NAMES[self.precision],
@@ -221,78 +267,122 @@ class Restorer:
             notices=tiles.repeats.notices(),
         )
 
-    def _third_step(
-        self, image: Image, source: tiling.Source, tiles: "_Tiles", options: Options, *, relit: bool
+    def _faces(
+        self, image: Image, source: tiling.Source, options: Options, *, relit: bool, factor: int
+    ) -> tuple[Image, tuple[FaceRecord, ...]]:
+        """Restore faces in place; their records are in pixels of the photo."""
+        found = detect(self.detector, image, threshold=options.face_threshold, refiner=self.refiner)
+        seen = None if relit else source  # it is as bright as the picture, or of no use
+        smaller = replace(options, min_face=max(1, options.min_face // factor))
+        image, faces = restore_faces(
+            image, found, self.face_pair, smaller, source=seen, in_place=True
+        )
+        return image, tuple(face.enlarged(factor) for face in faces)
+
+    def _last_steps(
+        self,
+        image: Image,
+        source: tiling.Source,
+        tiles: Tiles,
+        stages: frozenset[str],
+        *,
+        scale: int,
+        share: float,
+        relit: bool,
     ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
-        """The result, strip by strip."""
-        scale = options.scale
-        look, enlarge = "denoise" in options.stages, scale > 1
+        """The result, strip by strip: refined, mixed with the photo by `share`, enlarged."""
+        look, mix, enlarge = "refine" in stages, share < 1, "upscale" in stages and scale > 1
 
         def function(steps: TileSteps) -> tiling.TileFunction:
-            def sharpen(composed: Image, degraded: Image) -> Tensor:
+            def finish(composed: Image, degraded: Image) -> Tensor:
                 if look:  # where the picture was made lighter, the photo is too dark to compare
-                    seen = composed if relit else degraded
-                    composed = steps.look_again(composed, seen)
+                    composed = steps.look_again(composed, composed if relit else degraded)
+                if mix:
+                    composed = torch.lerp(degraded, composed, share)
                 return steps.enlarge(composed, degraded, scale) if enlarge else composed
 
-            return sharpen
+            return finish
 
-        if "upscale" in options.stages and (look or enlarge):
+        if enlarge or (scale == 1 and (look or mix)):
             yield from tiles.strips(function, [tiling.TensorSource(image), source], scale=scale)
-        elif enlarge:
+            return
+        if look or mix:
+            strips = tiles.strips(function, [tiling.TensorSource(image), source])
+            image = tiling.assemble(strips, source.height)
+        if scale > 1:
             yield 0, F.interpolate(image, scale_factor=float(scale), mode="bicubic")
         else:
             for top in range(0, image.shape[-2], ROWS_AT_ONCE):
                 yield top, image[..., top : top + ROWS_AT_ONCE, :]
 
-    def _tiles(self, side: int) -> "_Tiles":
+    def _tiles(self, side: int) -> Tiles:
         steps = TileSteps(
             self.denoiser, self.second_look, self.upscaler, self.device, self.precision
         )
-        return _Tiles(steps, side, Repeats(PRECISION_NAMES[self.precision]))
+        return Tiles(steps, side, Repeats(PRECISION_NAMES[self.precision]))
 
     def _tile(self, longest: int) -> int:
         tile = tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
         return tile if longest <= tile else min(tile, TILE_OF_MANY)
 
 
-@dataclass(frozen=True, eq=False)
-class _Tiles:
-    """How functions are run over the tiles of one photo."""
-
-    steps: TileSteps
-    side: int
-    repeats: Repeats
-
-    def strips(
-        self,
-        function: Callable[[TileSteps], tiling.TileFunction],
-        sources: Sequence[tiling.Source],
-        *,
-        scale: int = 1,
-    ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
-        """As `tiling.strips`; what comes out broken is computed again in full precision."""
-        denoiser = self.steps.denoiser
-        return tiling.strips(
-            function(self.steps),
-            sources,
-            tile=self.side,
-            overlap=denoiser.overlap,
-            scale=scale,
-            multiple=denoiser.multiple,
-            step=denoiser.step,
-            device=self.steps.device,
-            retry=self.repeats.counted(function(self.steps.in_full_precision())),
-        )
-
-
 def _pixels(
-    strips: Iterable[tuple[int, Tensor]], image: Image, scale: int, dtype: np.dtype
+    strips: Iterable[tuple[int, Tensor]], image: Image, scale: int, photo: Photo
 ) -> np.ndarray:
-    """Round strips into the pixels of the result, `scale` times the size of `image`."""
+    """Round strips into the pixels of the result, `scale` times the size of `image`.
+
+    A photo whose three channels are equal keeps them equal.
+    """
     height, width = image.shape[-2] * scale, image.shape[-1] * scale
+    dtype, grey = photo.pixels.dtype, _is_grey(photo.colours())
     pixels = np.empty((height, width, 3), dtype)
     for top, strip in strips:
-        rounded = strip[0].clamp(0, 1).mul(np.iinfo(dtype).max).round_().permute(1, 2, 0)
+        shown = luma(strip).expand_as(strip) if grey else strip
+        rounded = shown[0].clamp(0, 1).mul(np.iinfo(dtype).max).round_().permute(1, 2, 0)
         pixels[top : top + rounded.shape[0]] = rounded.numpy().astype(dtype)
     return pixels
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    return pixels.ndim == 2 or all(
+        np.array_equal(pixels[..., 0], pixels[..., other]) for other in (1, 2)
+    )
+
+
+def _middle(source: tiling.Source) -> Image:
+    """As much of a photo's middle as is looked at."""
+    height, width = min(source.height, INSPECTED_SIDE), min(source.width, INSPECTED_SIDE)
+    top, left = (source.height - height) // 2, (source.width - width) // 2
+    return source.read(top, left, top + height, left + width)
+
+
+def _longest(inspection: Inspection | None) -> float:
+    """Period of the longest wave over the photo in pixels, 0 if there is none."""
+    peaks = () if inspection is None else inspection.peaks
+    return max((peak.period for peak in peaks), default=0.0)
+
+
+def _presence(options: Options, inspection: Inspection | None) -> float:
+    """How much of the restoration is called for, in [0, 1]."""
+    return 1.0 if inspection is None or options.denoise == "on" else inspection.presence
+
+
+def _stages(options: Options, presence: float) -> frozenset[str]:
+    """The steps that have something to do."""
+    stages = set(options.stages)
+    if options.scale == 1 and stages >= {"denoise", "upscale"}:  # what refine was called here
+        stages.add("refine")
+    if not presence:
+        stages -= {"denoise", "faces", "refine"}
+    if not options.strength:
+        stages &= {"upscale"}
+    return frozenset(stages)
+
+
+def _work_factor(photo: Photo, options: Options, inspection: Inspection | None) -> int:
+    """By how much the photo is made smaller for the work."""
+    if options.work_size != "auto":
+        return WORK_FACTORS[options.work_size]
+    if inspection is None or not _presence(options, inspection):
+        return 1
+    return work_factor(photo.height, photo.width, inspection.work_factor)

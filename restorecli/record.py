@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from restorecli.faces.restore import FaceRecord, FaceStatus
+from restorecli.inspection.peaks import Peak
 from restorecli.options import StageImage
 from restorecli.photo import Photo
 from restorecli.pipeline import Restoration
@@ -47,6 +48,10 @@ class Outcome:
         device: Where it was computed.
         precision: What it was computed in, as in `"fp32"`.
         relit: Whether the photo was brightened.
+        presence: How much of the restoration was called for, from 0, where neither a repeating
+            pattern nor noise was found and the photo was left as it came, to 1.
+        peaks: Waves of the pattern, strongest first: periods in pixels, angles in degrees.
+        work_size: Size that the work was done at over that of the photo, as in `"1/2"`.
         faces: What was found and done, largest face first.
         notices: What could not be kept when the photo was read or written, and tiles that had to
             be computed again, a sentence each.
@@ -65,6 +70,9 @@ class Outcome:
     device: str | None = None
     precision: str | None = None
     relit: bool | None = None
+    presence: float | None = None
+    peaks: tuple[Peak, ...] = ()
+    work_size: str | None = None
     faces: tuple[FaceRecord, ...] = ()
     notices: tuple[str, ...] = ()
     thumbnails: Thumbnails | None = field(default=None, repr=False)
@@ -77,6 +85,7 @@ class Outcome:
 
 def restored(source: str, target: str, photo: Photo, restoration: Restoration) -> Outcome:
     """Note a photo that was restored and written."""
+    inspection, factor = restoration.inspection, restoration.work_factor
     return Outcome(
         source=source,
         target=target,
@@ -88,6 +97,9 @@ def restored(source: str, target: str, photo: Photo, restoration: Restoration) -
         device=restoration.device,
         precision=restoration.precision,
         relit=restoration.relit,
+        presence=restoration.presence,
+        peaks=() if inspection is None else inspection.peaks,
+        work_size="1" if factor == 1 else f"1/{factor}",
         faces=restoration.faces,
         notices=photo.notices + restoration.notices,
     )
@@ -118,6 +130,10 @@ def sentence(outcome: Outcome) -> str:
     assert outcome.scale is not None
     height, width, scale = outcome.height, outcome.width, outcome.scale
     parts = [f"{width}×{height} → {width * scale}×{height * scale}"]
+    if outcome.presence == 0:
+        parts.append("no repeating pattern found")
+    if outcome.work_size not in (None, "1"):
+        parts.append(f"worked on at {outcome.work_size} of its size")
     if outcome.faces:
         parts.append(f"{outcome.faces_restored} of {len(outcome.faces)} faces restored")
     if outcome.relit:

@@ -1,4 +1,7 @@
-"""Steps 1 and 3 as functions of one tile, for the tiles of one photo."""
+"""Steps 1 and 3 as functions of one tile, and how they are run over the tiles of one photo."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -7,7 +10,8 @@ from torch import Tensor
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.guided_denoiser import SecondLook
 from restorecli.networks.orsnet import ORSNet
-from restorecli.tiling.tiles import TileFunction
+from restorecli.tiling.sources import Source
+from restorecli.tiling.tiles import TileFunction, strips
 
 Image = Float[Tensor, "1 3 h w"]
 
@@ -101,3 +105,33 @@ class Repeats:
         which = "a tile" if self._count == 1 else f"{self._count} tiles"
         why = f"not finite or of one flat colour in {self._precision}"
         return (f"{which} came out {why} and had to be computed again in fp32",)
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """How functions are run over the tiles of one photo."""
+
+    steps: TileSteps
+    side: int
+    repeats: Repeats
+
+    def strips(
+        self,
+        function: Callable[[TileSteps], TileFunction],
+        sources: Sequence[Source],
+        *,
+        scale: int = 1,
+    ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
+        """As `tiling.tiles.strips`; what comes out broken is computed again in full precision."""
+        denoiser = self.steps.denoiser
+        return strips(
+            function(self.steps),
+            sources,
+            tile=self.side,
+            overlap=denoiser.overlap,
+            scale=scale,
+            multiple=denoiser.multiple,
+            step=denoiser.step,
+            device=self.steps.device,
+            retry=self.repeats.counted(function(self.steps.in_full_precision())),
+        )

@@ -1,6 +1,7 @@
 """The way of a photo: size law, order of the steps, what options do, and repairs on the way."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,8 +15,12 @@ from torch import Tensor
 from restorecli import device, pipeline
 from restorecli.errors import DeviceError, WeightsError
 from restorecli.faces.detections import Faces
+from restorecli.faces.restore import FaceRecord, FaceStatus
+from restorecli.inspection.peaks import Peak
+from restorecli.inspection.presence import Inspection
 from restorecli.metrics import psnr
 from restorecli.networks.face_vae import FaceRestoration
+from restorecli.networks.inspector import Inspector
 from restorecli.options import Options, Stage
 from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
@@ -62,7 +67,7 @@ def test_any_steps_can_be_left_out(
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-def test_only_what_step_1_may_restore_is_looked_at_again(
+def test_refining_is_a_step_of_its_own_and_once_was_called_upscaling(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch, scale: int
 ) -> None:
     def never(*inputs: Tensor) -> Tensor:
@@ -74,8 +79,13 @@ def test_only_what_step_1_may_restore_is_looked_at_again(
     alone = restorer(source, Options(scale=scale, stages=("upscale",)))
     if scale == 1:
         assert np.array_equal(alone.pixels, source.pixels)
-    with pytest.raises(AssertionError, match="looked at"):
+        with pytest.raises(AssertionError, match="looked at"):
+            restorer(source, Options(scale=1, stages=("denoise", "upscale")))
+    else:
         restorer(source, Options(scale=scale, stages=("denoise", "upscale")))
+    for stages in (("refine",), ("denoise", "refine"), ("refine", "upscale")):
+        with pytest.raises(AssertionError, match="looked at"):
+            restorer(source, Options(scale=scale, stages=stages))
 
 
 @pytest.mark.parametrize("light", ["on", "off"])
@@ -107,7 +117,7 @@ def test_what_is_enlarged_was_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
         return torch.full_like(evidence, grey)
 
     monkeypatch.setattr(restorer.second_look, "look_both_ways", constant)
-    restored = restorer(photo(40, 32), Options(scale=2, stages=("denoise", "upscale")))
+    restored = restorer(photo(40, 32), Options(scale=2, stages=("denoise", "refine", "upscale")))
     assert np.array_equal(np.unique(restored.pixels), [round(grey * 255)])
 
 
@@ -277,6 +287,112 @@ def test_what_is_hidden_under_transparency_does_not_bleed(restorer: Restorer) ->
     assert restored.alpha is not None
     shown = restored.pixels[restored.alpha == 255]
     assert shown.min() >= 228
+
+
+def judging(restorer: Restorer, odds: float) -> Restorer:
+    """The same restorer, of one opinion about every photo."""
+    inspector = Inspector(restorer.inspector.config).eval().requires_grad_(False)
+    last = inspector.decide[-1]
+    torch.nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+    torch.nn.init.constant_(last.bias, odds)  # type: ignore[arg-type]
+    return replace(restorer, inspector=inspector)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_photo_without_a_pattern_comes_back_as_it_came(restorer: Restorer, scale: int) -> None:
+    calm, source = judging(restorer, -6.0), photo(45, 52)
+    left = calm.restore(source, Options(scale=scale, relight="off"))
+    assert left.inspection is not None
+    assert left.inspection.presence == 0
+    assert left.faces == ()
+    enlarged = restorer(source, Options(scale=scale, stages=("upscale",)))
+    assert np.array_equal(left.photo.pixels, enlarged.pixels)
+    if scale == 1:
+        assert np.array_equal(left.photo.pixels, source.pixels)
+    forced = calm(source, Options(scale=scale, denoise="on", relight="off"))
+    assert np.array_equal(
+        forced.pixels, restorer(source, Options(scale=scale, relight="off")).pixels
+    )
+    assert not np.array_equal(forced.pixels, left.photo.pixels)
+
+
+def test_strength_mixes_the_restored_photo_with_the_original(restorer: Restorer) -> None:
+    source = photo(45, 52)
+
+    def pixels(strength: float) -> np.ndarray:
+        options = Options(scale=1, strength=strength, relight="off")
+        return restorer(source, options).pixels.astype(int)
+
+    assert np.array_equal(pixels(0.0), source.pixels)
+    between = (pixels(1.0) + source.pixels.astype(int)) / 2
+    assert np.abs(pixels(0.5) - between).max() <= 1
+    assert not np.array_equal(pixels(1.0), source.pixels)
+
+
+def test_a_doubtful_pattern_is_taken_away_in_part(restorer: Restorer) -> None:
+    source, options = photo(45, 52), Options(scale=1, relight="off")
+    doubtful = judging(restorer, 0.0)
+    found = doubtful.inspect(source)
+    assert 0 < found.presence < 1
+    part, whole = (r(source, options).pixels.astype(float) for r in (doubtful, restorer))
+    expected = source.pixels + found.presence * (whole - source.pixels)
+    assert np.abs(part - expected).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize("size", ["1/2", "1/4"])
+def test_work_at_a_smaller_size_gives_the_size_that_was_asked_for(
+    restorer: Restorer, scale: int, size: Literal["1/2", "1/4"]
+) -> None:
+    restored = restorer.restore(photo(131, 150), Options(scale=scale, work_size=size))
+    assert restored.work_factor == int(size[-1])
+    assert (restored.photo.height, restored.photo.width) == (131 * scale, 150 * scale)
+
+
+@pytest.mark.parametrize(("period", "factor"), [(4.0, 1), (5.9, 1), (7.0, 2), (14.0, 4), (40.0, 4)])
+def test_a_print_is_worked_on_where_its_screen_has_three_pixels_or_more(
+    period: float, factor: int
+) -> None:
+    peaks = (Peak(period=period, angle=45.0, strength=0.1),)
+    printed = Inspection(pattern=0.9, noise=0.0, printed=0.9, peaks=peaks)
+    assert printed.work_factor == factor
+    assert replace(printed, printed=0.1).work_factor == 1
+    assert replace(printed, peaks=()).work_factor == 1
+
+
+def test_faces_of_a_photo_made_smaller_are_told_in_its_own_pixels() -> None:
+    face = FaceRecord(
+        box=(1, 2, 3, 4), landmarks=((1, 2),) * 5, score=0.9, status=FaceStatus.RESTORED
+    )
+    assert face.enlarged(2).box == (2, 4, 6, 8)
+    assert face.enlarged(4).landmarks[0] == (4, 8)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_grey_scan_stored_in_three_channels_stays_grey(restorer: Restorer, scale: int) -> None:
+    source = photo(40, 33)
+    grey = source.replaced(np.repeat(source.pixels[..., :1], 3, 2))
+    restored = restorer(grey, Options(scale=scale, relight="on"))
+    assert not np.array_equal(restored.pixels[::scale, ::scale], grey.pixels)
+    assert np.array_equal(restored.pixels[..., 0], restored.pixels[..., 1])
+    assert np.array_equal(restored.pixels[..., 0], restored.pixels[..., 2])
+
+
+def test_a_cast_that_the_network_gives_one_third_is_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    restorer, source = tiny_restorer(), photo(200, 256)
+
+    def beige(degraded: Tensor) -> tuple[Tensor, Tensor]:
+        image = degraded.clone()
+        image[:, 0, :60] += 0.15  # a third
+        return image, degraded.new_zeros(1, 16, *degraded.shape[-2:])
+
+    monkeypatch.setattr(restorer.denoiser, "forward", beige)
+    restored = restorer(source, Options(scale=1, stages=("denoise",), denoise="on"))
+    off = restored.image() - source.image()
+    assert off[0, 0, :40].mean() < 0.15 / 3
+    assert off[0, 0].abs().mean() < 0.06
 
 
 def test_a_call_changes_nothing_of_the_process(

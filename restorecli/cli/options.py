@@ -76,7 +76,23 @@ OPTIONS: dict[str, Any] = {
         "--stages",
         metavar="A,B,...",
         parser=parse_stages,
-        help="Steps to run, some of denoise, relight, faces, upscale; their order is fixed.",
+        help=f"Steps to run, some of {', '.join(STAGES)}; their order is fixed.",
+        rich_help_panel=PICTURE,
+    ),
+    "denoise": typer.Option(
+        "--denoise",
+        help="Work on photos that show a pattern or noise, or on every photo.",
+        rich_help_panel=PICTURE,
+    ),
+    "strength": typer.Option(
+        "--strength",
+        metavar="0..1",
+        help="How much of the restoration to take; 0 keeps the original.",
+        rich_help_panel=PICTURE,
+    ),
+    "work_size": typer.Option(
+        "--work-size",
+        help="Make the photo smaller for the work; auto does it to coarse printed screens.",
         rich_help_panel=PICTURE,
     ),
     "relight": typer.Option(

@@ -5,7 +5,7 @@ A face that cannot be restored well stays as it is, and its record says why.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import torch
@@ -64,6 +64,12 @@ class FaceRecord:
     status: FaceStatus
     prior: float = 0.0
     moved: float = 0.0
+
+    def enlarged(self, factor: int) -> "FaceRecord":
+        """The same face in a photo `factor` times as large."""
+        x0, y0, x1, y1 = (value * factor for value in self.box)
+        landmarks = tuple((x * factor, y * factor) for x, y in self.landmarks)
+        return replace(self, box=(x0, y0, x1, y1), landmarks=landmarks)
 
 
 def restore_faces(

@@ -9,6 +9,7 @@ from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.inspector import Inspector, InspectorConfig
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
 from restorecli.networks.relighter import Relighter, RelighterConfig
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
@@ -16,6 +17,7 @@ from restorecli.pipeline import Restorer
 
 DENOISER = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
 ORSNET = ORSNetConfig(width=4, feature_width=4, blocks=(1, 1))
+INSPECTOR = InspectorConfig(side=32, widths=(4, 4, 4, 4), spectral_widths=(4, 4, 4, 4), hidden=4)
 REFINER = FaceRefinerConfig(size=16, widths=(4, 4, 4, 8), summary=8)
 FACE_PAIR = FaceVAEPairConfig(
     size=32, smallest=32, largest=32, latent=4, widths=(8, 8), blocks=1,
@@ -28,7 +30,10 @@ FACE_PAIR = FaceVAEPairConfig(
 def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
     """Random networks that change a picture a little; equal at every call."""
     torch.manual_seed(0)
+    inspector = Inspector(INSPECTOR)
+    torch.nn.init.constant_(inspector.decide[-1].bias, 4.0)  # type: ignore[arg-type]  # there is something to restore
     restorer = Restorer(
+        inspector=inspector,
         denoiser=Denoiser(DENOISER),
         relighter=Relighter(RelighterConfig()),
         detector=RetinaFace(RetinaFaceConfig()),
@@ -42,6 +47,7 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
     for head in restorer.upscaler.heads.values():
         torch.nn.init.normal_(head.weight, std=0.05)  # type: ignore[arg-type]
     for part in (
+        "inspector",
         "denoiser",
         "relighter",
         "detector",
@@ -57,6 +63,7 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
 def save(restorer: Restorer, folder: Path) -> None:
     """Write the files of all networks, for what loads its own."""
     for name, network in (
+        ("inspector", restorer.inspector),
         ("denoiser", restorer.denoiser),
         ("relighter", restorer.relighter),
         ("retinaface", restorer.detector),

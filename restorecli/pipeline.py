@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli import weights
-from restorecli.colour import luma
 from restorecli.colour_correction import correct_colours
 from restorecli.device import choose_device, choose_precision, free_memory
 from restorecli.faces.detection import detect
@@ -247,7 +246,7 @@ class Restorer:
             image, source, tiles, stages, scale=scale, share=share, relit=relit
         )
         pixels = brought_back(
-            _pixels(strips, image, scale, photo),
+            _pixels(strips, image, scale, photo.pixels.dtype),
             height=photo.height * options.scale,
             width=photo.width * options.scale,
             rest=options.scale * factor // scale,
@@ -327,26 +326,15 @@ class Restorer:
 
 
 def _pixels(
-    strips: Iterable[tuple[int, Tensor]], image: Image, scale: int, photo: Photo
+    strips: Iterable[tuple[int, Tensor]], image: Image, scale: int, dtype: np.dtype
 ) -> np.ndarray:
-    """Round strips into the pixels of the result, `scale` times the size of `image`.
-
-    A photo whose three channels are equal keeps them equal.
-    """
+    """Round strips into the pixels of the result, `scale` times the size of `image`."""
     height, width = image.shape[-2] * scale, image.shape[-1] * scale
-    dtype, grey = photo.pixels.dtype, _is_grey(photo.colours())
     pixels = np.empty((height, width, 3), dtype)
     for top, strip in strips:
-        shown = luma(strip).expand_as(strip) if grey else strip
-        rounded = shown[0].clamp(0, 1).mul(np.iinfo(dtype).max).round_().permute(1, 2, 0)
+        rounded = strip[0].clamp(0, 1).mul(np.iinfo(dtype).max).round_().permute(1, 2, 0)
         pixels[top : top + rounded.shape[0]] = rounded.numpy().astype(dtype)
     return pixels
-
-
-def _is_grey(pixels: np.ndarray) -> bool:
-    return pixels.ndim == 2 or all(
-        np.array_equal(pixels[..., 0], pixels[..., other]) for other in (1, 2)
-    )
 
 
 def _middle(source: tiling.Source) -> Image:

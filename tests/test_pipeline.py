@@ -368,16 +368,6 @@ def test_faces_of_a_photo_made_smaller_are_told_in_its_own_pixels() -> None:
     assert face.enlarged(4).landmarks[0] == (4, 8)
 
 
-@pytest.mark.parametrize("scale", [1, 2])
-def test_a_grey_scan_stored_in_three_channels_stays_grey(restorer: Restorer, scale: int) -> None:
-    source = photo(40, 33)
-    grey = source.replaced(np.repeat(source.pixels[..., :1], 3, 2))
-    restored = restorer(grey, Options(scale=scale, relight="on"))
-    assert not np.array_equal(restored.pixels[::scale, ::scale], grey.pixels)
-    assert np.array_equal(restored.pixels[..., 0], restored.pixels[..., 1])
-    assert np.array_equal(restored.pixels[..., 0], restored.pixels[..., 2])
-
-
 def test_a_cast_that_the_network_gives_one_third_is_taken_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -69,3 +69,15 @@ ship face_vae/6-native
 # step 3 at x1, begun from the face pair's second look
 train second_look/1-first --denoiser weights --start weights
 ship second_look/1-first
+
+# photos as they really come: scenes, drawn pages and cloth, presses; and whether there is anything to restore
+"$PYTHON" -m training.drawn "$PHOTOS/drawn" --count 1600 --photos "$PHOTOS"
+train denoiser/5-scenes --start weights
+ship denoiser/5-scenes
+train second_look/2-scenes --denoiser weights --start weights
+ship second_look/2-scenes
+train orsnet/5-scenes --denoiser weights --start weights
+ship orsnet/5-scenes --zero heads.1.
+train inspector/1-first
+train inspector/2-longer --start runs/inspector/1-first
+ship inspector/2-longer

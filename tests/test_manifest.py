@@ -90,6 +90,7 @@ def test_verify_tells_every_state(tmp_path: Path) -> None:
     files = {file.name: file for file in verify(tmp_path)}
     assert list(files) == [*NETWORKS, "gone", "mine"]
     assert {name: file.status for name, file in files.items()} == {
+        "inspector": "missing",
         "denoiser": "ok",
         "relighter": "missing",
         "retinaface": "missing",

@@ -14,7 +14,7 @@ KEPT = FaceRecord(
 )
 FIELDS = [
     *("source", "target", "status", "error", "height", "width", "scale", "seconds", "device"),
-    *("precision", "relit", "faces", "notices"),
+    *("precision", "relit", "presence", "peaks", "work_size", "faces", "notices"),
 ]
 
 

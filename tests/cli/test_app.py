@@ -217,7 +217,8 @@ def test_options_stand_in_the_order_of_their_table() -> None:
 
 
 def test_no_faces_takes_the_step_out() -> None:
-    assert given.without_faces(Options(), no_faces=True).stages == ("denoise", "relight", "upscale")
+    stages = given.without_faces(Options(), no_faces=True).stages
+    assert stages == ("denoise", "relight", "refine", "upscale")
     assert given.without_faces(Options(), no_faces=False) == Options()
 
 

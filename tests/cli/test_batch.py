@@ -11,7 +11,7 @@ import pytest
 from restorecli.batch.plan import Plan, Task
 from restorecli.cli import main, progress
 from restorecli.cli.options import Messages
-from restorecli.options import Options
+from restorecli.options import Options, Stage
 from restorecli.pipeline import Restorer
 from restorecli.record import Outcome
 from tests.support.fake_restorer import FakeRestorer, picture
@@ -40,7 +40,8 @@ def test_the_tree_is_kept_and_the_last_line_counts(
     assert main(["batch", "in", "-o", "out", "--scale", "1", "--no-faces"]) == 0
     assert written() == ALL
     assert capsys.readouterr() == ("3 restored, 0 failed, 0 skipped\n", "")
-    assert restorer.seen[0] == ("a.png", Options(scale=1, stages=("denoise", "relight", "upscale")))
+    stages: tuple[Stage, ...] = ("denoise", "relight", "refine", "upscale")
+    assert restorer.seen[0] == ("a.png", Options(scale=1, stages=stages))
 
 
 def test_a_bad_photo_is_named_and_counted(

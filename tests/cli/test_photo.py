@@ -118,6 +118,9 @@ def test_json_is_one_record(restorer: FakeRestorer, capsys: pytest.CaptureFixtur
         "device": "cpu",
         "precision": "fp32",
         "relit": False,
+        "presence": 1.0,
+        "peaks": [],
+        "work_size": "1",
         "notices": [],
     }
     assert record["faces"][0]["box"] == [2.0, 3.0, 10.0, 14.0]

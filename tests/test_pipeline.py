@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from restorecli import device, pipeline
+from restorecli import host, pipeline
 from restorecli.errors import DeviceError, WeightsError
 from restorecli.faces.detections import Faces
 from restorecli.faces.restore import FaceRecord, FaceStatus
@@ -389,7 +389,7 @@ def test_a_call_changes_nothing_of_the_process(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What a photo takes is given back by who knows that more will come: the batch, the bench."""
-    monkeypatch.setattr(device, "_malloc_trim", lambda: pytest.fail("gave memory back"))
+    monkeypatch.setattr(host, "_malloc_trim", lambda: pytest.fail("gave memory back"))
     path = tmp_path / "photo.png"
     photo(24, 20).write(path)
     before = (list(warnings.filters), warnings.showwarning, torch.get_num_threads())

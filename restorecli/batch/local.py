@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 from restorecli import record
 from restorecli.batch.plan import Plan, Task
 from restorecli.batch.remote import Place
-from restorecli.device import give_back
+from restorecli.host import give_back
 from restorecli.errors import RestoreError
 from restorecli.options import Options, RunOptions, SaveOptions, StageImage
 from restorecli.photo import Photo, files

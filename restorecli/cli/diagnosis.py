@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import features
 
 from restorecli import device as devices
-from restorecli import weights
+from restorecli import host, weights
 from restorecli.errors import RestoreError
 from restorecli.manifest import WEIGHTS_VARIABLE, weights_folder
 from restorecli.pipeline import BYTES_PER_PIXEL
@@ -141,6 +141,8 @@ def _device(choice: devices.DeviceChoice) -> dict[str, Any]:
         "bf16_speedup": round(bf16_speedup(), 2),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
+        "processor_quota": host.processor_quota(),
+        "wait_policy": os.environ.get("OMP_WAIT_POLICY"),
     }
 
 
@@ -177,8 +179,14 @@ def _device_rows(device: dict[str, Any]) -> list[tuple[str, str]]:
             f"native: {native}; a convolution runs {device['bf16_speedup']:g} times as fast as in "
             f"float32",
         ),
-        ("  threads", f"{device['threads']} of {device['cores']} cores"),
+        ("  threads", _describe_threads(device)),
     ]
+
+
+def _describe_threads(device: dict[str, Any]) -> str:
+    quota, policy = device["processor_quota"], device["wait_policy"]
+    limit = f"; time for {quota:g} by quota" if quota is not None else ""
+    return f"{device['threads']} of {device['cores']} cores{limit}; waiting: {policy or 'default'}"
 
 
 def _memory_rows(memory: dict[str, int]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What the command makes of its process, and a library may not: signals, streams, warnings.
+"""What the command makes of its process, and a library may not: signals, streams, threads.
 
 SIGTERM and a closed terminal stop the work as Ctrl-C does: what is being written is finished.
 """
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+
+from restorecli import host
 
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -70,3 +72,15 @@ def silence_pillow() -> None:
     `warnings.catch_warnings` around each file would not be safe: photos are read in threads.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def share_processors() -> None:
+    """Let PyTorch's threads sleep while they wait, and be no more than may run.
+
+    OpenMP reads this when PyTorch is loaded, so it comes before; what the user has set stays. By
+    default idle threads spin, which beside one other busy process cost two to four times the time.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    allowed = host.threads_allowed()
+    if allowed < host.processors():
+        os.environ.setdefault("OMP_NUM_THREADS", str(allowed))

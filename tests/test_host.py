@@ -1,12 +1,15 @@
-"""Free memory: the machine's, cut down to what control groups leave."""
+"""Free memory and processors: those of the machine, cut down to what control groups leave."""
 
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from restorecli import device
+from restorecli import host
 
 GIB = 2**30
 
@@ -14,8 +17,8 @@ GIB = 2**30
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Pretend to be a Linux machine with 8 GiB available and no control groups."""
-    monkeypatch.setattr(device, "_PROC", tmp_path / "proc")
-    monkeypatch.setattr(device, "_CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(host, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(host, "_CGROUPS", tmp_path / "cgroup")
     write(tmp_path / "proc" / "meminfo", f"MemTotal: 99 kB\nMemAvailable: {8 * 2**20} kB\n")
     return tmp_path
 
@@ -26,13 +29,13 @@ def write(path: Path, content: object) -> None:
 
 
 def test_this_machine_has_some() -> None:
-    assert device.free_host_memory() > 2**20
+    assert host.free_host_memory() > 2**20
 
 
 def test_without_groups_the_machine_is_the_limit(machine: Path) -> None:
-    assert device.free_host_memory() == 8 * GIB
+    assert host.free_host_memory() == 8 * GIB
     write(machine / "proc/self/cgroup", "0::/job\n")
-    assert device.free_host_memory() == 8 * GIB
+    assert host.free_host_memory() == 8 * GIB
 
 
 def test_version_2_limits_count_and_file_cache_does_not(machine: Path) -> None:
@@ -40,9 +43,9 @@ def test_version_2_limits_count_and_file_cache_does_not(machine: Path) -> None:
     group = machine / "cgroup/slice/job"
     write(group / "memory.max", 3 * GIB)
     write(group / "memory.current", 2 * GIB)
-    assert device.free_host_memory() == GIB
+    assert host.free_host_memory() == GIB
     write(group / "memory.stat", f"anon 5\ninactive_file {GIB // 2}\n")
-    assert device.free_host_memory() == GIB + GIB // 2
+    assert host.free_host_memory() == GIB + GIB // 2
 
 
 def test_an_outer_group_counts_as_well(machine: Path) -> None:
@@ -51,7 +54,7 @@ def test_an_outer_group_counts_as_well(machine: Path) -> None:
     write(machine / "cgroup/slice/job/memory.current", 0)
     write(machine / "cgroup/slice/memory.max", 2 * GIB)
     write(machine / "cgroup/slice/memory.current", GIB)
-    assert device.free_host_memory() == GIB
+    assert host.free_host_memory() == GIB
 
 
 def test_version_1_limits_count(machine: Path) -> None:
@@ -59,28 +62,28 @@ def test_version_1_limits_count(machine: Path) -> None:
     write(machine / "cgroup/memory/memory.limit_in_bytes", 2 * GIB)
     write(machine / "cgroup/memory/memory.usage_in_bytes", GIB)
     write(machine / "cgroup/memory/memory.stat", "total_inactive_file 17\n")
-    assert device.free_host_memory() == GIB + 17
+    assert host.free_host_memory() == GIB + 17
 
 
 def test_no_limit_in_version_1_is_a_huge_number(machine: Path) -> None:
     write(machine / "proc/self/cgroup", "4:memory:/\n")
     write(machine / "cgroup/memory/memory.limit_in_bytes", 2**63 - 4096)
     write(machine / "cgroup/memory/memory.usage_in_bytes", GIB)
-    assert device.free_host_memory() == 8 * GIB
+    assert host.free_host_memory() == 8 * GIB
 
 
 def test_a_group_past_its_limit_leaves_nothing(machine: Path) -> None:
     write(machine / "proc/self/cgroup", "0::/\n")
     write(machine / "cgroup/memory.max", GIB)
     write(machine / "cgroup/memory.current", 2 * GIB)
-    assert device.free_host_memory() == 0
+    assert host.free_host_memory() == 0
 
 
 def test_off_linux_half_of_what_is_built_in(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (machine / "proc/meminfo").unlink()
     sizes = {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}
     monkeypatch.setattr(os, "sysconf", lambda name: sizes[name])
-    assert device.free_host_memory() == 1000 * 4096 // 2
+    assert host.free_host_memory() == 1000 * 4096 // 2
 
 
 def test_where_nothing_can_be_asked_a_modest_guess(
@@ -88,27 +91,73 @@ def test_where_nothing_can_be_asked_a_modest_guess(
 ) -> None:
     (machine / "proc/meminfo").unlink()
     monkeypatch.delattr(os, "sysconf")
-    assert device.free_host_memory() == 4 * GIB
+    assert host.free_host_memory() == 4 * GIB
+
+
+def processors(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(count)), raising=False)
+
+
+def test_without_a_quota_threads_are_the_processors(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processors(monkeypatch, 6)
+    assert (host.processors(), host.processor_quota(), host.threads_allowed()) == (6, None, 6)
+    write(machine / "proc/self/cgroup", "0::/job\n")
+    write(machine / "cgroup/job/cpu.max", "max 100000\n")
+    assert host.threads_allowed() == 6
+
+
+def test_where_there_is_no_affinity_all_processors_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert host.processors() == os.cpu_count()
+
+
+@given(quota=st.integers(1000, 10**7), period=st.integers(1000, 10**6), count=st.integers(1, 64))
+def test_a_quota_of_version_2_rounds_up_to_threads(quota: int, period: int, count: int) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch, TemporaryDirectory() as folder:
+        processors(monkeypatch, count)
+        monkeypatch.setattr(host, "_PROC", Path(folder) / "proc")
+        monkeypatch.setattr(host, "_CGROUPS", Path(folder) / "cgroup")
+        write(Path(folder) / "proc/self/cgroup", "0::/job\n")
+        write(Path(folder) / "cgroup/job/cpu.max", f"{quota} {period}\n")
+        threads = host.threads_allowed()
+    assert 1 <= threads <= count
+    assert threads == count or threads - 1 < quota / period <= threads
+
+
+def test_the_smallest_quota_counts_in_either_version(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processors(monkeypatch, 8)
+    write(machine / "proc/self/cgroup", "7:cpu:/outer/job\n0::/slice\n")
+    write(machine / "cgroup/cpu/outer/job/cpu.cfs_quota_us", -1)
+    write(machine / "cgroup/cpu/outer/job/cpu.cfs_period_us", 100_000)
+    assert host.processor_quota() is None
+    write(machine / "cgroup/cpu/outer/cpu.cfs_quota_us", 250_000)
+    write(machine / "cgroup/cpu/outer/cpu.cfs_period_us", 100_000)
+    write(machine / "cgroup/slice/cpu.max", "500000 100000\n")
+    assert (host.processor_quota(), host.threads_allowed()) == (2.5, 3)
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
 def test_giving_back_does_no_harm_anywhere(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", system)
-    device._malloc_trim.cache_clear()
-    device.give_back()
-    assert (device._malloc_trim() is None) or system == "linux"
-    device._malloc_trim.cache_clear()
+    host._malloc_trim.cache_clear()
+    host.give_back()
+    assert (host._malloc_trim() is None) or system == "linux"
+    host._malloc_trim.cache_clear()
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux's account of a process")
 def test_memory_that_is_free_is_given_back() -> None:
-    if device._malloc_trim() is None:
+    if host._malloc_trim() is None:
         pytest.skip("another allocator than glibc's")
     pieces = [bytes(100_000) for _ in range(1000)]
     last = bytes(100_000)  # keeps the heap from shrinking by itself
     full = resident()
     del pieces
-    device.give_back()
+    host.give_back()
     assert resident() < full - 50_000_000
     assert len(last) == 100_000
 

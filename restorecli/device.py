@@ -16,6 +16,7 @@ from restorecli.host import free_host_memory
 _CPUINFO = Path("/proc/cpuinfo")
 _FAST_BF16 = "amx_bf16"
 _NATIVE_BF16 = (_FAST_BF16, "avx512_bf16")
+_PHOTO_MEMORY = 2**30  # bytes that each photo needs at least beside the others
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|not enough memory|alloc(ation)?[_ ]failed", re.IGNORECASE
@@ -81,6 +82,13 @@ def free_memory(device: torch.device) -> int:
         left = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
         return max(0, min(left, free_host_memory()))
     return free_host_memory()
+
+
+def photos_at_once(device: torch.device) -> int:
+    """How many photos to compute at once: on a CPU as many as it has threads and memory for."""
+    if device.type != "cpu":
+        return 1
+    return max(1, min(torch.get_num_threads(), free_memory(device) // _PHOTO_MEMORY))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

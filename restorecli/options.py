@@ -102,12 +102,15 @@ class RunOptions:
         device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`.
         precision: bfloat16 is chosen by `"auto"` only where it is native.
         jobs: Threads of a batch that read, and as many that write.
+        parallel: Photos of a batch that are computed at once; None is one a core of a CPU, as far
+            as memory allows, and one on a GPU.
         thumbnails: Let every outcome of a batch carry small pictures of the steps.
     """
 
     device: str = "auto"
     precision: Precision = "auto"
     jobs: int = 2
+    parallel: int | None = None
     thumbnails: bool = False
 
 

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from restorecli import weights
 from restorecli.colour_correction import correct_colours
-from restorecli.device import choose_device, choose_precision, free_memory
+from restorecli.device import choose_device, choose_precision, free_memory, photos_at_once
 from restorecli.faces.detection import detect
 from restorecli.faces.restore import FaceRecord, restore_faces
 from restorecli.inspection.presence import Inspection, inspect
@@ -134,6 +134,8 @@ class Restorer:
         upscaler: Step 3 at x2 and x4.
         device: Where tiles and crops are computed.
         precision: What convolutions are computed in.
+        at_once: Photos that are restored at the same time, in threads; each has its share of the
+            free memory.
     """
 
     inspector: Inspector
@@ -146,10 +148,16 @@ class Restorer:
     upscaler: ORSNet
     device: torch.device
     precision: torch.dtype
+    at_once: int = 1
 
     @classmethod
     def load(
-        cls, *, device: str = "auto", precision: str = "auto", folder: Path | None = None
+        cls,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        folder: Path | None = None,
+        at_once: int | None = 1,
     ) -> "Restorer":
         """Load the networks.
 
@@ -157,6 +165,8 @@ class Restorer:
             device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`.
             precision: `"auto"`, `"fp32"` or `"bf16"`; bfloat16 is chosen only where it is native.
             folder: Of the weights files; None for the shipped ones.
+            at_once: Photos that will be restored at the same time, in threads; None for as many as
+                the device has threads and memory for.
 
         Raises:
             DeviceError: There is no such device.
@@ -180,6 +190,7 @@ class Restorer:
             upscaler=load(ORSNet, "orsnet"),
             device=chosen,
             precision=choose_precision(precision, chosen),
+            at_once=at_once or photos_at_once(chosen),
         )
 
     def __call__(self, photo: Photo, options: Options | None = None) -> Photo:
@@ -321,7 +332,7 @@ class Restorer:
         return Tiles(steps, side, Repeats(PRECISION_NAMES[self.precision]))
 
     def _tile(self, longest: int) -> int:
-        tile = tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
+        tile = tiling.choose_tile(free_memory(self.device) // self.at_once, BYTES_PER_PIXEL)
         return tile if longest <= tile else min(tile, TILE_OF_MANY)
 
 

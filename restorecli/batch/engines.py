@@ -26,7 +26,8 @@ def run(
         RestoreError: What `Restorer.load` and `ray_engine.run` refuse.
     """
     if cluster is None:
-        restorer = Restorer.load(device=run.device, precision=run.precision)
+        restorer = Restorer.load(device=run.device, precision=run.precision, at_once=run.parallel)
+        run = replace(run, parallel=restorer.at_once)
         local.clear(work)
         return local.run(work.tasks, restorer, options, save, run)
     from restorecli.batch import ray_engine

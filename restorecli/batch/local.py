@@ -1,4 +1,4 @@
-"""Many photos: the next ones are read and the last ones written while one is computed.
+"""Many photos: the next ones are read and the last ones written while one or more are computed.
 
 Yields what became of each photo and prints nothing. At most `jobs` photos wait to be computed and
 `jobs` to be written, so memory does not grow with their number.
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from restorecli import record
+from restorecli.batch.parallel import computed
 from restorecli.batch.plan import Plan, Task
 from restorecli.batch.remote import Place
-from restorecli.host import give_back
 from restorecli.errors import RestoreError
+from restorecli.host import give_back
 from restorecli.options import Options, RunOptions, SaveOptions, StageImage
 from restorecli.photo import Photo, files
 from restorecli.pipeline import Restoration
@@ -55,18 +56,21 @@ def run(
 
     Args:
         tasks: What to restore; folders of targets are made as needed.
-        restorer: Called in the calling thread only.
+        restorer: Called in the calling thread, or in as many others as `run.parallel` says.
         options: For every photo.
         save: How results are written.
-        run: Its `jobs` and `thumbnails` count here.
+        run: Its `jobs`, `parallel` and `thumbnails` count here; `parallel` None is 1.
     """
     jobs = run.jobs
+
+    def compute(task: Task, reading: Future[Photo]) -> _Done:
+        return _compute(task, reading, restorer, options, run)
+
     readers = ThreadPoolExecutor(jobs, "read")
     writers = ThreadPoolExecutor(jobs, "write")
     writing: deque[Future[Outcome]] = deque()
     try:
-        for task, reading in _read_ahead(tasks, readers, jobs):
-            done = _compute(task, reading, restorer, options, run)
+        for task, done in computed(_read_ahead(tasks, readers, jobs), compute, run.parallel or 1):
             writing.append(writers.submit(_write, task, done, save))
             del done  # held by its writer alone
             give_back()

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from restorecli.bench.baselines import BASELINES
 from restorecli.bench.dataset import Pair, PhotoPair, find, read, spread
-from restorecli.host import give_back
 from restorecli.errors import DatasetError, PlanError, RestoreError
+from restorecli.host import give_back
 from restorecli.metrics import METRICS
 from restorecli.options import STAGES, Options, Stage
 from restorecli.photo import Photo

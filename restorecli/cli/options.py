@@ -149,6 +149,14 @@ OPTIONS: dict[str, Any] = {
     "jobs": typer.Option(
         "--jobs", "-j", min=1, help="Threads that read, and that write.", rich_help_panel=SPEED
     ),
+    "parallel": typer.Option(
+        "--parallel",
+        metavar="N",
+        min=1,
+        help="Photos to compute at once.",
+        show_default="one a core, as far as memory allows",
+        rich_help_panel=SPEED,
+    ),
     "engine": typer.Option(
         "--engine",
         help="Compute in this process, or on the workers of a Ray cluster.",

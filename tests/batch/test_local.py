@@ -32,21 +32,24 @@ def local(place: Place) -> Path:
 
 
 def run(todo: list[Task], restorer: FakeRestorer, **changes: int) -> Iterator[Outcome]:
-    numbers = {"quality": 95, "jobs": 2} | changes
+    numbers = {"quality": 95, "jobs": 2, "parallel": 1} | changes
     return batch.run(
         todo,
         restorer,
         Options(scale=2),
         SaveOptions(quality=numbers["quality"]),
-        RunOptions(jobs=numbers["jobs"]),
+        RunOptions(jobs=numbers["jobs"], parallel=numbers["parallel"]),
     )
 
 
+@pytest.mark.parametrize("parallel", [1, 2, 5])
 @pytest.mark.parametrize("jobs", [1, 2, 9])
 @pytest.mark.parametrize("count", [0, 1, 5])
-def test_every_photo_is_written_in_order(tmp_path: Path, count: int, jobs: int) -> None:
+def test_every_photo_is_written_in_order(
+    tmp_path: Path, count: int, jobs: int, parallel: int
+) -> None:
     todo = tasks(tmp_path, count)
-    outcomes = list(run(todo, FakeRestorer(), jobs=jobs))
+    outcomes = list(run(todo, FakeRestorer(), jobs=jobs, parallel=parallel))
     assert [outcome.source for outcome in outcomes] == [str(task.source) for task in todo]
     assert {outcome.status for outcome in outcomes} <= {"restored"}
     for task in todo:
@@ -57,7 +60,8 @@ def test_every_photo_is_written_in_order(tmp_path: Path, count: int, jobs: int) 
         assert outcomes[0].faces == (FACE,)
 
 
-def test_bad_files_do_not_stop_the_rest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_bad_files_do_not_stop_the_rest(tmp_path: Path, parallel: int) -> None:
     todo = tasks(tmp_path, 6)
     local(todo[0].source).write_bytes(b"")
     local(todo[1].source).unlink()
@@ -65,7 +69,7 @@ def test_bad_files_do_not_stop_the_rest(tmp_path: Path) -> None:
     local(todo[2].target).write_bytes(b"already here")
     (tmp_path / "out" / "1").write_bytes(b"a file where a folder should be")
     restorer = FakeRestorer(failing=frozenset({"4.png"}))
-    outcomes = list(run(todo, restorer))
+    outcomes = list(run(todo, restorer, parallel=parallel))
     assert [outcome.status for outcome in outcomes] == ["failed"] * 6
     reasons = [outcome.error or "" for outcome in outcomes]
     assert reasons[0].startswith(f"{todo[0].source}: ")
@@ -87,14 +91,16 @@ def test_out_of_memory_is_a_failure_of_one_photo(
     assert [outcome.error for outcome in outcomes] == ["MemoryError", "MemoryError"]
 
 
-def test_a_bug_is_not_hidden(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_bug_is_not_hidden(tmp_path: Path, parallel: int) -> None:
     with pytest.raises(ZeroDivisionError):
-        list(run(tasks(tmp_path), FakeRestorer(broken="1.png")))
+        list(run(tasks(tmp_path), FakeRestorer(broken="1.png"), parallel=parallel))
 
 
-def test_interruption_leaves_whole_files_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_interruption_leaves_whole_files_only(tmp_path: Path, parallel: int) -> None:
     todo = tasks(tmp_path, 5)
-    outcomes = run(todo, FakeRestorer(interrupting="3.png"), jobs=1)
+    outcomes = run(todo, FakeRestorer(interrupting="3.png"), jobs=1, parallel=parallel)
     with pytest.raises(KeyboardInterrupt):
         list(outcomes)
     written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
@@ -102,12 +108,14 @@ def test_interruption_leaves_whole_files_only(tmp_path: Path) -> None:
     for path in written:
         with Image.open(path) as result:
             result.load()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read")]
+    names = ("read", "compute", "write")
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(names)]
 
 
-def test_closing_stops_the_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_closing_stops_the_work(tmp_path: Path, parallel: int) -> None:
     restorer = FakeRestorer()
-    outcomes = run(tasks(tmp_path, 20), restorer, jobs=1)
+    outcomes = run(tasks(tmp_path, 20), restorer, jobs=1, parallel=parallel)
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     assert len(restorer.seen) < 20

@@ -34,12 +34,14 @@ class FakeRestorer:
         interrupting: Name of a photo during which somebody presses Ctrl-C.
         broken: Name of a photo that meets a bug.
         seen: Names of the photos, and the options, as they came.
+        at_once: Photos that a batch restores at the same time.
     """
 
     failing: frozenset[str] = frozenset()
     interrupting: str = ""
     broken: str = ""
     seen: list[tuple[str, Options]] = field(default_factory=list)
+    at_once: int = 1
 
     def installed(self, monkeypatch: pytest.MonkeyPatch) -> "FakeRestorer":
         """Be what `Restorer.load` gives from now on."""

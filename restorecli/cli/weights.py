@@ -91,7 +91,7 @@ def import_file(
 
     The environment variable RESTORE_WEIGHTS names the folder that the networks are read from.
     """
-    from restorecli.import_retinaface import import_checkpoint
+    from restorecli.faces.import_retinaface import import_checkpoint
 
     typer.echo(import_checkpoint(checkpoint, output))
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 import pytest
 import torch
 
-from restorecli import import_retinaface, weights
+from restorecli import weights
+from restorecli.faces import import_retinaface
 from restorecli.cli import diagnosis as examination
 from restorecli.cli import main
 

@@ -44,7 +44,7 @@ from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
-from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.inspector import Inspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
@@ -52,11 +52,11 @@ from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import relight
-from restorecli.tile_networks import Repeats, Tiles, TileSteps
+from restorecli.tile_networks import RetryCounter, Tiles, TileSteps
 from restorecli.tiling import tiles as tiling
 
 
-class KeptSteps:
+class StageImages:
     """The pictures between the steps, as far as they are asked for."""
 
     def __init__(self, wanted: bool, side: int | None) -> None:
@@ -78,10 +78,10 @@ class KeptSteps:
 
 Image = Float[Tensor, "1 3 h w"]
 INSPECTED_SIDE = 2048  # px, of the middle of a photo that is looked at to judge the whole
-ROWS_AT_ONCE = 256  # of a picture that step 3 leaves as it is
+ROWS_AT_ONCE = 256  # of a picture that is written as it is
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 TILE_OF_MANY = 448  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
-BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, steps 1 and 3 at x4
+BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, at x4
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
@@ -125,13 +125,13 @@ class Restorer:
 
     Attributes:
         inspector: Says whether there is anything to restore; stays on the CPU.
-        denoiser: Step 1.
-        relighter: Step 1½; stays on the CPU, where the whole picture is.
+        denoiser: Takes the pattern away.
+        relighter: Brightens a dark photo; stays on the CPU, where the whole picture is.
         detector: Finds faces.
         refiner: Looks at them again.
-        face_pair: Step 2.
-        second_look: Step 3 at x1, and before enlarging.
-        upscaler: Step 3 at x2 and x4.
+        face_pair: Restores aligned faces.
+        second_look: Refines, at every scale.
+        upscaler: Enlarges.
         device: Where tiles and crops are computed.
         precision: What convolutions are computed in.
     """
@@ -142,7 +142,7 @@ class Restorer:
     detector: RetinaFace
     refiner: FaceRefiner
     face_pair: FaceVAEPair
-    second_look: SecondLook
+    second_look: GuidedDenoiser
     upscaler: ORSNet
     device: torch.device
     precision: torch.dtype
@@ -176,7 +176,7 @@ class Restorer:
             detector=load(RetinaFace, "retinaface"),
             refiner=load(FaceRefiner, "face_refiner"),
             face_pair=load(FaceVAEPair, "face_vae"),
-            second_look=load(SecondLook, "second_look"),
+            second_look=load(GuidedDenoiser, "second_look"),
             upscaler=load(ORSNet, "orsnet"),
             device=chosen,
             precision=choose_precision(precision, chosen),
@@ -208,7 +208,7 @@ class Restorer:
         options = options or Options()
         start = time.perf_counter()
         with torch.inference_mode():
-            restoration = self._restore(photo, options, KeptSteps(keep_steps, step_side))
+            restoration = self._restore(photo, options, StageImages(keep_steps, step_side))
         return replace(restoration, seconds=time.perf_counter() - start)
 
     def inspect(self, photo: Photo) -> Inspection:
@@ -216,7 +216,7 @@ class Restorer:
         with torch.inference_mode():
             return inspect(_middle(tiling.PixelSource(photo.colours())), self.inspector)
 
-    def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:
+    def _restore(self, photo: Photo, options: Options, steps: StageImages) -> Restoration:
         inspection = self.inspect(photo) if "denoise" in options.stages else None
         factor = _work_factor(photo, options, inspection)
         source = tiling.PixelSource(reduced(photo.colours(), factor))
@@ -318,7 +318,7 @@ class Restorer:
         steps = TileSteps(
             self.denoiser, self.second_look, self.upscaler, self.device, self.precision
         )
-        return Tiles(steps, side, Repeats(PRECISION_NAMES[self.precision]))
+        return Tiles(steps, side, RetryCounter(PRECISION_NAMES[self.precision]))
 
     def _tile(self, longest: int) -> int:
         tile = tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from restorecli import device, pipeline
 from restorecli.errors import DeviceError, WeightsError
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.inspection.peaks import Peak
 from restorecli.inspection.presence import Inspection
@@ -74,7 +74,7 @@ def test_refining_is_a_step_of_its_own_and_once_was_called_upscaling(
         raise AssertionError("looked at")
 
     source = photo(40, 33)
-    monkeypatch.setattr(restorer.second_look, "look_both_ways", never)
+    monkeypatch.setattr(restorer.second_look, "flip_ensemble", never)
     monkeypatch.setattr(pipeline, "ROWS_AT_ONCE", 7)
     alone = restorer(source, Options(scale=scale, stages=("upscale",)))
     if scale == 1:
@@ -93,13 +93,13 @@ def test_the_second_look_sees_the_photo_unless_it_was_relit(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch, light: Literal["on", "off"]
 ) -> None:
     seen = []
-    look = restorer.second_look.look_both_ways
+    look = restorer.second_look.flip_ensemble
 
     def noted(source: Tensor, evidence: Tensor) -> Tensor:
         seen.append((source, evidence))
         return look(source, evidence)
 
-    monkeypatch.setattr(restorer.second_look, "look_both_ways", noted)
+    monkeypatch.setattr(restorer.second_look, "flip_ensemble", noted)
     source = photo(40, 32)
     restored = restorer.restore(source, Options(relight=light), keep_steps=True)
     (shown, evidence) = seen[0]
@@ -116,7 +116,7 @@ def test_what_is_enlarged_was_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
     def constant(source: Tensor, evidence: Tensor) -> Tensor:
         return torch.full_like(evidence, grey)
 
-    monkeypatch.setattr(restorer.second_look, "look_both_ways", constant)
+    monkeypatch.setattr(restorer.second_look, "flip_ensemble", constant)
     restored = restorer(photo(40, 32), Options(scale=2, stages=("denoise", "refine", "upscale")))
     assert np.array_equal(np.unique(restored.pixels), [round(grey * 255)])
 
@@ -250,7 +250,7 @@ def test_faces_found_are_restored_and_recorded(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landmarks = torch.tensor([[[50, 52], [78, 52], [64, 66], [53, 80], [75, 80]]]).float()
-    found = Faces(torch.tensor([[36.0, 30, 92, 100]]), landmarks, torch.tensor([0.9]))
+    found = Detections(torch.tensor([[36.0, 30, 92, 100]]), landmarks, torch.tensor([0.9]))
     monkeypatch.setattr(pipeline, "detect", lambda *_, **__: found)
 
     def white(crop: Tensor, source: Tensor, fidelity: float) -> FaceRestoration:

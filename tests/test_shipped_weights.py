@@ -10,7 +10,7 @@ from restorecli.manifest import MANIFEST, example_pairs_folder, read_manifest, w
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
-from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.inspector import Inspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
@@ -22,7 +22,7 @@ CLASSES: dict[str, type[nn.Module]] = {
     "relighter": Relighter,
     "retinaface": RetinaFace,
     "face_refiner": FaceRefiner,
-    "second_look": SecondLook,
+    "second_look": GuidedDenoiser,
     "face_vae": FaceVAEPair,
     "orsnet": ORSNet,
 }

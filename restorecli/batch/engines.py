@@ -34,5 +34,5 @@ def run(
     local.clear(work)
     if cluster.gpus_per_worker and run.device == "auto":
         run = replace(run, device="cuda")
-    orders = ray_engine.Orders(options=options, save=save, run=run)
-    return ray_engine.run(work.tasks, orders, cluster)
+    config = ray_engine.WorkerConfig(options=options, save=save, run=run)
+    return ray_engine.run(work.tasks, config, cluster)

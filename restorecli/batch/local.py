@@ -26,7 +26,7 @@ FAILURES = (RestoreError, OSError, MemoryError)  # of one photo; what else escap
 
 
 @runtime_checkable
-class Restores(Protocol):
+class SupportsRestore(Protocol):
     """What the batch needs of a restorer."""
 
     def restore(
@@ -45,7 +45,11 @@ class _Done:
 
 
 def run(
-    tasks: Sequence[Task], restorer: Restores, options: Options, save: SaveOptions, run: RunOptions
+    tasks: Sequence[Task],
+    restorer: SupportsRestore,
+    options: Options,
+    save: SaveOptions,
+    run: RunOptions,
 ) -> Iterator[Outcome]:
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
 
@@ -102,7 +106,7 @@ def _read_ahead(
 def _compute(
     task: Task,
     reading: Future[Photo],
-    restorer: Restores,
+    restorer: SupportsRestore,
     options: Options,
     run: RunOptions,
 ) -> _Done:

@@ -37,7 +37,7 @@ OBJECT_STORE = 100_000_000  # bytes; tasks and outcomes pass through it, photos 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Orders:
+class WorkerConfig:
     """What every worker is told.
 
     Attributes:
@@ -60,9 +60,9 @@ class Orders:
 class Worker:
     """One process of many; Ray makes it and calls it with rows."""
 
-    def __init__(self, orders: Orders) -> None:
-        self._orders = orders
-        self._restorer: local.Restores | None = None
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._restorer: local.SupportsRestore | None = None
 
     def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, list[object]]:
         """Restore some photos.
@@ -73,19 +73,19 @@ class Worker:
         Returns:
             `"index"`, and `"outcome"` (n,) pickled; or one row with an error that stops all.
         """
-        orders = self._orders
+        config = self._config
         tasks: list[Task] = [pickle.loads(task) for task in rows["task"]]
         try:
-            self._restorer = self._restorer or _restorer(orders)
+            self._restorer = self._restorer or _restorer(config)
         except RestoreError as error:
             return {"index": [-1], "outcome": [pickle.dumps(error)]}
-        save = replace(orders.save, again=True)
-        outcomes = local.run(tasks, self._restorer, orders.options, save, orders.run)
+        save = replace(config.save, again=True)
+        outcomes = local.run(tasks, self._restorer, config.options, save, config.run)
         made = [pickle.dumps(outcome) for outcome in outcomes]
         return {"index": list(rows["index"]), "outcome": list(made)}
 
 
-def run(tasks: Sequence[Task], orders: Orders, cluster: Cluster) -> Iterator[Outcome]:
+def run(tasks: Sequence[Task], config: WorkerConfig, cluster: Cluster) -> Iterator[Outcome]:
     """Restore photos on a cluster; yield their outcomes as they come, one for each task.
 
     Raises:
@@ -96,9 +96,9 @@ def run(tasks: Sequence[Task], orders: Orders, cluster: Cluster) -> Iterator[Out
     left = dict(enumerate(tasks))
     if not left:
         return
-    with _connected(cluster, orders.threads) as workers:
+    with _connected(cluster, config.threads) as workers:
         for size in (_block(len(tasks), workers), 1):
-            for index, outcome in _pass(dict(left), size, orders, cluster, workers):
+            for index, outcome in _pass(dict(left), size, config, cluster, workers):
                 if left.pop(index, None) is not None:
                     yield outcome
     for task in left.values():
@@ -115,7 +115,7 @@ def _block(tasks: int, workers: int) -> int:
 
 
 def _pass(
-    tasks: dict[int, Task], size: int, orders: Orders, cluster: Cluster, workers: int
+    tasks: dict[int, Task], size: int, config: WorkerConfig, cluster: Cluster, workers: int
 ) -> Iterator[tuple[int, Outcome]]:
     """Give the tasks out, `size` at once; those whose workers kept dying have no outcome."""
     import ray.data
@@ -128,7 +128,7 @@ def _pass(
         warnings.simplefilter("ignore", DeprecationWarning)
         done = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
             Worker,
-            fn_constructor_args=(orders,),
+            fn_constructor_args=(config,),
             batch_size=None,
             compute=ray.data.ActorPoolStrategy(
                 size=min(workers, blocks),
@@ -145,25 +145,25 @@ def _pass(
         yield row["index"], found
 
 
-def _restorer(orders: Orders) -> local.Restores:
+def _restorer(config: WorkerConfig) -> local.SupportsRestore:
     """Load the networks, once in each worker."""
     with contextlib.suppress(FileNotFoundError):  # a machine that shares no folder needs none
-        os.chdir(orders.folder)
+        os.chdir(config.folder)
     found = weights.set_hash()
-    if found != orders.weights:
+    if found != config.weights:
         raise WeightsError(
-            f"weights {found}: a worker's are not those of this machine, {orders.weights}. "
+            f"weights {found}: a worker's are not those of this machine, {config.weights}. "
             "Install one version everywhere."
         )
-    torch.set_num_threads(orders.threads)
-    return Restorer.load(device=orders.run.device, precision=orders.run.precision)
+    torch.set_num_threads(config.threads)
+    return Restorer.load(device=config.run.device, precision=config.run.precision)
 
 
 @contextmanager
 def _connected(cluster: Cluster, threads: int) -> Iterator[int]:
     """Join a cluster, or start one on this machine alone; give the number of workers it holds."""
     if cluster.address not in (None, "auto"):
-        _knock(cluster.address)
+        _check_reachable(cluster.address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it writes to standard error
     try:
@@ -194,24 +194,24 @@ def _connected(cluster: Cluster, threads: int) -> Iterator[int]:
     try:
         _quieten()
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        with contextlib.redirect_stdout(cast(TextIO, _Split(sys.stdout))):
+        with contextlib.redirect_stdout(cast(TextIO, ThreadStdout(sys.stdout))):
             yield _workers(cluster, resources, threads)
     finally:
         ray.shutdown()
 
 
 @runtime_checkable
-class Writes(Protocol):
+class TextStream(Protocol):
     """A stream of text."""
 
     def write(self, text: str, /) -> int:
         """Write it all."""
 
 
-class _Split:
+class ThreadStdout:
     """Standard output for this thread alone: what Ray's threads print goes to standard error."""
 
-    def __init__(self, stream: "Writes") -> None:
+    def __init__(self, stream: "TextStream") -> None:
         self._stream = stream
         self._thread = threading.current_thread()
 
@@ -224,7 +224,7 @@ class _Split:
         return (self._stream if own else sys.stderr).write(text)
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """See whether anybody listens; Ray itself would ask for many minutes.
 
     Raises:

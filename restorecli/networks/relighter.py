@@ -1,4 +1,4 @@
-"""The network of the brightness step (step 1½): a thumbnail in, a tone curve out.
+"""The network that brightens dark photos: a thumbnail in, a tone curve out.
 
 Here: whether a photo was taken too dark, and the curve that undoes it. Not here: when the curve is
 used and how it is applied to a photo (`restorecli.relight`).

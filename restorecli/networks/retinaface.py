@@ -46,7 +46,7 @@ class RetinaFaceConfig:
 
 
 class Predictions(NamedTuple):
-    """Raw output for every anchor, in the order of `restorecli.faces.anchors.priors`.
+    """Raw output for every anchor, in the order of `restorecli.faces.anchors.grid`.
 
     Attributes:
         boxes: Offsets (n, anchors, 4) relative to the anchors.

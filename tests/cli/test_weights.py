@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from restorecli import weights
-from restorecli.faces import import_retinaface
 from restorecli.cli import diagnosis as examination
 from restorecli.cli import main
+from restorecli.faces import import_retinaface
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from restorecli.faces.alignment import align
-from restorecli.faces.detections import Faces
-from restorecli.faces.restore import chosen, restore_faces
+from restorecli.faces.detections import Detections
+from restorecli.faces.restore import face_indices, restore_faces
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, FaceVAEPairConfig
 from restorecli.options import Options
 from restorecli.tiling.sources import TensorSource
@@ -41,13 +41,13 @@ class FakePair(FaceVAEPair):
         return FaceRestoration(face + self.fault, prior)
 
 
-def faces(*marks: Tensor) -> Faces:
+def faces(*marks: Tensor) -> Detections:
     """Finds with these landmarks, each box as wide as the template's crop."""
     rows = torch.stack(marks)
     centre = rows.mean(1)
     reach = (rows[:, 1] - rows[:, 0]).norm(dim=-1, keepdim=True) * 1.1
     boxes = torch.cat([centre - reach, centre + reach], dim=1)
-    return Faces(boxes, rows, torch.full((len(rows),), 0.9))
+    return Detections(boxes, rows, torch.full((len(rows),), 0.9))
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_in_place_gives_the_same_bits(image: Tensor) -> None:
 
 
 def test_no_faces(image: Tensor) -> None:
-    nobody = Faces(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
+    nobody = Detections(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
     pair = FakePair()
     result, records = restore_faces(image, nobody, pair, Options())
     assert torch.equal(result, image)
@@ -125,7 +125,9 @@ def test_why_a_face_is_kept(image: Tensor, marks: Tensor, status: str) -> None:
 
 
 def test_coinciding_landmarks_are_kept(image: Tensor) -> None:
-    found = Faces(torch.tensor([[50.0, 50, 150, 150]]), torch.full((1, 5, 2), 100.0), torch.ones(1))
+    found = Detections(
+        torch.tensor([[50.0, 50, 150, 150]]), torch.full((1, 5, 2), 100.0), torch.ones(1)
+    )
     result, (record,) = restore_faces(image, found, FakePair(), Options())
     assert record.status == "kept: too small"
     assert torch.equal(result, image)
@@ -176,4 +178,4 @@ def test_faces_of_one_size_go_together(image: Tensor) -> None:
     [("all", 3, {0, 1, 2}), ("largest", 3, {0}), ("largest", 0, set()), ("0, 2,7", 3, {0, 2})],
 )
 def test_chosen(choice: str, count: int, expected: set[int]) -> None:
-    assert chosen(choice, count) == expected
+    assert face_indices(choice, count) == expected

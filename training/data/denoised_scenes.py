@@ -1,7 +1,7 @@
-"""Scenes as steps 1 and 1½ leave them, made once: what the face detector sees at run time.
+"""Scenes as denoise and relight leave them, made once: what the face detector sees at run time.
 
-Step 1 costs ten times what the detector costs, so its outputs are made before training and kept in
-a file; place, light, grey and mirror still change from draw to draw.
+The denoiser costs ten times what the detector costs, so its outputs are made before training and
+kept in a file; place, light, grey and mirror still change from draw to draw.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restorecli.degrade import DegradeConfig, degrade
-from training.data.scenes import MIRRORED_ORDER, SMALLEST, WHOLE_ENOUGH, Scene, Stock
+from training.data.scenes import MIRRORED_ORDER, SMALLEST, WHOLE_ENOUGH, FacePhotos, Scene
 from training.tasks.multibox import FACE, IGNORED
 
 BATCH = 8
@@ -73,7 +73,7 @@ def mirrored(scene: Scene) -> Scene:
 
 
 def denoised_scenes(
-    stock: Stock,
+    stock: FacePhotos,
     denoise: Denoise,
     degradation: DegradeConfig,
     *,
@@ -85,10 +85,10 @@ def denoised_scenes(
 
     Args:
         stock: What scenes are made of.
-        denoise: Steps 1 and 1½: (n, 3, s, s) in [0, 1] on `device` → the same.
+        denoise: What leaves them so: (n, 3, s, s) in [0, 1] on `device` → the same.
         degradation: What befalls the scenes before.
         count: Scenes to make.
-        size: Their side in pixels, a multiple of step 1's.
+        size: Their side in pixels, a multiple of the denoiser's.
         device: Where `denoise` runs.
     """
     made = []

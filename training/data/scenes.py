@@ -53,7 +53,7 @@ class Scene:
 
 
 @dataclass(frozen=True, eq=False)
-class Stock:
+class FacePhotos:
     """Photos to make scenes of.
 
     Attributes:
@@ -65,7 +65,7 @@ class Stock:
     empty: tuple[Pixels, ...]
 
     @classmethod
-    def read(cls, pool: PhotoPool, labels: Path, *, held_out: bool) -> "Stock":
+    def read(cls, pool: PhotoPool, labels: Path, *, held_out: bool) -> "FacePhotos":
         """Join the photos of one split with their labels, at most `LONGEST_SIDE` pixels long.
 
         Args:
@@ -95,20 +95,21 @@ class Stock:
 
     def scene(self, seed: int, size: int) -> Scene:
         """Make the scene of a seed, `size` pixels square."""
-        return _Easel(self, np.random.default_rng(seed), size).paint()
+        return SceneBuilder(self, np.random.default_rng(seed), size).build()
 
 
-class _Easel:
+class SceneBuilder:
     """One scene while it is made."""
 
-    def __init__(self, stock: Stock, rng: np.random.Generator, size: int) -> None:
+    def __init__(self, stock: FacePhotos, rng: np.random.Generator, size: int) -> None:
         self.stock, self.rng, self.size = stock, rng, size
         self.canvas = self._background()
         self.boxes: list[Floats] = []
         self.landmarks: list[Floats] = []
         self.kinds: list[int] = []
 
-    def paint(self) -> Scene:
+    def build(self) -> Scene:
+        """Paint one scene."""
         kind = self.rng.random()
         if kind < 0.4:
             self._paste_portrait(float(self._log_uniform(20, 1.25 * self.size)), whole=True)

@@ -23,19 +23,19 @@ from torch import Tensor
 from restorecli import weights
 from restorecli.faces import anchors
 from restorecli.faces.detection import detect
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.retinaface import RetinaFace
 from training.arguments import open_photos, photo_options
-from training.data.scenes import Stock
+from training.data.scenes import FacePhotos
 from training.tasks.multibox import FACE
 
 TRUSTED_SCORE = 0.6
 SAME_FACE = 0.5
 SMALL_WIDTHS = (12, 16, 24, 48)  # px
 MADE_SCENES, MADE_SIDE = 300, 256
-Finder = Callable[[Float[Tensor, "1 3 h w"]], Faces]
+Finder = Callable[[Float[Tensor, "1 3 h w"]], Detections]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class DetectorScore:
     seconds: float
 
 
-def score(finder: Finder, samples: Iterable[tuple[Tensor, Faces]]) -> DetectorScore:
+def score(finder: Finder, samples: Iterable[tuple[Tensor, Detections]]) -> DetectorScore:
     """Compare what a detector finds with labels.
 
     Args:
@@ -74,7 +74,7 @@ def score(finder: Finder, samples: Iterable[tuple[Tensor, Faces]]) -> DetectorSc
         photos += 1
         trusted = labels.scores >= TRUSTED_SCORE
         true += int(trusted.sum())
-        shared = anchors.overlap(found.boxes, labels.boxes)
+        shared = anchors.iou(found.boxes, labels.boxes)
         best = shared.max(1) if len(labels) and len(found) else None
         if best is None:
             wrong += len(found)
@@ -96,7 +96,7 @@ def score(finder: Finder, samples: Iterable[tuple[Tensor, Faces]]) -> DetectorSc
     )
 
 
-def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, Faces]]:
+def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, Detections]]:
     """Photos of a folder with the faces that a JSON list says of their names."""
     faces = {entry["name"]: entry["faces"] for entry in json.loads(labels.read_text("utf-8"))}
     for path in sorted(folder.iterdir())[::every]:
@@ -106,7 +106,7 @@ def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, F
         entries = faces.get(path.stem, [])
         yield (
             image,
-            Faces(
+            Detections(
                 torch.tensor([face["box"] for face in entries]).reshape(-1, 4),
                 torch.tensor([face["landmarks"] for face in entries]).reshape(-1, 5, 2),
                 torch.tensor([face["score"] for face in entries]).reshape(-1),
@@ -115,8 +115,8 @@ def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, F
 
 
 def made(
-    stock: Stock, *, count: int, size: int, narrowest: float, widest: float
-) -> Iterable[tuple[Tensor, Faces]]:
+    stock: FacePhotos, *, count: int, size: int, narrowest: float, widest: float
+) -> Iterable[tuple[Tensor, Detections]]:
     """Scenes of a stock; only faces of these widths in pixels count, the others are not trusted."""
     for seed in range(count):
         scene = stock.scene(seed, size)
@@ -126,10 +126,10 @@ def made(
         boxes, landmarks, scores = (
             torch.from_numpy(values).float() for values in (scene.boxes, scene.landmarks, counts)
         )
-        yield image, Faces(boxes, landmarks, scores)
+        yield image, Detections(boxes, landmarks, scores)
 
 
-def print_made(finder: Finder, stock: Stock, threshold: float) -> None:
+def print_made(finder: Finder, stock: FacePhotos, threshold: float) -> None:
     """Print the scores on small faces, and in how many scenes without faces none is found."""
     for narrowest, widest in itertools.pairwise(SMALL_WIDTHS):
         scenes = made(stock, count=MADE_SCENES, size=MADE_SIDE, narrowest=narrowest, widest=widest)
@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument(
         "--without-refiner", action="store_true", help="take the detector's finds as they are"
     )
-    parser.add_argument("--denoiser", type=Path, default=None, help="folder of step 1's weights")
+    parser.add_argument("--denoiser", type=Path, default=None, help="folder of its weights")
     parser.add_argument("--threshold", type=float, nargs="+", default=[0.6])
     parser.add_argument("--every", type=int, default=1, help="every so many photos")
     parser.add_argument("--faces", type=Path, help="faces.json of those photos")
@@ -171,7 +171,7 @@ def main() -> None:
     for threshold in arguments.threshold:
         finder = partial(detect, detector, threshold=threshold, refiner=refiner)
 
-        def after_step_1(image: Tensor, finder: Finder = finder) -> Faces:
+        def after_step_1(image: Tensor, finder: Finder = finder) -> Detections:
             assert denoiser is not None
             return finder(denoiser(image)[0].clamp(0, 1))
 
@@ -186,7 +186,7 @@ def main() -> None:
                 print(threshold, name, score(chosen, samples), flush=True)
         if arguments.photos and arguments.faces:
             pool = open_photos(arguments, torch.device("cpu"))
-            stock = Stock.read(pool, arguments.faces, held_out=True)
+            stock = FacePhotos.read(pool, arguments.faces, held_out=True)
             with torch.inference_mode():
                 print_made(finder, stock, threshold)
 

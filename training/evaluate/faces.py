@@ -1,8 +1,9 @@
-"""What step 2 does to the faces of a labelled set: `python -m training.evaluate.faces SET`.
+"""What the face step does to the faces of a labelled set: `python -m training.evaluate.faces SET`.
 
-SET holds `clean/`, `degraded/` and `faces.json`, as for `training.evaluate.detector`. Steps 1 and
-1½ run once, step 2 at each fidelity; every restored face is compared with the clean one in its box,
-before and after. To measure only; nothing is chosen by it. `--sheet` shows faces side by side.
+SET holds `clean/`, `degraded/` and `faces.json`, as for `training.evaluate.detector`. Denoise and
+relight run once, the face step at each fidelity; every restored face is compared with the clean one
+in its box, before and after. To measure only; nothing is chosen by it. `--sheet` shows faces side
+by side.
 """
 
 import argparse
@@ -23,13 +24,13 @@ from restorecli import weights
 from restorecli.faces.alignment import (
     MASK_FEATHER,
     align,
-    cut,
+    fit_pixel_aligned,
     pixel_centres,
-    place_natively,
     radii,
+    sample_crop,
 )
 from restorecli.faces.detection import detect
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from restorecli.faces.restore import FaceRecord, FaceStatus, restore_faces
 from restorecli.metrics import psnr, ssim
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
@@ -49,14 +50,14 @@ Image3 = Float[Tensor, "1 3 h w"]
 
 
 class Sample(NamedTuple):
-    """A photo on its way: clean, as it came, after steps 1 and 1½, and what was found in it."""
+    """A photo: clean, as it came, after denoise and relight, and the faces found in it."""
 
     name: str
     clean: Image3
     degraded: Image3
     image: Image3
     relit: bool
-    found: Faces
+    found: Detections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ class Quality:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A restored face: its quality before and after step 2, its brightness, and the record."""
+    """A restored face: its quality before and after faces, its brightness, and the record."""
 
     before: Quality
     after: Quality
@@ -91,8 +92,8 @@ def quality(image: Image3, clean: Image3, record: FaceRecord, config: FaceVAEPai
     x0, y0, x1, y1 = (max(0, int(value)) for value in record.box)
     face, wanted = (part[..., y0:y1, x0:x1] for part in (image, clean))
     marks = torch.tensor(record.landmarks)
-    placement = place_natively(marks, config.smallest, config.largest)
-    slope = gradient(cut(TensorSource(image), placement))
+    placement = fit_pixel_aligned(marks, config.smallest, config.largest)
+    slope = gradient(sample_crop(TensorSource(image), placement))
     side = placement.size
     radius = radii(pixel_centres(0, 0, side, side) / side)[:-1, :-1]
     under = (radius > EDGE[0]) & (radius < EDGE[1])
@@ -114,7 +115,7 @@ def gradient(image: Image3) -> Float[Tensor, "h w"]:
 def restored(
     sample: Sample, pair: FaceVAEPair, options: Options
 ) -> tuple[Image3, list[FaceRecord]]:
-    """Run step 2."""
+    """Run the face step."""
     source = None if sample.relit else TensorSource(sample.degraded)
     image, records = restore_faces(sample.image, sample.found, pair, options, source=source)
     return image, list(records)
@@ -181,8 +182,8 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def samples(restorer: Restorer, folder: Path, every: int) -> Iterable[tuple[Sample, Faces]]:
-    """Every so many photos of a set after steps 1 and 1½, with their labels."""
+def samples(restorer: Restorer, folder: Path, every: int) -> Iterable[tuple[Sample, Detections]]:
+    """Every so many photos of a set after denoise and relight, with their labels."""
     labels = folder / "faces.json"
     names = [path.stem for path in sorted((folder / "clean").iterdir())[::every]]
     clean, degraded = (labelled(folder / part, labels, every) for part in ("clean", "degraded"))
@@ -191,14 +192,14 @@ def samples(restorer: Restorer, folder: Path, every: int) -> Iterable[tuple[Samp
         yield Sample(name, wanted, source, image, relit, finder(restorer, image)), faces
 
 
-def finder(restorer: Restorer, image: Image3) -> Faces:
+def finder(restorer: Restorer, image: Image3) -> Detections:
     """Find faces as the pipeline does by default."""
     threshold = Options().face_threshold
     return detect(restorer.detector, image, threshold=threshold, refiner=restorer.refiner)
 
 
 def sheet(shown: Iterable[Sample], pair: FaceVAEPair, options: Options) -> Image.Image:
-    """Draw the largest restored face of each photo as it came, after step 1, after 2, and clean."""
+    """Draw the largest restored face of each photo as it came, denoised, restored, clean."""
     rows = []
     for sample in shown:
         image, records = restored(sample, pair, options)
@@ -224,8 +225,8 @@ def main() -> None:
     parser.add_argument("--pair", type=Path, default=None, help="folder of face_vae, if another")
     parser.add_argument("--fidelity", type=float, nargs="+", default=[Options().fidelity])
     parser.add_argument("--every", type=int, default=1, help="every so many photos")
-    parser.add_argument("--sheet", type=Path, help="picture of faces: as they came | after step 1 "
-                        "| after step 2 at the first fidelity | clean")  # fmt: skip
+    parser.add_argument("--sheet", type=Path, help="picture of faces: as they came | after denoise "
+                        "| after faces at the first fidelity | clean")  # fmt: skip
     parser.add_argument("--shown", type=Path, help="list of the sheet's photos, a line each")
     arguments = parser.parse_args()
     use_threads(arguments)

@@ -22,7 +22,7 @@ from restorecli.degrade.corruption import jpeg
 from restorecli.metrics import ssim
 from training.data.photo_pool import PLENTIFUL, photo_names
 from training.drawn.fonts import SYSTEM_FOLDERS
-from training.drawn.pictures import Stock, picture
+from training.drawn.pictures import Material, picture
 
 SEED = 10**6
 SMALL, PAGE, LARGE = 384, 480, 512  # px, sides of the pictures
@@ -100,10 +100,10 @@ def textured(held: Held, count: int) -> list[tuple[str, Image3]]:
 
 def pages(held: Held) -> Iterator[Case]:
     """24 drawn pages, screens, sheets of music and clothes of 480²."""
-    stock = Stock.find(SYSTEM_FOLDERS, held.folder, held_out=True)
+    material = Material.find(SYSTEM_FOLDERS, held.folder, held_out=True)
     for kind, count in PAGES.items():
         for number in range(count):
-            _, pixels = picture(SEED, number, stock, kind=kind, size=(PAGE, PAGE))
+            _, pixels = picture(SEED, number, material, kind=kind, size=(PAGE, PAGE))
             image = _tensor(pixels)
             yield Case(kind="pages", group=kind, name=f"{number}", image=image, clean=image)
 

@@ -23,7 +23,7 @@ Image = Float[Tensor, "n 3 h w"]
 
 
 class InspectorTask:
-    """Trains `Inspector` on the samples that step 1 learns from.
+    """Trains `Inspector` on the samples that the denoiser learns from.
 
     Making a sample takes longer than learning from it, so they are kept and seen again, mirrored
     or turned.

@@ -57,7 +57,7 @@ def match(truth: Truth, grid: Float[Tensor, "p 4"]) -> Match:
     `UNDECIDED`, unless a good part of it lies on a face that is to be ignored.
     """
     squares = torch.cat([grid[:, :2] - grid[:, 2:] / 2, grid[:, :2] + grid[:, 2:] / 2], dim=1)
-    shared = anchors.overlap(truth.boxes, squares.expand(len(truth.boxes), -1, -1))
+    shared = anchors.iou(truth.boxes, squares.expand(len(truth.boxes), -1, -1))
     is_face = (truth.kinds >= FACE).unsqueeze(-1)
     ours = torch.where(is_face, shared, -1.0)
     best, face = ours.max(dim=1)

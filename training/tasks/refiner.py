@@ -16,12 +16,12 @@ from torch.optim.swa_utils import update_bn
 from restorecli import weights
 from restorecli.degrade.rng import Draws
 from restorecli.faces import anchors
-from restorecli.faces.refinement import cut, squares
+from restorecli.faces.refinement import crop_squares, squares
 from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig
 from restorecli.networks.retinaface import RetinaFace
 from training.data.photo_pool import PhotoPool
 from training.data.scene_batches import Image, SceneBatches
-from training.data.scenes import Stock
+from training.data.scenes import FacePhotos
 from training.engine.recipe import Phase, Recipe
 from training.tasks.multibox import FACE, FACE_WITH_LANDMARKS, IGNORED, NOTHING, Truth
 
@@ -60,7 +60,7 @@ class RefinerTask:
         recipe: `losses` weighs score, box and landmarks; the rest is for `SceneBatches`.
         pool: Photos.
         labels: `faces.json` of the pool's photos.
-        steps_folder: Of the weights of steps 1 and 1½ and of retinaface.
+        steps_folder: Of the denoiser's and relighter's weights and of retinaface.
         cache: Where denoised scenes are kept.
     """
 
@@ -98,7 +98,7 @@ class RefinerTask:
         return {f"held_out_{k}": float(torch.stack([r[k] for r in rows]).mean()) for k in rows[0]}
 
     def _held_out(
-        self, stock: Stock, count: int, device: torch.device
+        self, stock: FacePhotos, count: int, device: torch.device
     ) -> list[tuple[Image, Wanted]]:
         return [
             self._squares(image, truth, torch.arange(len(image), device=device) + number * 1000)
@@ -115,14 +115,14 @@ class RefinerTask:
             [self._seen(image, truth, seeds), near(truth, seeds), anywhere(image, seeds)], dim=1
         )
         rows = torch.arange(len(image), device=image.device).repeat_interleave(around.shape[1])
-        crops = cut(image, rows, around.flatten(0, 1), self.config.size)
+        crops = crop_squares(image, rows, around.flatten(0, 1), self.config.size)
         return crops, wanted_of(around, truth)
 
     def _seen(self, image: Image, truth: Truth, seeds: Int[Tensor, " n"]) -> Boxes:
         """Squares where the detector sees something, drawn by its scores; some errors only."""
         predictions = self._detector(image.contiguous(memory_format=torch.channels_last))
         scores = predictions.logits.float().softmax(-1)[..., 1]
-        grid = anchors.priors(image.shape[-2], image.shape[-1], image.device)
+        grid = anchors.grid(image.shape[-2], image.shape[-1], image.device)
         around = squares(anchors.decode_boxes(predictions.boxes.float(), grid))
         mistaken = wanted_of(around, truth).face.view_as(scores) == 0
         draws = Draws(seeds, stream=40)
@@ -211,7 +211,7 @@ def wanted_of(around: Boxes, truth: Truth) -> Wanted:
         For n · k squares, scene by scene.
     """
     real = (truth.kinds != NOTHING).unsqueeze(1)
-    shared, face = torch.where(real, anchors.overlap(around, squares(truth.boxes)), -1.0).max(-1)
+    shared, face = torch.where(real, anchors.iou(around, squares(truth.boxes)), -1.0).max(-1)
 
     def of_face(values: Tensor) -> Tensor:
         index = face.view(*face.shape, *[1] * (values.ndim - 2))

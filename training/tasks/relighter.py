@@ -77,8 +77,8 @@ def scenes(
 
     Of every ten, five are dimmed by 2.6 to 9 times (in sRGB or in linear light, some with a steeper
     tone curve too), one by 1.4 to 2.6, and four must stay: as they are, with a dark surround as in
-    a low-key portrait, or as a night with lamps. Over half of all lies what step 1 may leave of a
-    pattern: a share of it.
+    a low-key portrait, or as a night with lamps. Over half of all lies what the denoiser may leave
+    of a pattern: a share of it.
     """
     draws = Draws(seeds, stream=11)
     clean = _windows(photos, draws, thumbnail)

@@ -1,4 +1,4 @@
-"""Scores of step 2: laws of the measures, and the command on a set of two photos."""
+"""Scores of the face step: laws of the measures, and the command on a set of two photos."""
 
 import json
 import sys
@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from restorecli.faces.alignment import oval, pixel_centres, place, radii
-from restorecli.faces.detections import Faces
+from restorecli.faces.alignment import feather_mask, fit_similarity, pixel_centres, radii
+from restorecli.faces.detections import Detections
 from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.networks.face_vae import FaceVAEPairConfig
 from restorecli.options import Options
@@ -49,7 +49,7 @@ def test_a_blurred_face_has_lost_gradients(image: torch.Tensor) -> None:
 
 def test_a_box_around_the_face_shows_at_the_edge(image: torch.Tensor) -> None:
     flat = torch.full_like(image, 0.5)
-    placement = place(torch.tensor(RECORD.landmarks), 160)
+    placement = fit_similarity(torch.tensor(RECORD.landmarks), 160)
     points = placement.to_crop(pixel_centres(0, 0, 160, 160)) / 160
     ring = ((radii(points) < 0.9).float() * 0.2)[None, None]
     natural = quality(image, image, RECORD, CONFIG).edge
@@ -59,7 +59,7 @@ def test_a_box_around_the_face_shows_at_the_edge(image: torch.Tensor) -> None:
 
 def test_the_mask_ends_at_radius_one() -> None:
     radius = radii(pixel_centres(0, 0, 64, 64) / 64)
-    mask = oval(64)[0, 0]
+    mask = feather_mask(64)[0, 0]
     assert not mask[radius >= 1].any()
     assert (mask[radius < 0.99] > 0).all()
 
@@ -83,7 +83,7 @@ def test_the_summary_of_known_faces() -> None:
 
 def test_the_sheet_has_a_cell_for_each_picture(image: torch.Tensor) -> None:
     marks = torch.tensor([RECORD.landmarks])
-    found = Faces(torch.tensor([RECORD.box]), marks, torch.tensor([0.9]))
+    found = Detections(torch.tensor([RECORD.box]), marks, torch.tensor([0.9]))
     sample = Sample("one", image, image * 0, image, relit=False, found=found)
     shown = sheet([sample] * (COLUMNS + 1), tiny_restorer().face_pair, Options())
     assert shown.size == (COLUMNS * (4 * CELL + GAP), 2 * (CELL + GAP))
@@ -104,7 +104,7 @@ def test_the_command(
     face = {"box": FACE_BOX, "landmarks": EYES_AND_MOUTH, "score": 0.9}
     entries = [{"name": name, "faces": [face]} for name in ("one", "two")]
     (tmp_path / "faces.json").write_text(json.dumps(entries), "utf-8")
-    found = Faces(
+    found = Detections(
         torch.tensor([FACE_BOX]).float(), torch.tensor([EYES_AND_MOUTH]).float(), torch.ones(1)
     )
     monkeypatch.setattr(faces, "detect", lambda *_, **__: found)

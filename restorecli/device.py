@@ -273,5 +273,5 @@ def _malloc_trim() -> Callable[[int], object] | None:
     """Find glibc's function; None elsewhere."""
     if not sys.platform.startswith("linux"):
         return None
-    found: Callable[[int], object] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    return found
+    trim: Callable[[int], object] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim

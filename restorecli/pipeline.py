@@ -270,11 +270,13 @@ class Restorer:
         self, image: Image, source: tiling.Source, options: Options, *, relit: bool, factor: int
     ) -> tuple[Image, tuple[FaceRecord, ...]]:
         """Restore faces in place; their records are in pixels of the photo."""
-        found = detect(self.detector, image, threshold=options.face_threshold, refiner=self.refiner)
+        detections = detect(
+            self.detector, image, threshold=options.face_threshold, refiner=self.refiner
+        )
         seen = None if relit else source  # it is as bright as the picture, or of no use
         smaller = replace(options, min_face=max(1, options.min_face // factor))
         image, faces = restore_faces(
-            image, found, self.face_pair, smaller, source=seen, in_place=True
+            image, detections, self.face_pair, smaller, source=seen, in_place=True
         )
         return image, tuple(face.enlarged(factor) for face in faces)
 

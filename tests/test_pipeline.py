@@ -250,8 +250,8 @@ def test_faces_found_are_restored_and_recorded(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landmarks = torch.tensor([[[50, 52], [78, 52], [64, 66], [53, 80], [75, 80]]]).float()
-    found = Detections(torch.tensor([[36.0, 30, 92, 100]]), landmarks, torch.tensor([0.9]))
-    monkeypatch.setattr(pipeline, "detect", lambda *_, **__: found)
+    detections = Detections(torch.tensor([[36.0, 30, 92, 100]]), landmarks, torch.tensor([0.9]))
+    monkeypatch.setattr(pipeline, "detect", lambda *_, **__: detections)
 
     def white(crop: Tensor, source: Tensor, fidelity: float) -> FaceRestoration:
         assert torch.equal(source, crop)
@@ -332,10 +332,10 @@ def test_strength_mixes_the_restored_photo_with_the_original(restorer: Restorer)
 def test_a_doubtful_pattern_is_taken_away_in_part(restorer: Restorer) -> None:
     source, options = photo(45, 52), Options(scale=1, relight="off")
     doubtful = judging(restorer, 0.0)
-    found = doubtful.inspect(source)
-    assert 0 < found.presence < 1
+    inspection = doubtful.inspect(source)
+    assert 0 < inspection.presence < 1
     part, whole = (r(source, options).pixels.astype(float) for r in (doubtful, restorer))
-    expected = source.pixels + found.presence * (whole - source.pixels)
+    expected = source.pixels + inspection.presence * (whole - source.pixels)
     assert np.abs(part - expected).max() <= 1
 
 

@@ -35,9 +35,9 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_every_file_is_what_the_manifest_says() -> None:
-    found = weights.verify()
-    assert {file.name: file.status for file in found} == dict.fromkeys(weights.NETWORKS, "ok")
-    assert all(file.bytes <= LIMIT for file in found)
+    files = weights.verify()
+    assert {file.name: file.status for file in files} == dict.fromkeys(weights.NETWORKS, "ok")
+    assert all(file.bytes <= LIMIT for file in files)
 
 
 @pytest.mark.parametrize("name", weights.NETWORKS)

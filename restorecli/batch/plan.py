@@ -113,8 +113,8 @@ def _expand(word: str, out: Place) -> Iterator[_Find]:
         if isinstance(named, Path):
             yield from _expand_path(str(named) if is_url(source) else source, out)
         else:
-            for found, relative in remote_plan.expand(named, out):
-                yield _Find(source=found, relative=relative)
+            for path, relative in remote_plan.expand(named, out):
+                yield _Find(source=path, relative=relative)
 
 
 def _lines(path: Place) -> list[str]:

@@ -139,20 +139,20 @@ def _pass(
             max_task_retries=RETRIES,
         )
     for row in done.iter_rows():
-        found = pickle.loads(row["outcome"])
-        if isinstance(found, RestoreError):
-            raise found
-        yield row["index"], found
+        outcome = pickle.loads(row["outcome"])
+        if isinstance(outcome, RestoreError):
+            raise outcome
+        yield row["index"], outcome
 
 
 def _restorer(config: WorkerConfig) -> local.SupportsRestore:
     """Load the networks, once in each worker."""
     with contextlib.suppress(FileNotFoundError):  # a machine that shares no folder needs none
         os.chdir(config.folder)
-    found = weights.set_hash()
-    if found != config.weights:
+    installed = weights.set_hash()
+    if installed != config.weights:
         raise WeightsError(
-            f"weights {found}: a worker's are not those of this machine, {config.weights}. "
+            f"weights {installed}: a worker's are not those of this machine, {config.weights}. "
             "Install one version everywhere."
         )
     torch.set_num_threads(config.threads)

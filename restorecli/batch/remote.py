@@ -100,10 +100,10 @@ class RemotePath:
         """
         with self._told(PlanError, "cannot be searched"):
             try:
-                found = self._client().find(self.key)
+                keys = self._client().find(self.key)
             except FileNotFoundError:
                 return []
-        names = (name.lstrip("/") for name in found)
+        names = (name.lstrip("/") for name in keys)
         return [name[len(self.key) + 1 :] for name in names if not name.endswith("/")]
 
     def read_bytes(self) -> bytes:

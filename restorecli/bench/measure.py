@@ -175,11 +175,11 @@ def run(
     chosen = spread(find(dataset), limit)
     rows: list[Row] = []
     failures: list[Failure] = []
-    for found in measure(progress(chosen), methods, tuple(dict.fromkeys(metrics)), watch):
-        if isinstance(found, Failure):
-            failures.append(found)
+    for measurement in measure(progress(chosen), methods, tuple(dict.fromkeys(metrics)), watch):
+        if isinstance(measurement, Failure):
+            failures.append(measurement)
         else:
-            rows += found
+            rows += measurement
     if not rows:
         raise DatasetError(
             f"{dataset}: none of {len(failures)} pairs could be scored. "

@@ -140,10 +140,10 @@ def _with_interval(estimate: Estimate, metric: str) -> str:
 def _method(bench: Bench, method: str) -> dict[str, Any]:
     scores = {}
     for metric in bench.metrics:
-        found = bench.estimate(method, metric)
+        estimate = bench.estimate(method, metric)
         scores[metric] = {
-            "mean": _finite(found.mean),
-            "interval": found.interval,
+            "mean": _finite(estimate.mean),
+            "interval": estimate.interval,
             "families": {
                 family: _finite(_mean([row.scores[metric] for row in bench.of(method, family)]))
                 for family in bench.families

@@ -65,7 +65,7 @@ def bench(
     if csv is not None:
         refuse_target(csv, overwrite=overwrite)
     page = bench_report.prepare(report, overwrite=overwrite)
-    found = scoring.measured(
+    result = scoring.measured(
         dataset,
         options,
         run,
@@ -75,10 +75,10 @@ def bench(
         watch=None if page is None else page.watch,
         quiet=quiet,
     )
-    typer.echo(table.to_json(found) if as_json else table.to_text(found), nl=False)
+    typer.echo(table.to_json(result) if as_json else table.to_text(result), nl=False)
     if csv is not None:
-        content = table.to_csv(found).encode()
+        content = table.to_csv(result).encode()
         replace_file(csv, lambda file: file.write(content), overwrite=overwrite)
     if page is not None:
-        page.write(found)
-    raise typer.Exit(found.exit_code)
+        page.write(result)
+    raise typer.Exit(result.exit_code)

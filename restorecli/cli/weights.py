@@ -105,7 +105,7 @@ def doctor(
     """Report versions, devices, why one is chosen, and the weights; exit code 1 on problems."""
     from restorecli.cli import diagnosis as examination
 
-    found = examination.report(run.device, run.precision)
-    typer.echo(json.dumps(found) if as_json else examination.render(found))
-    if found["problems"]:
+    facts = examination.report(run.device, run.precision)
+    typer.echo(json.dumps(facts) if as_json else examination.render(facts))
+    if facts["problems"]:
         raise typer.Exit(1)

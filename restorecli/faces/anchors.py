@@ -90,7 +90,7 @@ def box_voting(
     values: Float[Tensor, "n k"],
     boxes: Float[Tensor, "n 4"],
     scores: Float[Tensor, " n"],
-    kept: Int[Tensor, " m"],
+    survivors: Int[Tensor, " m"],
     threshold: float,
 ) -> Float[Tensor, "m k"]:
     """What the candidates around each survivor say on average, weighted by their scores.
@@ -102,10 +102,10 @@ def box_voting(
         values: Numbers of each candidate, boxes or landmarks.
         boxes: Of each candidate.
         scores: Of each candidate.
-        kept: Survivors of `nms`.
+        survivors: Survivors of `nms`.
         threshold: Overlap with a survivor from which on a candidate has a say.
     """
-    weight = (iou(boxes[kept], boxes) >= threshold) * scores
+    weight = (iou(boxes[survivors], boxes) >= threshold) * scores
     return weight @ values / weight.sum(1, keepdim=True)
 
 

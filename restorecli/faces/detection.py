@@ -55,8 +55,8 @@ def detect(
     """
     height, width = image.shape[-2:]
     image = _reduced(image, FINE_SIDE)  # once: every copy of a large photo would be a large one
-    found = _Search(detector, refiner).faces(image, threshold)
-    return found.scaled(width / image.shape[-1], height / image.shape[-2])
+    detections = _Search(detector, refiner).faces(image, threshold)
+    return detections.scaled(width / image.shape[-1], height / image.shape[-2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +70,14 @@ class _Search:
         """Find faces, with second tries if there seem to be none."""
         longest = max(image.shape[-2:])
         sides = [longest, COARSE_SIDE] if longest >= TWO_LEVELS_FROM else [longest]
-        found = self._at(image, sides, threshold)
-        if len(found):
-            return found
+        detections = self._at(image, sides, threshold)
+        if len(detections):
+            return detections
         caution = threshold + (1 - threshold) * RETRY_CAUTION
         second = SECOND_SIDES[0] if longest < TWO_LEVELS_FROM else SECOND_SIDES[1]
-        found = self._at(image, [second], caution)
-        if len(found):
-            return found
+        detections = self._at(image, [second], caution)
+        if len(detections):
+            return detections
         tries = [self._turned(image, turns, caution) for turns in (1, 2, 3)]
         return max(tries, key=lambda faces: float(faces.scores.sum()))
 
@@ -85,18 +85,20 @@ class _Search:
         self, image: Float[Tensor, "1 3 h w"], sides: list[int], threshold: float
     ) -> Detections:
         least = threshold if self.refiner is None else min(threshold, POSSIBLE)
-        found = merged([find(self.detector, image, side=side, threshold=least) for side in sides])
+        detections = merged(
+            [find(self.detector, image, side=side, threshold=least) for side in sides]
+        )
         if self.refiner is None:
-            return found
+            return detections
         for _ in range(LOOKS):  # what the first look brings onto one face is one find for the next
-            found = merged([refined(self.refiner, image, found)])
-        return whole(found.select(torch.nonzero(found.scores >= threshold)[:, 0]))
+            detections = merged([refined(self.refiner, image, detections)])
+        return whole(detections.select(torch.nonzero(detections.scores >= threshold)[:, 0]))
 
     def _turned(self, image: Float[Tensor, "1 3 h w"], turns: int, threshold: float) -> Detections:
         height, width = image.shape[-2:]
         turned = torch.rot90(image, turns, (2, 3))
-        found = self._at(turned, [max(height, width)], threshold)
-        return merged([found.turned_back(turns, height, width)])
+        detections = self._at(turned, [max(height, width)], threshold)
+        return merged([detections.turned_back(turns, height, width)])
 
 
 def find(
@@ -114,8 +116,8 @@ def find(
     grid = anchors.grid(*size, device=device)[rows]
     boxes = anchors.decode_boxes(predictions.boxes[0, rows].float(), grid)
     landmarks = anchors.decode_landmarks(predictions.landmarks[0, rows].float(), grid)
-    found = Detections(boxes.cpu(), landmarks.cpu(), scores[rows].cpu())
-    return merged([found.scaled(width / size[1], height / size[0])])
+    detections = Detections(boxes.cpu(), landmarks.cpu(), scores[rows].cpu())
+    return merged([detections.scaled(width / size[1], height / size[0])])
 
 
 def merged(finds: list[Detections]) -> Detections:
@@ -125,19 +127,19 @@ def merged(finds: list[Detections]) -> Detections:
     whole = torch.nonzero((area > 0) & area.isfinite())[:, 0]
     every = every.select(whole)
     best = anchors.nms(every.boxes, every.scores, SAME_FACE)
-    told = torch.cat([every.boxes, every.landmarks.flatten(1)], dim=1)
-    mean = anchors.box_voting(told, every.boxes, every.scores, best, AGREEING)
-    kept = Detections(mean[:, :4], mean[:, 4:].reshape(-1, 5, 2), every.scores[best])
-    return kept.select(anchors.area(kept.boxes).argsort(descending=True, stable=True))
+    rows = torch.cat([every.boxes, every.landmarks.flatten(1)], dim=1)
+    mean = anchors.box_voting(rows, every.boxes, every.scores, best, AGREEING)
+    detections = Detections(mean[:, :4], mean[:, 4:].reshape(-1, 5, 2), every.scores[best])
+    return detections.select(anchors.area(detections.boxes).argsort(descending=True, stable=True))
 
 
-def whole(found: Detections) -> Detections:
+def whole(detections: Detections) -> Detections:
     """The faces that are no part of a surer, larger one, as an eye in its glasses would be."""
-    area = anchors.area(found.boxes)
-    shared = anchors.iou(found.boxes, found.boxes)
+    area = anchors.area(detections.boxes)
+    shared = anchors.iou(detections.boxes, detections.boxes)
     inside = shared * (area[:, None] + area) / (1 + shared) / area[:, None].clamp(min=1e-3)
-    surer = (found.scores > found.scores[:, None]) & (area > area[:, None])
-    return found.select(torch.nonzero(~((inside >= PART) & surer).any(1))[:, 0])
+    surer = (detections.scores > detections.scores[:, None]) & (area > area[:, None])
+    return detections.select(torch.nonzero(~((inside >= PART) & surer).any(1))[:, 0])
 
 
 def _reduced(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i j"]:

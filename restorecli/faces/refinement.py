@@ -17,24 +17,26 @@ LEAST_SIDE = 4.0  # px
 SUREST = 1e-6  # no score is nearer to 0 or to 1
 
 
-def refined(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], found: Detections) -> Detections:
+def refined(
+    refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], detections: Detections
+) -> Detections:
     """Look again at each find.
 
     Args:
         refiner: In eval mode, on any device.
         image: RGB in [0, 1], that the faces were found in.
-        found: Faces to look at, in pixels of `image`.
+        detections: Faces to look at, in pixels of `image`.
 
     Returns:
         The same number of faces in the same order. Boxes and landmarks are the refiner's; the
         log odds of a score are the mean of what it says and of what was thought before.
     """
-    if not len(found):
-        return found
+    if not len(detections):
+        return detections
     device = next((p.device for p in refiner.parameters()), image.device)
     image = image.to(device)
-    rows = torch.split(torch.arange(len(found)), CROPS_AT_ONCE)
-    return Detections.joined([_look(refiner, image, found.select(part)) for part in rows])
+    rows = torch.split(torch.arange(len(detections)), CROPS_AT_ONCE)
+    return Detections.joined([_look(refiner, image, detections.select(part)) for part in rows])
 
 
 def _look(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], faces: Detections) -> Detections:
@@ -83,9 +85,9 @@ def crop_squares(
         if level:
             images = _halved(images)
         for row in torch.unique(rows[halvings == level]).tolist():
-            chosen = torch.nonzero((halvings == level) & (rows == row))[:, 0]
-            grid = _grid(around[chosen] / 2**level, images, size)
-            crops[chosen] = _sampled(images[row : row + 1], grid)
+            squares_here = torch.nonzero((halvings == level) & (rows == row))[:, 0]
+            grid = _grid(around[squares_here] / 2**level, images, size)
+            crops[squares_here] = _sampled(images[row : row + 1], grid)
     return crops
 
 

@@ -74,7 +74,7 @@ class FaceRecord:
 
 def restore_faces(
     image: Float[Tensor, "1 3 h w"],
-    found: Detections,
+    detections: Detections,
     pair: FaceVAEPair,
     options: Options,
     *,
@@ -85,7 +85,7 @@ def restore_faces(
 
     Args:
         image: Whole photo after the earlier steps, in [0, 1]; modified only if `in_place`.
-        found: Its faces, largest first.
+        detections: Its faces, largest first.
         pair: Restores crops of faces, of sides that its config bounds; on any device.
         options: `faces`, `min_face` and `fidelity` count here.
         source: The photo as it came, of the same size and brightness; None if there is no such.
@@ -95,20 +95,25 @@ def restore_faces(
         The photo with the faces restored, and a record for every face found, in the same order.
     """
     height, width = image.shape[-2:]
-    statuses = [_status(found, index, height, width, options) for index in range(len(found.scores))]
+    statuses = [
+        _status(detections, index, height, width, options)
+        for index in range(len(detections.scores))
+    ]
     bounds = (pair.config.smallest, pair.config.largest)
     todo = [index for index, status in enumerate(statuses) if status == FaceStatus.RESTORED]
-    places = {index: fit_pixel_aligned(found.landmarks[index], *bounds) for index in todo}
+    places = {index: fit_pixel_aligned(detections.landmarks[index], *bounds) for index in todo}
     before = TensorSource(image)
     crops = {index: sample_crop(before, places[index]) for index in todo}
-    seen = (
+    source_crops = (
         crops if source is None else {index: sample_crop(source, places[index]) for index in todo}
     )
     measures = dict.fromkeys(range(len(statuses)), (0.0, 0.0))
     result = image if in_place or not todo else image.clone()
     for rows in _batches(places):
-        degraded, came = (torch.cat([crop[index] for index in rows]) for crop in (crops, seen))
-        restoration = _on_device_of(pair, degraded, came, options.fidelity)
+        degraded, sources = (
+            torch.cat([crop[index] for index in rows]) for crop in (crops, source_crops)
+        )
+        restoration = _on_device_of(pair, degraded, sources, options.fidelity)
         for row, index in enumerate(rows):
             face, prior = (part[row : row + 1].float() for part in restoration)
             if not (face.isfinite().all() and prior.isfinite().all()):
@@ -117,7 +122,8 @@ def restore_faces(
             result = paste(result, face, places[index], in_place=True)
             measures[index] = _measures(crops[index], FaceRestoration(face, prior))
     records = [
-        _record(found, index, status, *measures[index]) for index, status in enumerate(statuses)
+        _record(detections, index, status, *measures[index])
+        for index, status in enumerate(statuses)
     ]
     return result, tuple(records)
 
@@ -130,9 +136,11 @@ def face_indices(choice: str, count: int) -> frozenset[int]:
     return frozenset(index for index in indices if index < count)
 
 
-def _status(found: Detections, index: int, height: int, width: int, options: Options) -> FaceStatus:
-    box, landmarks = found.boxes[index], found.landmarks[index]
-    if index not in face_indices(options.faces, len(found.scores)):
+def _status(
+    detections: Detections, index: int, height: int, width: int, options: Options
+) -> FaceStatus:
+    box, landmarks = detections.boxes[index], detections.landmarks[index]
+    if index not in face_indices(options.faces, len(detections.scores)):
         return FaceStatus.NOT_CHOSEN
     eyes = landmarks[1] - landmarks[0]
     if float(box[2] - box[0]) < options.min_face or float(eyes.norm()) < LEAST_EYE_DISTANCE:
@@ -185,13 +193,13 @@ def _measures(crop: Float[Tensor, "1 3 s s"], restored: FaceRestoration) -> tupl
 
 
 def _record(
-    found: Detections, index: int, status: FaceStatus, prior: float, moved: float
+    detections: Detections, index: int, status: FaceStatus, prior: float, moved: float
 ) -> FaceRecord:
-    left, top, right, bottom = found.boxes[index].tolist()
+    left, top, right, bottom = detections.boxes[index].tolist()
     return FaceRecord(
         box=(left, top, right, bottom),
-        landmarks=tuple((x, y) for x, y in found.landmarks[index].tolist()),
-        score=float(found.scores[index]),
+        landmarks=tuple((x, y) for x, y in detections.landmarks[index].tolist()),
+        score=float(detections.scores[index]),
         status=status,
         prior=prior,
         moved=moved,

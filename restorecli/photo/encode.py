@@ -110,11 +110,11 @@ def _losses(
     pixels: np.ndarray, alpha: np.ndarray | None, metadata: Metadata, format: Format
 ) -> tuple[str, ...]:
     """Say in words what of a photo the format cannot hold, nothing if it holds everything."""
-    found = []
+    losses = []
     if alpha is not None and not format.alpha:
-        found.append(f"{format.title} has no transparency: put on white")
+        losses.append(f"{format.title} has no transparency: put on white")
     if pixels.dtype == np.uint16 and not format.deep:
-        found.append(f"{format.title} is written with 8 bits a channel: the 16 are rounded")
+        losses.append(f"{format.title} is written with 8 bits a channel: the 16 are rounded")
     kept = _kept(metadata, format)
     left_out = [
         title
@@ -127,8 +127,8 @@ def _losses(
     ]
     if left_out:
         reason = "too long for" if format.documents else "no place for it in"
-        found.append(f"{', '.join(left_out)}: {reason} {format.title}, left out")
-    return tuple(found)
+        losses.append(f"{', '.join(left_out)}: {reason} {format.title}, left out")
+    return tuple(losses)
 
 
 def _write(

@@ -61,7 +61,7 @@ class Metadata:
 
 
 @dataclass(frozen=True)
-class Found:
+class FileMetadata:
     """Metadata of a file, with what must be done to its pixels and what was lost."""
 
     metadata: Metadata
@@ -75,7 +75,7 @@ def from_info(
     width: int,
     *,
     tiff: bytes | None = None,
-) -> Found:
+) -> FileMetadata:
     """Read what Pillow left in `image.info` after decoding.
 
     Args:
@@ -108,7 +108,7 @@ def from_info(
         height, width, dpi = width, height, dpi and (dpi[1], dpi[0])
     icc = _bytes(info.get("icc_profile"))
     metadata = Metadata(icc=icc or None, exif=block or None, xmp=xmp or None, dpi=dpi)
-    return Found(metadata.for_size(height, width), turn, notices)
+    return FileMetadata(metadata.for_size(height, width), turn, notices)
 
 
 def exif_of_tiff(stream: Readable, offset: int, mark: str, *, big: bool) -> bytes:
@@ -152,8 +152,8 @@ def colour_space(icc: bytes | None) -> str | None:
 
 
 def _exif_bytes(info: Info) -> bytes:
-    if found := _bytes(info.get("exif")):
-        return found
+    if block := _bytes(info.get("exif")):
+        return block
     text = info.get("Raw profile type exif")  # ImageMagick's way before PNG had a chunk for it
     if not isinstance(text, str):
         return b""

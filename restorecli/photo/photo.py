@@ -115,13 +115,13 @@ class Photo:
         file = place if isinstance(place, Path | Stored) else None
         subject = printable(name or (_stream_name(place) if file is None else str(file)))
         with files.opened(source, subject) as stream:
-            found = decode.decode(stream, subject, max_megapixels)
+            decoded = decode.decode(stream, subject, max_megapixels)
         return cls(
-            pixels=found.pixels,
-            alpha=found.alpha,
-            metadata=found.metadata,
+            pixels=decoded.pixels,
+            alpha=decoded.alpha,
+            metadata=decoded.metadata,
             name=name or (subject if file is None else file.name),
-            notices=found.notices,
+            notices=decoded.notices,
         )
 
     def write(

@@ -18,7 +18,7 @@ from tifffile import TiffFile, TiffPage
 from restorecli.photo.canvas import Canvas, UnreadableError
 from restorecli.photo.exif import ORIENTATION
 from restorecli.photo.files import Readable
-from restorecli.photo.metadata import DAMAGED_EXIF, Found, exif_of_tiff, from_info
+from restorecli.photo.metadata import DAMAGED_EXIF, FileMetadata, exif_of_tiff, from_info
 
 _RAW, _LZW, _PACKBITS = 1, 5, 32773
 _DECODERS = {
@@ -84,23 +84,23 @@ def is_plain(page: TiffPage) -> bool:
     return (simple and page.compression in (_RAW, *_DECODERS)) or _bits(page) > 8
 
 
-def metadata(stream: Readable, page: TiffPage) -> Found:
+def metadata(stream: Readable, page: TiffPage) -> FileMetadata:
     """Read what belongs to the picture, and its orientation."""
-    found: dict[str | tuple[int, int], object] = {
+    tags: dict[str | tuple[int, int], object] = {
         "xmp": page.tags.valueof(700),
         "icc_profile": page.tags.valueof(34675),
     }
     sides, unit = [page.tags.valueof(tag) for tag in (282, 283)], page.tags.valueof(296, 2)
     if None not in sides and unit in (2, 3):
-        found["dpi"] = tuple(_ratio(side) * (2.54 if unit == 3 else 1.0) for side in sides)
+        tags["dpi"] = tuple(_ratio(side) * (2.54 if unit == 3 else 1.0) for side in sides)
     size, tiff = (page.imagelength, page.imagewidth), page.parent.tiff
     try:
         exif = exif_of_tiff(stream, page.offset, tiff.byteorder, big=tiff.is_bigtiff)
     except ValueError:
         turn = page.tags.valueof(ORIENTATION, 1)
         turn = turn if turn in range(1, 9) else 1
-        return Found(from_info(found, *size).metadata, turn, (DAMAGED_EXIF,))
-    return from_info(found, *size, tiff=exif)
+        return FileMetadata(from_info(tags, *size).metadata, turn, (DAMAGED_EXIF,))
+    return from_info(tags, *size, tiff=exif)
 
 
 def read(

@@ -39,16 +39,16 @@ def small_photos(
         By the names of `Thumbnails.pictures`, at most `LONGEST_SIDE` high and wide.
     """
     steps = restoration.steps
-    found = {StageImage.INPUT: small(photo)}
+    photos = {StageImage.INPUT: small(photo)}
     if "denoise" in stages:
-        found[StageImage.DENOISED] = _step(steps[StageImage.DENOISED], photo)
+        photos[StageImage.DENOISED] = _step(steps[StageImage.DENOISED], photo)
     if restoration.relit:
-        found[StageImage.RELIT] = _step(steps[StageImage.RELIT], photo)
+        photos[StageImage.RELIT] = _step(steps[StageImage.RELIT], photo)
     if restoration.faces:
-        found[StageImage.FACES] = _with_marks(
+        photos[StageImage.FACES] = _with_marks(
             _step(steps[StageImage.RELIT], photo), photo, restoration.faces
         )
-    return found | {StageImage.FINAL: small(restoration.photo)}
+    return photos | {StageImage.FINAL: small(restoration.photo)}
 
 
 def small(photo: Photo) -> Photo:
@@ -56,13 +56,13 @@ def small(photo: Photo) -> Photo:
     return reduced(photo, LONGEST_SIDE)
 
 
-def encoded(found: Mapping[StageImage, Photo]) -> Thumbnails:
+def encoded(photos: Mapping[StageImage, Photo]) -> Thumbnails:
     """Make files of small photos, among them one as it was and one restored."""
-    first = found[StageImage.INPUT]
-    last = _resized(found[StageImage.FINAL], (first.height, first.width))
+    first = photos[StageImage.INPUT]
+    last = _resized(photos[StageImage.FINAL], (first.height, first.width))
     difference = first.image() - last.image()
     return Thumbnails(
-        pictures={name: photo.encode(KIND, QUALITY) for name, photo in found.items()},
+        pictures={name: photo.encode(KIND, QUALITY) for name, photo in photos.items()},
         changed=float(difference.square().mean().sqrt()),
     )
 

@@ -174,7 +174,7 @@ class Report:
 
     def _values(self) -> dict[str, object]:
         cards = sorted(self._cards, key=Card.rank)
-        found = [face for card in cards for face in card.outcome.faces]
+        faces = [face for card in cards for face in card.outcome.faces]
         failed = [card.outcome for card in cards if card.outcome.status == "failed"]
         return {
             "title": "Photos before and after",
@@ -183,8 +183,8 @@ class Report:
             "skipped": [str(task.source) for task in self._work.skipped],
             "missing": len(self._work.tasks) - len(cards),
             "titles": TITLES,
-            "faces": len(found),
-            "faces_restored": sum(face.status == FaceStatus.RESTORED for face in found),
+            "faces": len(faces),
+            "faces_restored": sum(face.status == FaceStatus.RESTORED for face in faces),
             "relit": sum(bool(card.outcome.relit) for card in cards),
             "seconds": sum(card.outcome.seconds or 0.0 for card in cards),
             "request": request(self._options),

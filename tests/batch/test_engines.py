@@ -33,10 +33,10 @@ def call(worker: Worker, *tasks: Task) -> list[Outcome]:
         "index": np.arange(len(tasks)),
         "task": np.array([pickle.dumps(task) for task in tasks], object),
     }
-    found = worker(rows)
-    assert [int(str(index)) for index in found["index"]] == list(range(len(tasks)))
+    answer = worker(rows)
+    assert [int(str(index)) for index in answer["index"]] == list(range(len(tasks)))
     outcomes = []
-    for outcome in found["outcome"]:
+    for outcome in answer["outcome"]:
         assert isinstance(outcome, bytes)
         outcomes.append(pickle.loads(outcome))
     return outcomes

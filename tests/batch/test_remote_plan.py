@@ -34,10 +34,10 @@ def touch(*keys: str) -> None:
 
 
 def pairs(*sources: str, out: str = "memory://out", **how: bool) -> dict[str, str]:
-    found = plan.make([f"memory://{source}" for source in sources], place(out), **how)  # type: ignore[arg-type]
+    work = plan.make([f"memory://{source}" for source in sources], place(out), **how)  # type: ignore[arg-type]
     return {
         str(task.source).removeprefix("memory://"): str(task.target).removeprefix("memory://")
-        for task in found.tasks
+        for task in work.tasks
     }
 
 
@@ -62,16 +62,16 @@ def test_a_store_and_a_folder_give_the_same_plan(tree: set[str], source: str) ->
 
         def planned(base: str) -> object:
             try:
-                found = plan.make([f"{base}/{source}"], place(f"{base}/out"))
+                work = plan.make([f"{base}/{source}"], place(f"{base}/out"))
             except (PlanError, NothingToDoError) as refusal:
                 return type(refusal)
             shown = [
                 (str(task.source).removeprefix(base), str(task.target).removeprefix(base))
-                for task in found.tasks
+                for task in work.tasks
             ]
             if WILDCARDS & set(source):  # in another order, and hidden files are not counted
                 return sorted(shown)
-            return shown, found.ignored
+            return shown, work.ignored
 
         assert planned("memory://top") == planned(top)
 
@@ -79,8 +79,8 @@ def test_a_store_and_a_folder_give_the_same_plan(tree: set[str], source: str) ->
 def test_sources_may_be_on_either_side(tmp_path: Path) -> None:
     touch("in/deep/b.jpg")
     (tmp_path / "a.jpg").touch()
-    found = plan.make([str(tmp_path), "memory://in"], place("memory://out/"), ext="png")
-    assert [str(task.target) for task in found.tasks] == [
+    work = plan.make([str(tmp_path), "memory://in"], place("memory://out/"), ext="png")
+    assert [str(task.target) for task in work.tasks] == [
         "memory://out/a.png",
         "memory://out/deep/b.png",
     ]
@@ -90,13 +90,13 @@ def test_a_list_may_lie_in_a_store(tmp_path: Path) -> None:
     touch("in/a.jpg", "in/deep/b.jpg")
     text = "memory://in/deep\nmemory://in/a.jpg\r\n\nmemory://in/missing.jpg\n"
     fsspec.filesystem("memory").pipe_file("list.txt", text.encode())
-    found = plan.make(["@memory://list.txt"], tmp_path / "out")
-    assert [str(task.source) for task in found.tasks] == [
+    work = plan.make(["@memory://list.txt"], tmp_path / "out")
+    assert [str(task.source) for task in work.tasks] == [
         "memory://in/deep/b.jpg",
         "memory://in/a.jpg",
         "memory://in/missing.jpg",  # fails when it is read, as a file does
     ]
-    assert found.tasks[0].target == tmp_path / "out" / "b.jpg"
+    assert work.tasks[0].target == tmp_path / "out" / "b.jpg"
 
 
 def test_file_urls_are_paths(tmp_path: Path) -> None:

@@ -199,20 +199,20 @@ def test_without_families_there_is_one_table(dataset: Path) -> None:
 
 def test_json_holds_everything_and_infinity_is_null(dataset: Path) -> None:
     result = measure.run(dataset, oracle, setting=SETTING, baselines=FEW)
-    found = json.loads(table.to_json(result))
-    assert (found["pairs"], found["weights"], found["precision"]) == (3, "0123456789ab", "bf16")
-    assert found["conventions"]["ssim"] == metrics.SSIM_CONVENTION
-    ours = found["methods"]["restore"]
+    parsed = json.loads(table.to_json(result))
+    assert (parsed["pairs"], parsed["weights"], parsed["precision"]) == (3, "0123456789ab", "bf16")
+    assert parsed["conventions"]["ssim"] == metrics.SSIM_CONVENTION
+    ours = parsed["methods"]["restore"]
     assert ours["psnr"] == {
         "mean": None,
         "interval": None,
         "families": {"grid": None, "sine": None},
     }
     assert ours["ssim"]["mean"] == pytest.approx(1)
-    low, high = found["methods"]["untouched"]["ssim"]["interval"]
-    assert low <= found["methods"]["untouched"]["ssim"]["mean"] <= high
-    assert len(found["photos"]) == 9
-    assert found["photos"][0]["family"] == "sine"
+    low, high = parsed["methods"]["untouched"]["ssim"]["interval"]
+    assert low <= parsed["methods"]["untouched"]["ssim"]["mean"] <= high
+    assert len(parsed["photos"]) == 9
+    assert parsed["photos"][0]["family"] == "sine"
     assert "inf" in table.to_text(result)
 
 
@@ -248,20 +248,22 @@ scores = st.lists(st.floats(0, 1), min_size=2, max_size=30)
 def test_intervals_lie_within_the_scores_and_move_with_them(
     values: list[float], shift: float
 ) -> None:
-    found = measure.estimate(values)
-    assert found.interval is not None
-    low, high = found.interval
+    estimate = measure.estimate(values)
+    assert estimate.interval is not None
+    low, high = estimate.interval
     assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
     moved = measure.estimate([value + shift for value in values])
     assert moved.interval == pytest.approx((low + shift, high + shift), abs=1e-9)
-    assert measure.estimate(values) == found
+    assert measure.estimate(values) == estimate
 
 
 def test_the_interval_is_near_the_one_of_theory() -> None:
     values = np.random.default_rng(1).normal(0.8, 0.1, 400)
-    found = measure.estimate(values.tolist())
+    estimate = measure.estimate(values.tolist())
     half = 1.96 * values.std() / 20
-    assert found.interval == pytest.approx((found.mean - half, found.mean + half), abs=0.1 * half)
+    assert estimate.interval == pytest.approx(
+        (estimate.mean - half, estimate.mean + half), abs=0.1 * half
+    )
 
 
 @pytest.mark.parametrize("values", [[0.5], [1.0, math.inf]])

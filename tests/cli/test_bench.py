@@ -41,10 +41,10 @@ def test_bench_in_json_with_an_ablation(
 ) -> None:
     words = ["--stages", "denoise", "--stages", "faces,denoise", "--limit", "1", "--json"]
     assert main(["bench", "set", *words, "--fidelity", "1", "--tile", "64"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert list(found["methods"])[:2] == ["denoise", "denoise+faces"]
-    assert found["pairs"] == 1
-    assert found["methods"]["denoise"]["ssim"]["mean"] == pytest.approx(1)
+    parsed = json.loads(capsys.readouterr().out)
+    assert list(parsed["methods"])[:2] == ["denoise", "denoise+faces"]
+    assert parsed["pairs"] == 1
+    assert parsed["methods"]["denoise"]["ssim"]["mean"] == pytest.approx(1)
     assert {(options.fidelity, options.tile) for options in restorer.options} == {(1.0, 64)}
 
 

@@ -117,11 +117,11 @@ def test_doctor(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = {"versions": {"restore": "1"}, "problems": problems}
-    monkeypatch.setattr(examination, "report", lambda device, precision: found)
-    monkeypatch.setattr(examination, "render", lambda found: "all I know")
+    facts = {"versions": {"restore": "1"}, "problems": problems}
+    monkeypatch.setattr(examination, "report", lambda device, precision: facts)
+    monkeypatch.setattr(examination, "render", lambda facts: "all I know")
     assert main(["doctor"]) == code
     assert main(["doctor", "--json", "--device", "cpu"]) == code
     first, second = capsys.readouterr().out.splitlines()
     assert first == "all I know"
-    assert json.loads(second) == found
+    assert json.loads(second) == facts

@@ -81,12 +81,12 @@ def test_a_turned_face_is_found_and_turned_back(turns: int) -> None:
         return image.shape[-2:] == (80, 60) and bool(image[0, 0, 11, 21] > 0.5)
 
     lying = torch.rot90(upright, -turns, (2, 3))
-    found = detect(BrightFace(sees), lying, threshold=0.5)
-    assert len(found) == 1
-    left, top, right, bottom = found.boxes[0].round().int().tolist()
+    detections = detect(BrightFace(sees), lying, threshold=0.5)
+    assert len(detections) == 1
+    left, top, right, bottom = detections.boxes[0].round().int().tolist()
     assert bool((lying[0, 0, top:bottom, left:right] == 1).all())
     assert (right - left) * (bottom - top) == 800
-    eyes = found.landmarks[0, 1] - found.landmarks[0, 0]
+    eyes = detections.landmarks[0, 1] - detections.landmarks[0, 0]
     angle = torch.atan2(eyes[1], eyes[0]).rad2deg().round()
     assert int(angle) % 360 == 90 * turns
 

@@ -92,23 +92,23 @@ def test_two_looks_bring_crooked_finds_onto_the_face(monkeypatch: pytest.MonkeyP
     image = torch.zeros(1, 3, 90, 120)
     image[..., 30:60, 50:80] = 1
     boxes = torch.tensor([[40.0, 25, 70, 55], [60.0, 35, 95, 80], [50.0, 30, 80, 60]])
-    found = Detections(boxes, torch.zeros(3, 5, 2), torch.tensor([0.3, 0.4, 0.5]))
-    once = refined(Centring(CONFIG), image, found)
+    detections = Detections(boxes, torch.zeros(3, 5, 2), torch.tensor([0.3, 0.4, 0.5]))
+    once = refined(Centring(CONFIG), image, detections)
     again = refined(Centring(CONFIG), image, once)
     assert torch.allclose(again.boxes, torch.tensor([50.0, 30, 80, 60]).expand(3, 4), atol=1.0)
     assert torch.allclose(again.landmarks, torch.tensor([65.0, 45]).expand(3, 5, 2), atol=1.0)
-    wanted = (torch.tensor([-2.0, 2, -2]) + found.scores.logit()) / 2  # two at once, then one
+    wanted = (torch.tensor([-2.0, 2, -2]) + detections.scores.logit()) / 2  # two at once, then one
     assert torch.allclose(once.scores, wanted.sigmoid())
-    assert found.boxes.tolist() == boxes.tolist()
+    assert detections.boxes.tolist() == boxes.tolist()
 
 
 def test_a_look_does_not_forget_what_was_thought_before() -> None:
     """Not even where that was certain: of two who disagree wholly, nobody is right."""
     torch.manual_seed(0)
     box = torch.tensor([[2.0, 2, 18, 18]]).expand(3, 4)
-    found = Detections(box, torch.zeros(3, 5, 2), torch.tensor([0.0, 0.5, 1.0]))
+    detections = Detections(box, torch.zeros(3, 5, 2), torch.tensor([0.0, 0.5, 1.0]))
     with torch.inference_mode():
-        scores = refined(FaceRefiner(CONFIG).eval(), torch.rand(1, 3, 20, 20), found).scores
+        scores = refined(FaceRefiner(CONFIG).eval(), torch.rand(1, 3, 20, 20), detections).scores
     assert scores.isfinite().all()
     assert 0 < scores[0] < scores[1] < scores[2] < 1
 

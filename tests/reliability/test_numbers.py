@@ -115,8 +115,8 @@ def test_what_is_repaired_is_what_float32_gives(
 def test_several_tiles_are_counted(tiny: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
     break_low(monkeypatch, Denoiser, undefined)
     photo = Photo(pixels=noise(96, 150))
-    found = tiny.restore(photo, Options(scale=1, stages=("denoise",), tile=96))
-    (notice,) = found.notices
+    restoration = tiny.restore(photo, Options(scale=1, stages=("denoise",), tile=96))
+    (notice,) = restoration.notices
     assert re.fullmatch(rf"\d tiles came out {NOTICE}", notice)
 
 

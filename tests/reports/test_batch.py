@@ -96,8 +96,8 @@ def test_the_worst_come_first() -> None:
             failed(5),
         ]
     )
-    found = re.findall(r"<(?:h3|dt)>in/(\d)\.png<", text)
-    assert found == ["5", "4", "2", "3", "1", "0"]
+    order = re.findall(r"<(?:h3|dt)>in/(\d)\.png<", text)
+    assert order == ["5", "4", "2", "3", "1", "0"]
     assert "no memory" in text
     assert "moved 102.0/255" in text
 

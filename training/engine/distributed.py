@@ -54,6 +54,6 @@ class ProcessGroup:
         """Whether any process says so; all get the same answer."""
         if self.size == 1:
             return flag
-        found = torch.tensor([float(flag)])
-        dist.all_reduce(found, op=dist.ReduceOp.MAX)
-        return bool(found.item())
+        flags = torch.tensor([float(flag)])
+        dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+        return bool(flags.item())

@@ -114,12 +114,12 @@ def main() -> None:
         run.go(every=recipe.steps)
         assert isinstance(run.average, FuseTraining)
         for fidelity in (0.5, 0.0):
-            found = row(run.average.shipped, held_out, fidelity)
-            print(f"{name}, fidelity {fidelity}:", _words(found), flush=True)
+            scores = row(run.average.shipped, held_out, fidelity)
+            print(f"{name}, fidelity {fidelity}:", _words(scores), flush=True)
 
 
-def _words(found: dict[str, float]) -> str:
-    return " ".join(f"{name} {value:.4f}" for name, value in found.items())
+def _words(scores: dict[str, float]) -> str:
+    return " ".join(f"{name} {value:.4f}" for name, value in scores.items())
 
 
 if __name__ == "__main__":

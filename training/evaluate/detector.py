@@ -69,15 +69,15 @@ def score(finder: Finder, samples: Iterable[tuple[Tensor, Detections]]) -> Detec
     seconds = 0.0
     for image, labels in samples:
         start = time.perf_counter()
-        found = finder(image)
+        detections = finder(image)
         seconds += time.perf_counter() - start
         photos += 1
         trusted = labels.scores >= TRUSTED_SCORE
         true += int(trusted.sum())
-        shared = anchors.iou(found.boxes, labels.boxes)
-        best = shared.max(1) if len(labels) and len(found) else None
+        shared = anchors.iou(detections.boxes, labels.boxes)
+        best = shared.max(1) if len(labels) and len(detections) else None
         if best is None:
-            wrong += len(found)
+            wrong += len(detections)
             continue
         same = best.values >= SAME_FACE
         wrong += int((~same).sum())
@@ -85,7 +85,7 @@ def score(finder: Finder, samples: Iterable[tuple[Tensor, Detections]]) -> Detec
         hits += int(((shared >= SAME_FACE).any(0) & trusted).sum())
         for row in torch.nonzero(same & trusted[best.indices])[:, 0].tolist():
             wanted = labels.landmarks[best.indices[row]]
-            distance = (found.landmarks[row] - wanted).norm(dim=-1).mean()
+            distance = (detections.landmarks[row] - wanted).norm(dim=-1).mean()
             errors.append(float(distance / (wanted[1] - wanted[0]).norm()))
     return DetectorScore(
         recall=hits / max(1, true),

@@ -57,7 +57,7 @@ class Sample(NamedTuple):
     degraded: Image3
     image: Image3
     relit: bool
-    found: Detections
+    detections: Detections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ def restored(
 ) -> tuple[Image3, list[FaceRecord]]:
     """Run the face step."""
     source = None if sample.relit else TensorSource(sample.degraded)
-    image, records = restore_faces(sample.image, sample.found, pair, options, source=source)
+    image, records = restore_faces(sample.image, sample.detections, pair, options, source=source)
     return image, list(records)
 
 

@@ -80,7 +80,7 @@ def scenes(held: Held) -> Iterator[Case]:
 
 def textured(held: Held, count: int) -> list[tuple[str, Image3]]:
     """The most textured crops of 384² of the scenes, two a scene at most."""
-    found: list[tuple[float, str, Image3]] = []
+    candidates: list[tuple[float, str, Image3]] = []
     for path in held.scenes:
         photo = read(path)
         if min(photo.shape[-2:]) < SMALL:
@@ -93,9 +93,9 @@ def textured(held: Held, count: int) -> list[tuple[str, Image3]]:
             for left in columns
             for crop in (photo[..., top : top + SMALL, left : left + SMALL],)
         ]
-        found += sorted(crops, key=lambda one: -one[0])[:2]
-    found.sort(key=lambda one: -one[0])
-    return [(name, crop) for _, name, crop in found[:count]]
+        candidates += sorted(crops, key=lambda one: -one[0])[:2]
+    candidates.sort(key=lambda one: -one[0])
+    return [(name, crop) for _, name, crop in candidates[:count]]
 
 
 def pages(held: Held) -> Iterator[Case]:

@@ -25,14 +25,14 @@ def samples() -> list[tuple[str, torch.Tensor]]:
     for pair in chosen:
         top = PORTRAITS[pair.name]
         photos.append(Photo.read(pair.clean).image()[..., top : top + SIDE, 40 : 40 + SIDE])
-    found: list[tuple[str, torch.Tensor]] = []
+    pictures: list[tuple[str, torch.Tensor]] = []
     for number, family in enumerate(FAMILIES):
         only = DegradeConfig(families=(family,), clean=0, plain=0, dimmed=0, mild=0.2, second=0.1)
         for photo in photos:
             seed = torch.tensor([100 + number])
-            made = degrade(photo, seed + 1000 * len(found), only)
-            found.append((f"{family} {metrics.ssim(made.image, made.target):.2f}", made.image))
-    return found
+            made = degrade(photo, seed + 1000 * len(pictures), only)
+            pictures.append((f"{family} {metrics.ssim(made.image, made.target):.2f}", made.image))
+    return pictures
 
 
 def main() -> None:

@@ -162,12 +162,12 @@ def make_face_task(
     raise ValueError(f"stage {stage!r}: not one of common, autoencode, map, fuse")
 
 
-def log_error(found: Float[Tensor, "n c h w"], wanted: Float[Tensor, "n c h w"]) -> Tensor:
+def log_error(image: Float[Tensor, "n c h w"], target: Float[Tensor, "n c h w"]) -> Tensor:
     """Mean over the batch of the logarithm of the mean square error.
 
     What PSNR averages: a face that is nearly right counts as much as one that is beyond help.
     """
-    return ((found - wanted) ** 2).mean((1, 2, 3)).add(1e-5).log().mean()
+    return ((image - target) ** 2).mean((1, 2, 3)).add(1e-5).log().mean()
 
 
 def latents(encoder: FaceEncoder, crops: Tensor) -> Float[Tensor, "m c h4 w4"]:

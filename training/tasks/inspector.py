@@ -69,10 +69,10 @@ class InspectorTask:
                 seeds = torch.arange(start, start + 8) + HELD_OUT_SEEDS
                 pair = self.samples.batch(seeds, size, held_out=True)
                 free = untouched(pair)
-                found = self._asked(network, wear(pair.image, seeds, free, dimmed=DIMMED))
-                for name, value in _cross_entropies(found, _truth(pair)).items():
+                answer = self._asked(network, wear(pair.image, seeds, free, dimmed=DIMMED))
+                for name, value in _cross_entropies(answer, _truth(pair)).items():
                     totals[name] = totals.get(name, 0.0) + float(value)
-                seen = torch.maximum(found[0], found[1]) > 0
+                seen = torch.maximum(answer[0], answer[1]) > 0
                 there = _visible(pair)
                 wrong, clean = wrong + int((seen & free).sum()), clean + int(free.sum())
                 missed += int((~seen & there).sum())
@@ -86,8 +86,8 @@ class InspectorTask:
 
     def _asked(self, network: nn.Module, image: Image) -> tuple[Tensor, Tensor, Tensor]:
         config = self.network.config
-        found: tuple[Tensor, Tensor, Tensor] = network(windows(image, config.side, config.levels))
-        return found
+        answer: tuple[Tensor, Tensor, Tensor] = network(windows(image, config.side, config.levels))
+        return answer
 
 
 def _visible(pair: Degraded) -> Bool[Tensor, " n"]:
@@ -105,13 +105,13 @@ def _truth(pair: Degraded) -> Float[Tensor, "n 6"]:
 
 
 def _cross_entropies(
-    found: tuple[Tensor, Tensor, Tensor], truth: Float[Tensor, "n 6"]
+    answer: tuple[Tensor, Tensor, Tensor], truth: Float[Tensor, "n 6"]
 ) -> dict[str, Tensor]:
     true, known = truth[:, :3], truth[:, 3:]
     names = (("pattern", 1.0), ("noise", 0.3), ("printed", 0.3))
     return {
         name: weight * _known(logit, true[:, column], known[:, column])
-        for column, ((name, weight), logit) in enumerate(zip(names, found, strict=True))
+        for column, ((name, weight), logit) in enumerate(zip(names, answer, strict=True))
     }
 
 

@@ -73,12 +73,12 @@ def match(truth: Truth, grid: Float[Tensor, "p 4"]) -> Match:
     return Match(face, positive, (best < UNDECIDED) & ~positive & ~spared)
 
 
-def hard_negatives(loss: Float[Tensor, "n p"], found: Match) -> Tensor:
+def hard_negatives(loss: Float[Tensor, "n p"], matches: Match) -> Tensor:
     """The worst negatives of each scene, seven for each positive anchor."""
-    hardness = torch.where(found.negative, loss.detach(), -1.0)
+    hardness = torch.where(matches.negative, loss.detach(), -1.0)
     rank = hardness.argsort(dim=1, descending=True).argsort(dim=1)
-    wanted = (found.positive.sum(1) * NEGATIVES_PER_POSITIVE).clamp(min=LEAST_NEGATIVES)
-    return (rank < wanted.unsqueeze(1)) & found.negative
+    wanted = (matches.positive.sum(1) * NEGATIVES_PER_POSITIVE).clamp(min=LEAST_NEGATIVES)
+    return (rank < wanted.unsqueeze(1)) & matches.negative
 
 
 def multibox_loss(
@@ -89,16 +89,16 @@ def multibox_loss(
     Returns:
         `score` (cross-entropy with hard negatives), `box` and `landmarks` (smooth L1 on offsets).
     """
-    found = match(truth, grid)
+    matches = match(truth, grid)
     logits = predictions.logits.float()
-    target = found.positive.long()
+    target = matches.positive.long()
     entropy = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
-    used = found.positive | hard_negatives(entropy, found)
-    positives = found.positive.sum().clamp(min=1)
+    used = matches.positive | hard_negatives(entropy, matches)
+    positives = matches.positive.sum().clamp(min=1)
     score = (entropy * used).sum() / positives
 
-    sample, anchor = torch.nonzero(found.positive, as_tuple=True)
-    face = found.face[sample, anchor]
+    sample, anchor = torch.nonzero(matches.positive, as_tuple=True)
+    face = matches.face[sample, anchor]
     wanted = anchors.encode_boxes(truth.boxes[sample, face], grid[anchor])
     box = F.smooth_l1_loss(predictions.boxes[sample, anchor].float(), wanted, reduction="sum")
 

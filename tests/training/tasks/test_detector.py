@@ -104,30 +104,30 @@ def test_every_face_has_an_anchor_and_ignored_ones_are_spared() -> None:
     faces = truth(
         (tiny, FACE), (FACE_BOX, FACE_WITH_LANDMARKS), (ignored, IGNORED), ([0.0] * 4, NOTHING)
     )
-    found = match(faces, grid)
-    assert set(found.face[found.positive].tolist()) == {0, 1}
+    matches = match(faces, grid)
+    assert set(matches.face[matches.positive].tolist()) == {0, 1}
     centre = grid[:, :2]
     inside = ((centre > 64) & (centre < 120)).all(1)
-    assert not found.negative[0, inside].any()
-    assert not (found.negative & found.positive).any()
-    assert found.negative[0, ~inside].float().mean() > 0.9
+    assert not matches.negative[0, inside].any()
+    assert not (matches.negative & matches.positive).any()
+    assert matches.negative[0, ~inside].float().mean() > 0.9
 
 
 def test_hard_negatives_are_the_worst_seven_for_each_positive() -> None:
     grid = anchors.grid(128, 128)
-    found = match(truth((FACE_BOX, FACE)), grid)
-    loss = torch.rand(found.positive.shape, generator=torch.Generator().manual_seed(0))
-    hard = hard_negatives(loss, found)
-    assert int(hard.sum()) == max(24, NEGATIVES_PER_POSITIVE * int(found.positive.sum()))
-    assert not (hard & ~found.negative).any()
-    assert loss[hard].min() >= loss[found.negative & ~hard].max()
+    matches = match(truth((FACE_BOX, FACE)), grid)
+    loss = torch.rand(matches.positive.shape, generator=torch.Generator().manual_seed(0))
+    hard = hard_negatives(loss, matches)
+    assert int(hard.sum()) == max(24, NEGATIVES_PER_POSITIVE * int(matches.positive.sum()))
+    assert not (hard & ~matches.negative).any()
+    assert loss[hard].min() >= loss[matches.negative & ~hard].max()
 
 
 def perfect(faces: Truth, grid: Tensor) -> Predictions:
     """What a network that knows the labels would answer."""
-    found = match(faces, grid)
-    row = found.face[0]
-    sure = torch.where(found.positive, 20.0, -20.0)
+    matches = match(faces, grid)
+    row = matches.face[0]
+    sure = torch.where(matches.positive, 20.0, -20.0)
     return Predictions(
         boxes=anchors.encode_boxes(faces.boxes[0, row], grid)[None],
         logits=torch.stack([-sure, sure], dim=-1),

@@ -86,9 +86,9 @@ def test_errors_count_the_wrong_side_and_eye_distances() -> None:
     wanted = wanted_of(torch.stack([moved(0), moved(0.8)]).unsqueeze(0), truth(FACE_WITH_LANDMARKS))
     eyes = wanted.landmarks[0, 1] - wanted.landmarks[0, 0]
     places = wanted.landmarks.nan_to_num() + 0.1 * eyes
-    found = errors(Refinements(torch.tensor([1.0, 1.0]), wanted.boxes, places), wanted)
-    assert float(found["wrong"]) == 0.5
-    assert float(found["eye_distances"]) == pytest.approx(0.1)
+    values = errors(Refinements(torch.tensor([1.0, 1.0]), wanted.boxes, places), wanted)
+    assert float(values["wrong"]) == 0.5
+    assert float(values["eye_distances"]) == pytest.approx(0.1)
 
 
 def test_a_run_trains_stops_goes_on_and_exports(

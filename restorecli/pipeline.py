@@ -59,21 +59,21 @@ from restorecli.tiling import tiles as tiling
 class StageImages:
     """The pictures between the steps, as far as they are asked for."""
 
-    def __init__(self, wanted: bool, side: int | None) -> None:
+    def __init__(self, keep: bool, side: int | None) -> None:
         """Keep nothing yet; see `Restorer.restore` for what is wanted."""
-        self._wanted, self._side = wanted, side
-        self.kept: dict[str, Float[Tensor, "1 3 h w"]] = {}
+        self._keep, self._side = keep, side
+        self.images: dict[str, Float[Tensor, "1 3 h w"]] = {}
 
     def keep(self, name: str, image: Float[Tensor, "1 3 h w"]) -> None:
         """Copy a picture, which later steps may write into, reduced if that is enough."""
-        if not self._wanted:
+        if not self._keep:
             return
         factor = (self._side or math.inf) / max(image.shape[-2:])
         if factor >= 1:
-            self.kept[name] = image.clone()
+            self.images[name] = image.clone()
             return
         size = [max(1, round(side * factor)) for side in image.shape[-2:]]
-        self.kept[name] = F.interpolate(image, size, mode="bilinear", antialias=True)
+        self.images[name] = F.interpolate(image, size, mode="bilinear", antialias=True)
 
 
 Image = Float[Tensor, "1 3 h w"]
@@ -162,12 +162,12 @@ class Restorer:
             DeviceError: There is no such device.
             WeightsError: A weights file is missing, damaged or of another network.
         """
-        chosen = choose_device(device)
+        torch_device = choose_device(device)
 
         def load(network: type[NetworkT], name: str) -> NetworkT:
             loaded = weights.load(network, name, folder=folder)
             fold_batch_norms(loaded)
-            return loaded.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+            return loaded.to(torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
         return cls(
             inspector=weights.load(Inspector, "inspector", folder=folder),
@@ -178,8 +178,8 @@ class Restorer:
             face_pair=load(FaceVAEPair, "face_vae"),
             second_look=load(GuidedDenoiser, "second_look"),
             upscaler=load(ORSNet, "orsnet"),
-            device=chosen,
-            precision=choose_precision(precision, chosen),
+            device=torch_device,
+            precision=choose_precision(precision, torch_device),
         )
 
     def __call__(self, photo: Photo, options: Options | None = None) -> Photo:
@@ -262,28 +262,34 @@ class Restorer:
             seconds=0.0,
             device=str(self.device),
             precision=PRECISION_NAMES[self.precision],
-            steps=steps.kept,
+            steps=steps.images,
             notices=tiles.repeats.notices(),
         )
 
     def _faces(
-        self, image: Image, source: tiling.Source, options: Options, *, relit: bool, factor: int
+        self,
+        image: Image,
+        source: tiling.ImageSource,
+        options: Options,
+        *,
+        relit: bool,
+        factor: int,
     ) -> tuple[Image, tuple[FaceRecord, ...]]:
         """Restore faces in place; their records are in pixels of the photo."""
         detections = detect(
             self.detector, image, threshold=options.face_threshold, refiner=self.refiner
         )
-        seen = None if relit else source  # it is as bright as the picture, or of no use
+        evidence = None if relit else source  # it is as bright as the picture, or of no use
         smaller = replace(options, min_face=max(1, options.min_face // factor))
         image, faces = restore_faces(
-            image, detections, self.face_pair, smaller, source=seen, in_place=True
+            image, detections, self.face_pair, smaller, source=evidence, in_place=True
         )
         return image, tuple(face.enlarged(factor) for face in faces)
 
     def _last_steps(
         self,
         image: Image,
-        source: tiling.Source,
+        source: tiling.ImageSource,
         tiles: Tiles,
         stages: frozenset[str],
         *,
@@ -339,7 +345,7 @@ def _pixels(
     return pixels
 
 
-def _middle(source: tiling.Source) -> Image:
+def _middle(source: tiling.ImageSource) -> Image:
     """As much of a photo's middle as is looked at."""
     height, width = min(source.height, INSPECTED_SIDE), min(source.width, INSPECTED_SIDE)
     top, left = (source.height - height) // 2, (source.width - width) // 2

@@ -10,7 +10,7 @@ from torch import Tensor
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet
-from restorecli.tiling.sources import Source
+from restorecli.tiling.sources import ImageSource
 from restorecli.tiling.tiles import TileFunction, strips
 
 Image = Float[Tensor, "1 3 h w"]
@@ -61,8 +61,10 @@ class TileSteps:
             degraded: The photo as it came; `composed` itself if it has been made lighter since.
         """
         with self._autocast():
-            seen = self._second_look.flip_ensemble(degraded, composed)
-        return seen.clamp(0, 1).where(seen.isfinite(), seen)  # what is broken must be noticed
+            refined = self._second_look.flip_ensemble(degraded, composed)
+        return refined.clamp(0, 1).where(
+            refined.isfinite(), refined
+        )  # what is broken must be noticed
 
     def enlarge(self, composed: Image, degraded: Image, scale: int) -> Float[Tensor, "1 3 sh sw"]:
         """Enlarge the composed picture."""
@@ -118,7 +120,7 @@ class Tiles:
     def strips(
         self,
         function: Callable[[TileSteps], TileFunction],
-        sources: Sequence[Source],
+        sources: Sequence[ImageSource],
         *,
         scale: int = 1,
     ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:

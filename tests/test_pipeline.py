@@ -92,19 +92,19 @@ def test_refining_is_a_step_of_its_own_and_once_was_called_upscaling(
 def test_the_second_look_sees_the_photo_unless_it_was_relit(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch, light: Literal["on", "off"]
 ) -> None:
-    seen = []
+    calls = []
     look = restorer.second_look.flip_ensemble
 
     def noted(source: Tensor, evidence: Tensor) -> Tensor:
-        seen.append((source, evidence))
+        calls.append((source, evidence))
         return look(source, evidence)
 
     monkeypatch.setattr(restorer.second_look, "flip_ensemble", noted)
     source = photo(40, 32)
     restored = restorer.restore(source, Options(relight=light), keep_steps=True)
-    (shown, evidence) = seen[0]
+    ((first, evidence),) = calls[:1]
     assert torch.equal(evidence, restored.steps["composed"])
-    assert torch.equal(shown, evidence if light == "on" else source.image())
+    assert torch.equal(first, evidence if light == "on" else source.image())
 
 
 def test_what_is_enlarged_was_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,10 +160,10 @@ def test_the_record_says_what_was_done(restorer: Restorer) -> None:
 
 
 def test_steps_are_kept_when_asked_for(restorer: Restorer) -> None:
-    kept = restorer.restore(photo(24, 20), Options(relight="on"), keep_steps=True).steps
-    assert list(kept) == ["denoised", "relit", "composed"]
-    assert all(image.shape == (1, 3, 24, 20) for image in kept.values())
-    assert not torch.equal(kept["denoised"], kept["relit"])
+    steps = restorer.restore(photo(24, 20), Options(relight="on"), keep_steps=True).steps
+    assert list(steps) == ["denoised", "relit", "composed"]
+    assert all(image.shape == (1, 3, 24, 20) for image in steps.values())
+    assert not torch.equal(steps["denoised"], steps["relit"])
 
 
 def test_steps_are_kept_as_small_as_asked_for(restorer: Restorer) -> None:
@@ -285,8 +285,8 @@ def test_what_is_hidden_under_transparency_does_not_bleed(restorer: Restorer) ->
     source = Photo(pixels=pixels, alpha=alpha, metadata=metadata, name="cut-out.png")
     restored = restorer(source, Options(stages=(), scale=2))
     assert restored.alpha is not None
-    shown = restored.pixels[restored.alpha == 255]
-    assert shown.min() >= 228
+    visible = restored.pixels[restored.alpha == 255]
+    assert visible.min() >= 228
 
 
 def judging(restorer: Restorer, odds: float) -> Restorer:

@@ -78,10 +78,10 @@ def _copy_with_zeros(source: Path, target: Path, prefix: str) -> None:
     with safe_open(source, "pt") as file:
         names = file.keys()
         values, header = {name: file.get_tensor(name) for name in names}, file.metadata()
-    chosen = [name for name in names if name.startswith(prefix)]
-    if not chosen:
+    zeroed = [name for name in names if name.startswith(prefix)]
+    if not zeroed:
         raise ValueError(f"{source}: no parameter's name begins with {prefix}")
-    for name in chosen:
+    for name in zeroed:
         values[name].zero_()
     save_file(values, target, header)
 

@@ -44,7 +44,7 @@ class _Done:
     small: Mapping[StageImage, Photo] | None = None
 
 
-def run(
+def restore_tasks(
     tasks: Sequence[Task],
     restorer: SupportsRestore,
     options: Options,
@@ -83,7 +83,7 @@ def run(
         writers.shutdown(cancel_futures=True)
 
 
-def clear(work: Plan) -> None:
+def remove_unfinished(work: Plan) -> None:
     """Delete what a killed run left unfinished in the folders of the targets."""
     targets = {task.target for task in (*work.tasks, *work.skipped)}
     for folder in {target.parent for target in targets if isinstance(target, Path)}:
@@ -130,11 +130,11 @@ def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
     if done.result is None:
         return done.outcome
     try:
-        shown = thumbnails.encoded(done.small) if done.small else None
+        pictures = thumbnails.encoded(done.small) if done.small else None
         losses = _save(done.result, task.target, save)
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
-    return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)
+    return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=pictures)
 
 
 def _save(result: Photo, target: Place, save: SaveOptions) -> tuple[str, ...]:

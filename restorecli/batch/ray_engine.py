@@ -1,9 +1,9 @@
 """Many machines: the batch, a few photos at a time, on the workers of Ray Data.
 
-Each worker is a process that holds the networks and runs `local.run`, the very function that runs
-without Ray, on the tasks it is given. What a dead worker had in hand is done again by another one:
-a target that holds the very bytes then counts as written. A task that costs a worker its life again
-and again is reported as failed, and the rest goes on.
+Each worker is a process that holds the networks and runs `local.restore_tasks`, the very function
+that runs without Ray, on the tasks it is given. What a dead worker had in hand is done again by
+another one: a target that holds the very bytes then counts as written. A task that costs a worker
+its life again and again is reported as failed, and the rest goes on.
 """
 
 import contextlib
@@ -80,12 +80,14 @@ class Worker:
         except RestoreError as error:
             return {"index": [-1], "outcome": [pickle.dumps(error)]}
         save = replace(config.save, again=True)
-        outcomes = local.run(tasks, self._restorer, config.options, save, config.run)
+        outcomes = local.restore_tasks(tasks, self._restorer, config.options, save, config.run)
         made = [pickle.dumps(outcome) for outcome in outcomes]
         return {"index": list(rows["index"]), "outcome": list(made)}
 
 
-def run(tasks: Sequence[Task], config: WorkerConfig, cluster: Cluster) -> Iterator[Outcome]:
+def restore_tasks(
+    tasks: Sequence[Task], config: WorkerConfig, cluster: Cluster
+) -> Iterator[Outcome]:
     """Restore photos on a cluster; yield their outcomes as they come, one for each task.
 
     Raises:
@@ -252,11 +254,11 @@ def _workers(cluster: Cluster, resources: dict[str, float], threads: int) -> int
     fitting = int(resources.get("CPU", 0))
     if cluster.gpus_per_worker:
         fitting = min(fitting, int(resources.get("GPU", 0) / cluster.gpus_per_worker))
-    wanted = cluster.workers or 1
-    if fitting < wanted:
+    least = cluster.workers or 1
+    if fitting < least:
         has = f"{resources.get('CPU', 0):g} processors and {resources.get('GPU', 0):g} GPUs"
         raise DeviceError(
-            f"{wanted} workers with {cluster.gpus_per_worker:g} GPUs each: do not fit the cluster, "
+            f"{least} workers with {cluster.gpus_per_worker:g} GPUs each: do not fit the cluster, "
             f"which has {has}. Ask for less, or add machines first."
         )
     each = 1 if cluster.gpus_per_worker else threads

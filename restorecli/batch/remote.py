@@ -178,7 +178,7 @@ def masked(text: str) -> str:
     return _CREDENTIALS.sub(r"\1…@", text)
 
 
-def place(text: str) -> Place:
+def parse_place(text: str) -> Place:
     """Say what a word on the command line names; `file:///…` is a path like any other.
 
     Raises:

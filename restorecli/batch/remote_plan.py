@@ -59,8 +59,8 @@ def _match(pattern: RemotePath, out: Place) -> Iterator[Find]:
     base = RemotePath(pattern.scheme, "/".join(parts[:fixed]))
     hidden = any(part.startswith(".") for part in parts[fixed:])
     for path, relative in _below(base, base.keys_below(), out):
-        shown = hidden or not any(part.startswith(".") for part in relative.parts)
-        if shown and _matches(relative.parts, parts[fixed:]):
+        visible = hidden or not any(part.startswith(".") for part in relative.parts)
+        if visible and _matches(relative.parts, parts[fixed:]):
             yield path, relative
 
 

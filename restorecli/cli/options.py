@@ -184,7 +184,7 @@ OPTIONS: dict[str, Any] = {
     "verbose": typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=MESSAGES),
 }
 
-Report = Annotated[
+ReportTarget = Annotated[
     Path | None,
     typer.Option(
         "--report",

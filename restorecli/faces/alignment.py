@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from restorecli.tiling.sources import Source, TensorSource
+from restorecli.tiling.sources import ImageSource, TensorSource
 
 # Mean layout of the 2,922 surest faces of the training set (Procrustes), made symmetric; the crop
 # is 3.4 eye distances wide, so that it holds forehead and chin.
@@ -116,7 +116,7 @@ _QUARTER_TURN = torch.tensor([[0, -1], [1, 0]], dtype=torch.float64)
 
 
 def align(
-    image: Source, landmarks: Float[Tensor, "5 2"], size: int
+    image: ImageSource, landmarks: Float[Tensor, "5 2"], size: int
 ) -> tuple[Float[Tensor, "1 3 s s"], Placement]:
     """Cut a face out of a photo at a given size, upright, the landmarks near the template.
 
@@ -135,7 +135,7 @@ def align(
     return sample_crop(image, placement), placement
 
 
-def sample_crop(image: Source, placement: Placement) -> Float[Tensor, "1 3 s s"]:
+def sample_crop(image: ImageSource, placement: Placement) -> Float[Tensor, "1 3 s s"]:
     """Sample a crop; the part of the photo below it is reduced first where it has more pixels.
 
     Args:

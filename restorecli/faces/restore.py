@@ -24,7 +24,7 @@ from restorecli.faces.alignment import (
 from restorecli.faces.detections import Detections
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair
 from restorecli.options import Options
-from restorecli.tiling.sources import Source, TensorSource
+from restorecli.tiling.sources import ImageSource, TensorSource
 
 __all__ = ["FaceRecord", "FaceStatus", "face_indices", "restore_faces"]
 
@@ -78,7 +78,7 @@ def restore_faces(
     pair: FaceVAEPair,
     options: Options,
     *,
-    source: Source | None = None,
+    source: ImageSource | None = None,
     in_place: bool = False,
 ) -> tuple[Float[Tensor, "1 3 h w"], tuple[FaceRecord, ...]]:
     """Restore the chosen faces of a photo.

@@ -68,11 +68,11 @@ def find_peaks(image: Float[Tensor, "1 3 h w"], most: int = 6) -> tuple[Peak, ..
                 )
             )
     peaks.sort(key=lambda peak: -peak.strength)
-    kept: list[Peak] = []
+    distinct: list[Peak] = []
     for peak in peaks:
-        if not any(_same(peak, other) for other in kept):
-            kept.append(peak)
-    return tuple(kept[:most])
+        if not any(_same(peak, other) for other in distinct):
+            distinct.append(peak)
+    return tuple(distinct[:most])
 
 
 def _side(height: int, width: int) -> int:

@@ -137,12 +137,12 @@ def _decode_tiff(stream: Readable, kind: str, limit: _Limit) -> Decoded:
         return _converted(image, file_metadata, 1)  # Pillow turns TIFF upright by itself
 
 
-def _converted(image: Image.Image, file_metadata: FileMetadata, turn: int) -> Decoded:
-    chosen = modes.conversion(image, file_metadata.metadata.icc)
-    pixels, alpha = modes.fill(image, chosen, turn)
-    if chosen.managed:
+def _converted(image: Image.Image, file_metadata: FileMetadata, orientation: int) -> Decoded:
+    conversion = modes.conversion(image, file_metadata.metadata.icc)
+    pixels, alpha = modes.fill(image, conversion, orientation)
+    if conversion.managed:
         file_metadata = replace(file_metadata, metadata=replace(file_metadata.metadata, icc=None))
-    return _decoded(pixels, alpha, file_metadata, chosen.notices)
+    return _decoded(pixels, alpha, file_metadata, conversion.notices)
 
 
 def _decoded(
@@ -160,7 +160,7 @@ def _decoded(
     return Decoded(pixels, alpha, metadata, file_metadata.notices + notices)
 
 
-def _deep_png(file: bytes, turn: int, clear: object) -> tuple[np.ndarray, np.ndarray | None]:
+def _deep_png(file: bytes, orientation: int, clear: object) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode 16-bit colour, which Pillow would halve; `clear` is the one transparent colour."""
     stored = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
     del file
@@ -168,14 +168,16 @@ def _deep_png(file: bytes, turn: int, clear: object) -> tuple[np.ndarray, np.nda
         raise SyntaxError("OpenCV and Pillow disagree")
     height, width, channels = stored.shape
     alpha = channels == 4 or clear is not None
-    canvas = Canvas(height, width, channels=3, alpha=alpha, dtype=np.uint16, turn=turn)
+    canvas = Canvas(
+        height, width, channels=3, alpha=alpha, dtype=np.uint16, orientation=orientation
+    )
     rows = max(1, (1 << 18) // width)
     for top in range(0, height, rows):
         band = stored[top : top + rows]
         colours, opacity = band[..., 2::-1], band[..., 3] if channels == 4 else None
         if isinstance(clear, tuple) and channels == 3:
-            seen = (colours != np.array(clear, np.uint16)).any(axis=2)
-            opacity = seen.astype(np.uint16) * np.uint16(65535)
+            opaque = (colours != np.array(clear, np.uint16)).any(axis=2)
+            opacity = opaque.astype(np.uint16) * np.uint16(65535)
         canvas.put(top, 0, colours, opacity)
     return canvas.finish()
 

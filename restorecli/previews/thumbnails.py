@@ -96,19 +96,19 @@ def _step(image: Float[Tensor, "1 3 h w"], of: Photo) -> Photo:
     return small(replace(Photo.from_image(image, of.name), metadata=of.metadata))
 
 
-def _with_marks(shown: Photo, of: Photo, faces: Sequence[FaceRecord]) -> Photo:
+def _with_marks(photo: Photo, of: Photo, faces: Sequence[FaceRecord]) -> Photo:
     """Draw faces on a picture that is large enough for thin lines and small letters."""
     factor = LONGEST_SIDE / max(of.height, of.width)
     size = (max(1, round(of.height * factor)), max(1, round(of.width * factor)))
-    return marked(_resized(shown, size), tuple(scaled(face, factor) for face in faces))
+    return marked(_resized(photo, size), tuple(scaled(face, factor) for face in faces))
 
 
 def _resized(photo: Photo, size: tuple[int, int]) -> Photo:
     """A photo of 8 bits in a given height and width, of its own colours."""
     height, width = size
-    shown = picture(photo)
-    if shown.size != (width, height):
-        shown = shown.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
+    image = picture(photo)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
     return Photo(
-        pixels=np.asarray(shown), metadata=Metadata(icc=photo.metadata.icc), name=photo.name
+        pixels=np.asarray(image), metadata=Metadata(icc=photo.metadata.icc), name=photo.name
     )

@@ -111,7 +111,7 @@ def while_running(act: Callable[[], None], todo: list[Task], address: str) -> li
     """Run a batch on the cluster while something happens in another thread."""
     meanwhile = threading.Thread(target=act, daemon=True)
     meanwhile.start()
-    outcomes = list(ray_engine.run(todo, config(), Cluster(address=address, workers=2)))
+    outcomes = list(ray_engine.restore_tasks(todo, config(), Cluster(address=address, workers=2)))
     meanwhile.join()
     return sorted(outcomes, key=lambda outcome: outcome.source)
 
@@ -152,7 +152,9 @@ def test_a_worker_killed_in_the_middle_loses_no_photo_and_doubles_none(
 def engine_orders_here(todo: list[Task]) -> list[Outcome]:
     """The same batch in this process."""
     restorer = Restorer.load(device="cpu", precision="fp32")
-    return list(local.run(todo, restorer, Options(scale=1), SaveOptions(), RunOptions(jobs=1)))
+    return list(
+        local.restore_tasks(todo, restorer, Options(scale=1), SaveOptions(), RunOptions(jobs=1))
+    )
 
 
 @pytest.mark.slow

@@ -162,8 +162,8 @@ def test_a_photo_that_is_none(tmp_path: Path) -> None:
 
 @given(count=st.integers(0, 60), limit=st.none() | st.integers(1, 70))
 def test_spread_keeps_the_order_and_the_limit(count: int, limit: int | None) -> None:
-    chosen = dataset.spread(range(count), limit)
-    assert list(chosen) == sorted(set(chosen))
-    assert len(chosen) == min(count, count if limit is None else limit)
-    gaps = {b - a for a, b in itertools.pairwise(chosen)}
+    spread = dataset.spread(range(count), limit)
+    assert list(spread) == sorted(set(spread))
+    assert len(spread) == min(count, count if limit is None else limit)
+    gaps = {b - a for a, b in itertools.pairwise(spread)}
     assert not gaps or max(gaps) - min(gaps) <= 1

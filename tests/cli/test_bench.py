@@ -106,13 +106,13 @@ def test_options_of_bench_reach_the_engine(
     restorer: Untouching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[engine.Setting] = []
-    run: Callable[..., engine.Bench] = engine.run
+    run: Callable[..., engine.Bench] = engine.run_bench
 
     def note(dataset: Path, restore: engine.Restore, **given: object) -> engine.Bench:
         assert isinstance(given["setting"], engine.Setting)
         seen.append(given["setting"])
         return run(dataset, restore, **given)
 
-    monkeypatch.setattr(engine, "run", note)
+    monkeypatch.setattr(engine, "run_bench", note)
     assert main(["bench", "set", "--quiet"]) == 0
     assert seen == [engine.Setting(weights="0123456789ab", device="cpu", precision="fp32")]

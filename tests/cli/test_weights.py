@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from restorecli import weights
-from restorecli.cli import diagnosis as examination
-from restorecli.cli import main
+from restorecli.cli import diagnosis, main
 from restorecli.faces import import_retinaface
 
 
@@ -118,8 +117,8 @@ def test_doctor(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     facts = {"versions": {"restore": "1"}, "problems": problems}
-    monkeypatch.setattr(examination, "report", lambda device, precision: facts)
-    monkeypatch.setattr(examination, "render", lambda facts: "all I know")
+    monkeypatch.setattr(diagnosis, "report", lambda device, precision: facts)
+    monkeypatch.setattr(diagnosis, "render", lambda facts: "all I know")
     assert main(["doctor"]) == code
     assert main(["doctor", "--json", "--device", "cpu"]) == code
     first, second = capsys.readouterr().out.splitlines()

@@ -78,9 +78,9 @@ def test_a_nearly_upright_face_is_cut_straight_out(
     assert abs(placement.size - scale) <= 4 + 1e-3
     crop = sample_crop(TensorSource(image), placement)
     top, left, bottom, right = placement.region(80, 100)
-    seen = image[..., top:bottom, left:right].rot90(quarters % 4, (-2, -1))
-    if seen.shape[-2:] == (placement.size, placement.size):
-        torch.testing.assert_close(crop, seen, atol=1e-4, rtol=0)
+    upright = image[..., top:bottom, left:right].rot90(quarters % 4, (-2, -1))
+    if upright.shape[-2:] == (placement.size, placement.size):
+        torch.testing.assert_close(crop, upright, atol=1e-4, rtol=0)
     middle = placement.to_photo(torch.full((1, 2), placement.size / 2, dtype=torch.float64))
     assert middle[0].tolist() == pytest.approx([x, y], abs=0.51 + 1e-3)
 

@@ -65,10 +65,10 @@ def test_candidates_agree_by_their_scores() -> None:
 def test_suppression(seed: int, count: int, threshold: float) -> None:
     boxes = random_boxes(seed, count, side=40)
     scores = torch.rand(count, generator=torch.Generator().manual_seed(seed + 1))
-    kept = anchors.nms(boxes, scores, threshold)
+    rows = anchors.nms(boxes, scores, threshold)
     shared = anchors.iou(boxes, boxes)
-    survivors = kept.tolist()
-    assert scores[kept].tolist() == sorted(scores[kept].tolist(), reverse=True)
+    survivors = rows.tolist()
+    assert scores[rows].tolist() == sorted(scores[rows].tolist(), reverse=True)
     for place, index in enumerate(survivors):
         assert all(shared[index, other] <= threshold for other in survivors[:place])
     for index in set(range(count)) - set(survivors):

@@ -97,8 +97,8 @@ def test_two_looks_bring_crooked_finds_onto_the_face(monkeypatch: pytest.MonkeyP
     again = refined(Centring(CONFIG), image, once)
     assert torch.allclose(again.boxes, torch.tensor([50.0, 30, 80, 60]).expand(3, 4), atol=1.0)
     assert torch.allclose(again.landmarks, torch.tensor([65.0, 45]).expand(3, 5, 2), atol=1.0)
-    wanted = (torch.tensor([-2.0, 2, -2]) + detections.scores.logit()) / 2  # two at once, then one
-    assert torch.allclose(once.scores, wanted.sigmoid())
+    logits = (torch.tensor([-2.0, 2, -2]) + detections.scores.logit()) / 2  # two at once, then one
+    assert torch.allclose(once.scores, logits.sigmoid())
     assert detections.boxes.tolist() == boxes.tolist()
 
 

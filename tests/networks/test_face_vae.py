@@ -98,8 +98,8 @@ def test_a_mirrored_crop_gives_the_mirrored_face(
 
 def test_a_large_crop_is_seen_once(pair: FaceVAEPair) -> None:
     crops = torch.rand(1, 3, FLIP_ENSEMBLE_MAX_SIDE + 8, FLIP_ENSEMBLE_MAX_SIDE + 8)
-    once, seen = pair.predict(crops, crops), pair.predict_ensemble(crops, crops)
-    assert torch.equal(seen.picture, once.picture)
+    once, ensemble = pair.predict(crops, crops), pair.predict_ensemble(crops, crops)
+    assert torch.equal(ensemble.picture, once.picture)
 
 
 def test_other_sides_than_the_native_one_work(pair: FaceVAEPair) -> None:

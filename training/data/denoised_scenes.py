@@ -53,12 +53,12 @@ def cropped(scene: Scene, left: int, top: int, size: int) -> Scene:
     boxes = scene.boxes - [left, top, left, top]
     clipped = boxes.clip(0, size)
     sides = clipped[:, 2:] - clipped[:, :2]
-    seen = sides.prod(axis=1) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    visible = sides.prod(axis=1) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     landmarks = scene.landmarks - [left, top]
     whole = ((landmarks >= 0) & (landmarks <= size)).all(axis=(1, 2))
     kinds = np.where(whole, scene.kinds, np.minimum(scene.kinds, FACE))
-    kinds = np.where((seen < WHOLE_ENOUGH) | (sides[:, 0] < SMALLEST), IGNORED, kinds)
-    rows = seen > 0
+    kinds = np.where((visible < WHOLE_ENOUGH) | (sides[:, 0] < SMALLEST), IGNORED, kinds)
+    rows = visible > 0
     pixels = scene.pixels[top : top + size, left : left + size]
     return Scene(pixels, clipped[rows], landmarks[rows], kinds[rows])
 

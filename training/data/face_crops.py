@@ -249,11 +249,11 @@ def main() -> None:
         if path.exists():
             continue
         seeds = list(range(number * arguments.size, (number + 1) * arguments.size))
-        chosen = [faces[order[seed % len(faces)]] for seed in seeds]
+        faces_drawn = [faces[order[seed % len(faces)]] for seed in seeds]
         salt = 10**6 if arguments.part == "train" else 2 * 10**9
         salted = [seed + salt for seed in seeds]
-        _write_part(pool, chosen, salted, path, arguments.side, denoiser)
-        print(f"{path}: {len(chosen)} of {len(faces)} faces", flush=True)
+        _write_part(pool, faces_drawn, salted, path, arguments.side, denoiser)
+        print(f"{path}: {len(faces_drawn)} of {len(faces)} faces", flush=True)
 
 
 if __name__ == "__main__":

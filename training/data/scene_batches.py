@@ -72,13 +72,13 @@ class SceneBatches:
             )
 
         parts = {"train": (self.train, count), "held-out": (self.held_out, HELD_OUT_SCENES)}
-        for part, (stock, wanted) in parts.items():
+        for part, (stock, number) in parts.items():
             make = partial(
                 denoised_scenes,
                 stock,
                 denoise,
                 self.degradation,
-                count=wanted,
+                count=number,
                 size=int(self.recipe.options.get("denoised_side", 256)),
                 device=device,
             )
@@ -148,13 +148,13 @@ def spoil(image: Image, seeds: Int[Tensor, " n"], config: DegradeConfig) -> Imag
     """Degrade half of the scenes, in full or by what a denoiser may leave: faint and blurred."""
     draws = Draws(seeds, stream=22)
     share = torch.where(draws.chance(0.55), 1.0, draws.uniform(0.03, 0.5)).view(-1, 1, 1, 1)
-    chosen = torch.nonzero(draws.chance(0.5))[:, 0]
-    if len(chosen):
-        pair = degrade(image[chosen], seeds[chosen], config)
-        left = pair.target + (pair.image - pair.target) * share[chosen]
-        image = image.index_copy(0, chosen, left)
+    rows = torch.nonzero(draws.chance(0.5))[:, 0]
+    if len(rows):
+        pair = degrade(image[rows], seeds[rows], config)
+        left = pair.target + (pair.image - pair.target) * share[rows]
+        image = image.index_copy(0, rows, left)
     sigma = draws.log_uniform(0.4, 2.5)
-    chosen = torch.nonzero(draws.chance(0.25))[:, 0]
-    if len(chosen):
-        image = image.index_copy(0, chosen, gaussian_blur(image[chosen], sigma[chosen]))
+    rows = torch.nonzero(draws.chance(0.25))[:, 0]
+    if len(rows):
+        image = image.index_copy(0, rows, gaussian_blur(image[rows], sigma[rows]))
     return (image * 255).round() / 255

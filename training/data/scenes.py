@@ -234,11 +234,11 @@ class SceneBuilder:
             _turned(portrait.boxes, matrix), points, inside, portrait.trusted, strict=True
         ):
             clipped = np.clip(box, 0, self.size)
-            seen = share * np.prod(np.maximum(clipped[2:] - clipped[:2], 0))
-            seen /= np.prod(box[2:] - box[:2])
-            if seen <= 0:
+            visible = share * np.prod(np.maximum(clipped[2:] - clipped[:2], 0))
+            visible /= np.prod(box[2:] - box[:2])
+            if visible <= 0:
                 continue
-            usable = trusted and seen >= WHOLE_ENOUGH and clipped[2] - clipped[0] >= SMALLEST
+            usable = trusted and visible >= WHOLE_ENOUGH and clipped[2] - clipped[0] >= SMALLEST
             whole = ((marks >= 0) & (marks <= self.size)).all()
             kind = FACE_WITH_LANDMARKS if whole else FACE
             self.boxes.append(clipped)

@@ -79,8 +79,8 @@ class VariantTask(ORSNetTask):
     """Upscale's task with a variant for a network."""
 
     def __init__(self, variant: Variant, recipe: Recipe, pool: PhotoPool, folder: Path) -> None:
-        kept = {name: w for name, w in recipe.losses.items() if name not in variant.without}
-        super().__init__(replace(recipe, losses=kept), pool, folder)
+        losses = {name: w for name, w in recipe.losses.items() if name not in variant.without}
+        super().__init__(replace(recipe, losses=losses), pool, folder)
         torch.manual_seed(recipe.seed)
         self.network = variant.make(self.network.config)
 

@@ -84,9 +84,9 @@ def score(finder: Finder, samples: Iterable[tuple[Tensor, Detections]]) -> Detec
         right += int((same & trusted[best.indices]).sum())
         hits += int(((shared >= SAME_FACE).any(0) & trusted).sum())
         for row in torch.nonzero(same & trusted[best.indices])[:, 0].tolist():
-            wanted = labels.landmarks[best.indices[row]]
-            distance = (detections.landmarks[row] - wanted).norm(dim=-1).mean()
-            errors.append(float(distance / (wanted[1] - wanted[0]).norm()))
+            truth = labels.landmarks[best.indices[row]]
+            distance = (detections.landmarks[row] - truth).norm(dim=-1).mean()
+            errors.append(float(distance / (truth[1] - truth[0]).norm()))
     return DetectorScore(
         recall=hits / max(1, true),
         precision=right / max(1, right + wrong),
@@ -182,8 +182,8 @@ def main() -> None:
             folder = arguments.set / ("clean" if name == "clean" else "degraded")
             with torch.inference_mode():
                 samples = labelled(folder, arguments.set / "faces.json", arguments.every)
-                chosen = after_step_1 if name == "denoised" else finder
-                print(threshold, name, score(chosen, samples), flush=True)
+                finder_of_name = after_step_1 if name == "denoised" else finder
+                print(threshold, name, score(finder_of_name, samples), flush=True)
         if arguments.photos and arguments.faces:
             pool = open_photos(arguments, torch.device("cpu"))
             stock = FacePhotos.read(pool, arguments.faces, held_out=True)

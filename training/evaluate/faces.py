@@ -90,7 +90,7 @@ class Comparison:
 def quality(image: Image3, clean: Image3, record: FaceRecord, config: FaceVAEPairConfig) -> Quality:
     """Compare a face with the clean one, the pair's config saying how it was cut out."""
     x0, y0, x1, y1 = (max(0, int(value)) for value in record.box)
-    face, wanted = (part[..., y0:y1, x0:x1] for part in (image, clean))
+    face, clean_face = (part[..., y0:y1, x0:x1] for part in (image, clean))
     marks = torch.tensor(record.landmarks)
     placement = fit_pixel_aligned(marks, config.smallest, config.largest)
     slope = gradient(sample_crop(TensorSource(image), placement))
@@ -99,9 +99,9 @@ def quality(image: Image3, clean: Image3, record: FaceRecord, config: FaceVAEPai
     under = (radius > EDGE[0]) & (radius < EDGE[1])
     beside = (radius > BESIDE[0]) & (radius < BESIDE[1]) & ~under
     return Quality(
-        ssim=ssim(face, wanted),
-        psnr=psnr(face, wanted),
-        gradient=float(gradient(face).mean() / gradient(wanted).mean()),
+        ssim=ssim(face, clean_face),
+        psnr=psnr(face, clean_face),
+        gradient=float(gradient(face).mean() / gradient(clean_face).mean()),
         edge=float(slope[under].mean() / slope[beside].mean()),
     )
 
@@ -187,9 +187,9 @@ def samples(restorer: Restorer, folder: Path, every: int) -> Iterable[tuple[Samp
     labels = folder / "faces.json"
     names = [path.stem for path in sorted((folder / "clean").iterdir())[::every]]
     clean, degraded = (labelled(folder / part, labels, every) for part in ("clean", "degraded"))
-    for name, (wanted, faces), (source, _) in zip(names, clean, degraded, strict=True):
+    for name, (clean_photo, faces), (source, _) in zip(names, clean, degraded, strict=True):
         image, relit = relight(restorer.denoiser(source)[0].clamp(0, 1), restorer.relighter, "auto")
-        yield Sample(name, wanted, source, image, relit, finder(restorer, image)), faces
+        yield Sample(name, clean_photo, source, image, relit, finder(restorer, image)), faces
 
 
 def finder(restorer: Restorer, image: Image3) -> Detections:
@@ -198,10 +198,10 @@ def finder(restorer: Restorer, image: Image3) -> Detections:
     return detect(restorer.detector, image, threshold=threshold, refiner=restorer.refiner)
 
 
-def sheet(shown: Iterable[Sample], pair: FaceVAEPair, options: Options) -> Image.Image:
+def sheet(samples: Iterable[Sample], pair: FaceVAEPair, options: Options) -> Image.Image:
     """Draw the largest restored face of each photo as it came, denoised, restored, clean."""
     rows = []
-    for sample in shown:
+    for sample in samples:
         image, records = restored(sample, pair, options)
         for record in [record for record in records if record.status == FaceStatus.RESTORED][:1]:
             pictures = (sample.degraded, sample.image, image, sample.clean)
@@ -251,9 +251,9 @@ def main() -> None:
         if arguments.sheet:
             lines = arguments.shown.read_text("utf-8").splitlines()
             names = {line.split()[0] for line in lines if line and not line.startswith("#")}
-            shown = [sample for sample in taken if sample.name in names]
+            examples = [sample for sample in taken if sample.name in names]
             options = Options(fidelity=arguments.fidelity[0])
-            sheet(shown, pair, options).save(arguments.sheet, quality=85)
+            sheet(examples, pair, options).save(arguments.sheet, quality=85)
 
 
 if __name__ == "__main__":

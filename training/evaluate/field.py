@@ -100,11 +100,11 @@ def step_1(denoiser: Denoiser) -> Restore:
 
 def thinned(cases: Iterable[Case], every: int) -> Iterator[Case]:
     """The first of each group, and every so many of those that follow in it."""
-    seen = Counter[str]()
+    counts = Counter[str]()
     for case in cases:
-        if seen[case.group] % every == 0:
+        if counts[case.group] % every == 0:
             yield case
-        seen[case.group] += 1
+        counts[case.group] += 1
 
 
 def measure(restore: Restore, cases: Iterable[Case], save: Path | None = None) -> list[Score]:

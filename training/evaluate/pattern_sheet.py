@@ -20,9 +20,9 @@ PORTRAITS = {"portrait-1": 20, "portrait-5": 70}  # first row of the crop
 
 def samples() -> list[tuple[str, torch.Tensor]]:
     """Degraded crops (1, 3, SIDE, SIDE) with what they are called."""
-    chosen = [pair for pair in dataset.find(example_pairs_folder()) if pair.name in PORTRAITS]
+    portraits = [pair for pair in dataset.find(example_pairs_folder()) if pair.name in PORTRAITS]
     photos = []
-    for pair in chosen:
+    for pair in portraits:
         top = PORTRAITS[pair.name]
         photos.append(Photo.read(pair.clean).image()[..., top : top + SIDE, 40 : 40 + SIDE])
     pictures: list[tuple[str, torch.Tensor]] = []

@@ -162,9 +162,9 @@ class AutoencodeTask:
         generator_loss_b, discriminator_loss_b = adversarial_losses(
             network.judges[1], clean, drawn_b
         )
-        drawn, wanted = torch.cat((drawn_a, drawn_b)), torch.cat((degraded, clean))
+        drawn, target = torch.cat((drawn_a, drawn_b)), torch.cat((degraded, clean))
         return {
-            **picture_loss(drawn, wanted, self.recipe.losses),
+            **picture_loss(drawn, target, self.recipe.losses),
             "divergence": (divergence_a + divergence_b) / 2,
             "adversary": options["adversary"] * (generator_loss_a + generator_loss_b) / 2,
             "discriminators": (discriminator_loss_a + discriminator_loss_b) / 2,
@@ -206,7 +206,7 @@ def fast(crops: Crops) -> Crops:
     return crops.contiguous(memory_format=torch.channels_last)
 
 
-def mean_psnr(drawn: Crops, wanted: Crops) -> float:
+def mean_psnr(drawn: Crops, target: Crops) -> float:
     """Mean over the crops of their PSNR in dB."""
-    rows = [psnr(a[None].clamp(0, 1), b[None]) for a, b in zip(drawn, wanted, strict=True)]
+    rows = [psnr(a[None].clamp(0, 1), b[None]) for a, b in zip(drawn, target, strict=True)]
     return sum(rows) / len(rows)

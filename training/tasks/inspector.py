@@ -52,13 +52,15 @@ class InspectorTask:
         """Pictures and what is true of them, as `_truth`, made at their first use."""
         missing = [seed for seed in set(seeds.tolist()) if (size, seed) not in self._kept]
         if missing:
-            wanted = torch.tensor(missing, device=seeds.device)
-            pair = self.samples.batch(wanted, size)
-            image = wear(pair.image, wanted, untouched(pair), dimmed=DIMMED).mul(255).byte()
+            missing_seeds = torch.tensor(missing, device=seeds.device)
+            pair = self.samples.batch(missing_seeds, size)
+            image = wear(pair.image, missing_seeds, untouched(pair), dimmed=DIMMED).mul(255).byte()
             for seed, picture, truth in zip(missing, image, _truth(pair), strict=True):
                 self._kept[size, seed] = picture.clone(), truth.clone()
-        kept = [self._kept[size, seed] for seed in seeds.tolist()]
-        return torch.stack([p for p, _ in kept]).float() / 255, torch.stack([t for _, t in kept])
+        samples = [self._kept[size, seed] for seed in seeds.tolist()]
+        return torch.stack([p for p, _ in samples]).float() / 255, torch.stack(
+            [t for _, t in samples]
+        )
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """On held-out photos: the losses, clean ones taken for patterned, patterns not seen."""
@@ -72,10 +74,10 @@ class InspectorTask:
                 answer = self._asked(network, wear(pair.image, seeds, free, dimmed=DIMMED))
                 for name, value in _cross_entropies(answer, _truth(pair)).items():
                     totals[name] = totals.get(name, 0.0) + float(value)
-                seen = torch.maximum(answer[0], answer[1]) > 0
+                detected = torch.maximum(answer[0], answer[1]) > 0
                 there = _visible(pair)
-                wrong, clean = wrong + int((seen & free).sum()), clean + int(free.sum())
-                missed += int((~seen & there).sum())
+                wrong, clean = wrong + int((detected & free).sum()), clean + int(free.sum())
+                missed += int((~detected & there).sum())
                 patterned += int(there.sum())
         batches = self.recipe.validation / 8
         scores = {f"held_out_{name}": value / batches for name, value in totals.items()}

@@ -62,8 +62,8 @@ def match(truth: Truth, grid: Float[Tensor, "p 4"]) -> Match:
     ours = torch.where(is_face, shared, -1.0)
     best, face = ours.max(dim=1)
     favourite = ours.max(dim=2).indices
-    chosen = torch.zeros_like(ours).scatter_(2, favourite.unsqueeze(-1), 1.0) * is_face
-    forced, forced_face = chosen.max(dim=1)
+    favourites = torch.zeros_like(ours).scatter_(2, favourite.unsqueeze(-1), 1.0) * is_face
+    forced, forced_face = favourites.max(dim=1)
     face = torch.where(forced > 0, forced_face, face)
     positive = (best >= MATCHED) | (forced > 0)
     centre = grid[:, :2].view(1, 1, -1, 2)
@@ -77,8 +77,8 @@ def hard_negatives(loss: Float[Tensor, "n p"], matches: Match) -> Tensor:
     """The worst negatives of each scene, seven for each positive anchor."""
     hardness = torch.where(matches.negative, loss.detach(), -1.0)
     rank = hardness.argsort(dim=1, descending=True).argsort(dim=1)
-    wanted = (matches.positive.sum(1) * NEGATIVES_PER_POSITIVE).clamp(min=LEAST_NEGATIVES)
-    return (rank < wanted.unsqueeze(1)) & matches.negative
+    count = (matches.positive.sum(1) * NEGATIVES_PER_POSITIVE).clamp(min=LEAST_NEGATIVES)
+    return (rank < count.unsqueeze(1)) & matches.negative
 
 
 def multibox_loss(
@@ -99,12 +99,12 @@ def multibox_loss(
 
     sample, anchor = torch.nonzero(matches.positive, as_tuple=True)
     face = matches.face[sample, anchor]
-    wanted = anchors.encode_boxes(truth.boxes[sample, face], grid[anchor])
-    box = F.smooth_l1_loss(predictions.boxes[sample, anchor].float(), wanted, reduction="sum")
+    box_targets = anchors.encode_boxes(truth.boxes[sample, face], grid[anchor])
+    box = F.smooth_l1_loss(predictions.boxes[sample, anchor].float(), box_targets, reduction="sum")
 
-    seen = truth.kinds[sample, face] == FACE_WITH_LANDMARKS
-    points = anchors.encode_landmarks(truth.landmarks[sample, face], grid[anchor])[seen]
-    guess = predictions.landmarks[sample, anchor].float()[seen]
+    with_landmarks = truth.kinds[sample, face] == FACE_WITH_LANDMARKS
+    points = anchors.encode_landmarks(truth.landmarks[sample, face], grid[anchor])[with_landmarks]
+    guess = predictions.landmarks[sample, anchor].float()[with_landmarks]
     distance = F.smooth_l1_loss(guess, points, reduction="sum", beta=LANDMARK_KNEE)
-    landmarks = distance / seen.sum().clamp(min=1)
+    landmarks = distance / with_landmarks.sum().clamp(min=1)
     return {"score": score, "box": box / positives, "landmarks": landmarks}

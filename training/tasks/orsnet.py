@@ -65,8 +65,8 @@ class ORSNetTask:
         with torch.no_grad():
             denoised, features = self.denoiser(degraded)
             composed = with_better_faces(denoised.float().clamp(0, 1), pair.target, seeds)
-            kept = free & Draws(seeds, stream=57).chance(self._as_it_came)
-            composed = torch.where(kept.view(-1, 1, 1, 1), degraded, composed)
+            same = free & Draws(seeds, stream=57).chance(self._as_it_came)
+            composed = torch.where(same.view(-1, 1, 1, 1), degraded, composed)
         image = network(composed, degraded, features, scale)
         with torch.autocast(seeds.device.type, enabled=False):
             return picture_loss(image, target, self.recipe.losses)

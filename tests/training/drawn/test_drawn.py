@@ -100,7 +100,7 @@ def test_the_command_writes_named_files(
 def test_photos_for_measuring_do_not_stand_behind(tmp_path: Path) -> None:
     for name in [*"abcdefghijklmnopqrstuvwxyz"]:
         Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
-    kept = Material.find([tmp_path], tmp_path).photos
+    training = Material.find([tmp_path], tmp_path).photos
     held_out = Material.find([tmp_path], tmp_path, held_out=True).photos
-    assert len(kept) + len(held_out) == 26
-    assert not set(kept) & set(held_out)
+    assert len(training) + len(held_out) == 26
+    assert not set(training) & set(held_out)

@@ -67,16 +67,16 @@ def test_a_lost_photo_is_replaced_by_the_picture_so_far(
     pool: PhotoPool, denoiser: Denoiser, tmp_path: Path, drop_source: float
 ) -> None:
     task = train.make_task(recipe(options={"drop_source": drop_source}), pool, tmp_path)
-    shown: list[tuple[Tensor, Tensor]] = []
+    inputs: list[tuple[Tensor, Tensor]] = []
 
     class Noting(GuidedDenoiser):
         def look(self, source: Tensor, evidence: Tensor) -> Tensor:
-            shown.append((source, evidence))
+            inputs.append((source, evidence))
             return super().look(source, evidence)
 
     losses = task.losses(Noting(DENOISER), torch.arange(4), Phase(until=1, size=32, batch=4))
     assert set(losses) == {"charbonnier", "structure"}
-    assert torch.equal(*shown[0]) == (drop_source == 1)
+    assert torch.equal(*inputs[0]) == (drop_source == 1)
 
 
 def test_it_can_begin_as_the_second_look_of_the_face_pair(

@@ -81,8 +81,8 @@ class Worker:
             return {"index": [-1], "outcome": [pickle.dumps(error)]}
         save = replace(config.save, again=True)
         outcomes = local.restore_tasks(tasks, self._restorer, config.options, save, config.run)
-        made = [pickle.dumps(outcome) for outcome in outcomes]
-        return {"index": list(rows["index"]), "outcome": list(made)}
+        pickled = [pickle.dumps(outcome) for outcome in outcomes]
+        return {"index": list(rows["index"]), "outcome": list(pickled)}
 
 
 def restore_tasks(
@@ -95,15 +95,15 @@ def restore_tasks(
         DeviceError: There is no such cluster, or it has too few processors or GPUs.
         WeightsError: A worker has other weights than this machine.
     """
-    left = dict(enumerate(tasks))
-    if not left:
+    remaining = dict(enumerate(tasks))
+    if not remaining:
         return
     with _connected(cluster, config.threads) as workers:
         for size in (_block(len(tasks), workers), 1):
-            for index, outcome in _pass(dict(left), size, config, cluster, workers):
-                if left.pop(index, None) is not None:
+            for index, outcome in _pass(dict(remaining), size, config, cluster, workers):
+                if remaining.pop(index, None) is not None:
                     yield outcome
-    for task in left.values():
+    for task in remaining.values():
         error = DeviceError(
             f"{task.source}: its worker ended {RETRIES + 1} times without a word. "
             "Ray's logs say more; try this photo alone."
@@ -128,7 +128,7 @@ def _pass(
     blocks = -(-len(rows) // size)
     with warnings.catch_warnings():  # of max_task_retries, see docs/decisions.md
         warnings.simplefilter("ignore", DeprecationWarning)
-        done = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+        results = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
             Worker,
             fn_constructor_args=(config,),
             batch_size=None,
@@ -140,7 +140,7 @@ def _pass(
             num_gpus=cluster.gpus_per_worker or None,
             max_task_retries=RETRIES,
         )
-    for row in done.iter_rows():
+    for row in results.iter_rows():
         outcome = pickle.loads(row["outcome"])
         if isinstance(outcome, RestoreError):
             raise outcome

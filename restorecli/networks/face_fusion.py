@@ -96,9 +96,9 @@ class Fusion(nn.Module):
         half: Tensor = self.gate(self.enter(torch.cat(pictures, dim=1)))
         quarter: Tensor = self.encode(self.down(F.silu(half)) + self.latent(latent))
         near = self.decode(quarter + self.coarse(quarter))
-        drawn: Tensor = self.leave(half + near)
-        logits = drawn[:, :4].clamp(-LOGIT_BOUND, LOGIT_BOUND)
-        return FusionOutput(logits[:, :1], logits[:, 1:], drawn[:, 4:])
+        maps: Tensor = self.leave(half + near)
+        logits = maps[:, :4].clamp(-LOGIT_BOUND, LOGIT_BOUND)
+        return FusionOutput(logits[:, :1], logits[:, 1:], maps[:, 4:])
 
 
 def _blocks(channels: int, count: int) -> list[nn.Module]:

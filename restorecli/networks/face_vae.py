@@ -47,8 +47,8 @@ class LatentAttention(nn.Module):
         split = self.query_key_value(tokens).unflatten(2, (3, self.heads, -1))
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (n, heads, hw, c/heads)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        drawn: Tensor = self.project(mixed).transpose(1, 2)
-        return x + drawn.reshape(n, channels, height, width)
+        projected: Tensor = self.project(mixed).transpose(1, 2)
+        return x + projected.reshape(n, channels, height, width)
 
 
 LOG_VARIANCE_BOUND = 10.0

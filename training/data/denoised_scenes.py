@@ -91,7 +91,7 @@ def denoised_scenes(
         size: Their side in pixels, a multiple of the denoiser's.
         device: Where `denoise` runs.
     """
-    made = []
+    denoised: list[Scene] = []
     for start in range(0, count, BATCH):
         seeds = range(start, min(start + BATCH, count))
         scenes = [stock.scene(seed, size) for seed in seeds]
@@ -101,11 +101,11 @@ def denoised_scenes(
             pair = degrade(clean, torch.tensor(list(seeds), device=device), degradation)
             image = denoise(pair.image).float().clamp(0, 1)
         rows = image.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        made += [
+        denoised += [
             Scene(row, scene.boxes, scene.landmarks, scene.kinds)
             for row, scene in zip(rows, scenes, strict=True)
         ]
-    return made
+    return denoised
 
 
 def _write(path: Path, scenes: list[Scene]) -> None:

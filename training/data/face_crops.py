@@ -196,8 +196,8 @@ class FacePairs:
             crops = crops[:, :, top : top + size, left : left + size].float() / 255
             crops = crops.flip(3) if mirrored[row] else crops
             rows.append(crops.mean(1, keepdim=True).expand_as(crops) if grey[row] else crops)
-        degraded, known, clean = torch.stack(rows, 1)
-        return degraded, known, clean
+        degraded, source, clean = torch.stack(rows, 1)
+        return degraded, source, clean
 
 
 _KEYS = ("degraded", "source", "clean", "domain")

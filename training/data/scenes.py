@@ -135,10 +135,10 @@ class SceneBuilder:
             return np.full((size, size, 3), self.rng.integers(0, 256, 3), dtype=np.uint8)
         if kind < 0.6:
             photo = self.stock.empty[self.rng.integers(len(self.stock.empty))]
-            taken = np.zeros((0, 4))
+            faces = np.zeros((0, 4))
         else:
             portrait = self.stock.portraits[self.rng.integers(len(self.stock.portraits))]
-            photo, taken = portrait.photo, portrait.boxes
+            photo, faces = portrait.photo, portrait.boxes
         height, width = photo.shape[:2]
         for attempt in range(12):
             side = int(min(height, width, max(32, min(height, width) * self.rng.uniform(0.15, 1))))
@@ -146,7 +146,7 @@ class SceneBuilder:
             left = int(self.rng.integers(0, max(1, width - side + 1)))
             top = int(self.rng.integers(0, max(1, height - side + 1)))
             window = np.array([left, top, left + side, top + side])
-            if not len(taken) or _covered(_grown(taken, 0.15), window).max() == 0:
+            if not len(faces) or _covered(_grown(faces, 0.15), window).max() == 0:
                 piece = photo[top : top + side, left : left + side]
                 if self.rng.random() < 0.5:
                     piece = piece[:, ::-1]

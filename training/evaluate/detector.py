@@ -114,7 +114,7 @@ def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, D
         )
 
 
-def made(
+def made_scenes(
     stock: FacePhotos, *, count: int, size: int, narrowest: float, widest: float
 ) -> Iterable[tuple[Tensor, Detections]]:
     """Scenes of a stock; only faces of these widths in pixels count, the others are not trusted."""
@@ -132,10 +132,12 @@ def made(
 def print_made(finder: Finder, stock: FacePhotos, threshold: float) -> None:
     """Print the scores on small faces, and in how many scenes without faces none is found."""
     for narrowest, widest in itertools.pairwise(SMALL_WIDTHS):
-        scenes = made(stock, count=MADE_SCENES, size=MADE_SIDE, narrowest=narrowest, widest=widest)
+        scenes = made_scenes(
+            stock, count=MADE_SCENES, size=MADE_SIDE, narrowest=narrowest, widest=widest
+        )
         recall = score(finder, scenes).recall
         print(f"{threshold} made, {narrowest} to {widest} px: recall {recall:.3f}", flush=True)
-    scenes = made(stock, count=MADE_SCENES * 4, size=MADE_SIDE, narrowest=0, widest=0)
+    scenes = made_scenes(stock, count=MADE_SCENES * 4, size=MADE_SIDE, narrowest=0, widest=0)
     empty = [len(finder(image)) == 0 for image, faces in scenes if not len(faces)]
     share = sum(empty) / max(1, len(empty))
     print(f"{threshold} made, no faces: none found in {share:.3f} of {len(empty)}", flush=True)

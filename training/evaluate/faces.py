@@ -237,12 +237,12 @@ def main() -> None:
     find = partial(finder, restorer)
     with torch.inference_mode():
         both = list(samples(restorer, arguments.set, arguments.every))
-        taken = [sample for sample, _ in both]
+        samples_of_set = [sample for sample, _ in both]
         before = score(find, ((sample.image, faces) for sample, faces in both))
         print(f"landmarks before: {before.landmark_error:.4f}")
         for fidelity in arguments.fidelity:
             options = Options(fidelity=fidelity)
-            rows, statuses = compare(taken, pair, options)
+            rows, statuses = compare(samples_of_set, pair, options)
             print(f"fidelity {fidelity}: {len(rows)} faces,", dict(statuses))
             for name, (first, second) in summary(rows).items():
                 print(f"  {name:32} {first:8.4f} {second:8.4f}")
@@ -251,7 +251,7 @@ def main() -> None:
         if arguments.sheet:
             lines = arguments.shown.read_text("utf-8").splitlines()
             names = {line.split()[0] for line in lines if line and not line.startswith("#")}
-            examples = [sample for sample in taken if sample.name in names]
+            examples = [sample for sample in samples_of_set if sample.name in names]
             options = Options(fidelity=arguments.fidelity[0])
             sheet(examples, pair, options).save(arguments.sheet, quality=85)
 

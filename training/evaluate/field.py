@@ -253,9 +253,10 @@ def main() -> None:
     scores: list[Score] = []
     for kind in arguments.kinds:
         every = QUICK if arguments.quick else arguments.every
-        done = measure(restore, thinned(KINDS[kind](held), every), arguments.save)
-        print(f"{kind}: {len(done)} in {sum(score.seconds for score in done):.0f} s", flush=True)
-        scores += done
+        of_kind = measure(restore, thinned(KINDS[kind](held), every), arguments.save)
+        seconds = sum(score.seconds for score in of_kind)
+        print(f"{kind}: {len(of_kind)} in {seconds:.0f} s", flush=True)
+        scores += of_kind
     print(SSIM_CONVENTION, PSNR_CONVENTION, "", table(scores), "", notes(scores), sep="\n")
     if arguments.json:
         arguments.json.write_text(

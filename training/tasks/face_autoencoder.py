@@ -89,16 +89,16 @@ def autoencode(
 
 
 def adversarial_losses(
-    discriminator: nn.Module, real: Crops, drawn: Crops
+    discriminator: nn.Module, real: Crops, decoded: Crops
 ) -> tuple[Tensor, Tensor]:
     """Least-squares adversary (Mao et al. 2017): the decoder's loss and the judge's own.
 
     The first sends no gradient to the judge, the second none to the decoder.
     """
     frozen = {name: value.detach() for name, value in discriminator.named_parameters()}
-    generator_loss = torch.func.functional_call(discriminator, frozen, (drawn,))
+    generator_loss = torch.func.functional_call(discriminator, frozen, (decoded,))
     discriminator_loss = ((discriminator(real) - 1) ** 2).mean() + (
-        discriminator(drawn.detach()) ** 2
+        discriminator(decoded.detach()) ** 2
     ).mean()
     return ((generator_loss - 1) ** 2).mean(), 0.5 * discriminator_loss
 
@@ -118,10 +118,10 @@ class CommonTask:
         assert isinstance(network, FaceTraining)
         image = torch.cat(both_domains(self._pairs, seeds, phase.size))
         pair = network.pair
-        drawn, divergence = autoencode(
+        decoded, divergence = autoencode(
             pair.degraded_encoder, pair.degraded_decoder, image, self.recipe.options["divergence"]
         )
-        return {**picture_loss(drawn, image, self.recipe.losses), "divergence": divergence}
+        return {**picture_loss(decoded, image, self.recipe.losses), "divergence": divergence}
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """PSNR of what A draws of held-out crops of both domains, from the latents' means."""
@@ -162,9 +162,9 @@ class AutoencodeTask:
         generator_loss_b, discriminator_loss_b = adversarial_losses(
             network.judges[1], clean, drawn_b
         )
-        drawn, target = torch.cat((drawn_a, drawn_b)), torch.cat((degraded, clean))
+        decoded, target = torch.cat((drawn_a, drawn_b)), torch.cat((degraded, clean))
         return {
-            **picture_loss(drawn, target, self.recipe.losses),
+            **picture_loss(decoded, target, self.recipe.losses),
             "divergence": (divergence_a + divergence_b) / 2,
             "adversary": options["adversary"] * (generator_loss_a + generator_loss_b) / 2,
             "discriminators": (discriminator_loss_a + discriminator_loss_b) / 2,
@@ -206,7 +206,7 @@ def fast(crops: Crops) -> Crops:
     return crops.contiguous(memory_format=torch.channels_last)
 
 
-def mean_psnr(drawn: Crops, target: Crops) -> float:
+def mean_psnr(decoded: Crops, target: Crops) -> float:
     """Mean over the crops of their PSNR in dB."""
-    rows = [psnr(a[None].clamp(0, 1), b[None]) for a, b in zip(drawn, target, strict=True)]
+    rows = [psnr(a[None].clamp(0, 1), b[None]) for a, b in zip(decoded, target, strict=True)]
     return sum(rows) / len(rows)

@@ -107,8 +107,8 @@ class FuseTask:
         """Of the face fused at fidelity 0.5, of the prior's picture, and of decoder B's alone."""
         assert isinstance(network, FuseTraining)
         options, terms = self.recipe.options, self.recipe.losses
-        drawn = self._pairs.draw(seeds, phase.size, drop_source=options["drop_source"])
-        degraded, source, clean = (fast(part) for part in drawn)
+        crops = self._pairs.draw(seeds, phase.size, drop_source=options["drop_source"])
+        degraded, source, clean = (fast(part) for part in crops)
         prior = network.shipped.predict(degraded, source)
         fused = torch.lerp(degraded, prior.picture, torch.sigmoid(prior.logit))
         quick = {name: weight for name, weight in terms.items() if name != "structure"}

@@ -128,8 +128,8 @@ class RefinerTask:
         mistaken = targets_of(around, truth).face.view_as(scores) == 0
         draws = Draws(seeds, stream=40)
         columns = torch.stack(
-            [drawn(scores.sqrt(), draws) for _ in range(SEEN)]  # doubtful finds too
-            + [drawn(scores * mistaken, draws) for _ in range(MISTAKEN)],
+            [draw_columns(scores.sqrt(), draws) for _ in range(SEEN)]  # doubtful finds too
+            + [draw_columns(scores * mistaken, draws) for _ in range(MISTAKEN)],
             dim=1,
         )
         return around.gather(1, columns[..., None].expand(-1, -1, 4))
@@ -165,7 +165,7 @@ def errors(answer: tuple[Tensor, ...], targets: Targets) -> dict[str, Tensor]:
     return {"wrong": wrong.float().mean(), "eye_distances": (distance / eyes).mean()}
 
 
-def drawn(shares: Float[Tensor, "n k"], draws: Draws) -> Int[Tensor, " n"]:
+def draw_columns(shares: Float[Tensor, "n k"], draws: Draws) -> Int[Tensor, " n"]:
     """One column a row, each as likely as its share of the row."""
     sums = (shares + LEAST_SHARE).cumsum(1)
     place = (draws.uniform().unsqueeze(1) * sums[:, -1:]).to(sums)
@@ -179,7 +179,7 @@ def near(truth: Truth, seeds: Int[Tensor, " n"]) -> Boxes:
     faces = (truth.kinds != NOTHING).float()
     parts = []
     for _ in range(NEAR_FACES):
-        row = drawn(faces, draws)
+        row = draw_columns(faces, draws)
         square = own.gather(1, row.view(-1, 1, 1).expand(-1, 1, 4))[:, 0]
         centre, side = (square[:, :2] + square[:, 2:]) / 2, square[:, 2:] - square[:, :2]
         care = draws.log_uniform(0.1, 1.6).unsqueeze(1)

@@ -10,7 +10,7 @@ from PIL import Image
 from restorecli.faces.detections import Detections
 from tests.training.conftest import EYES_AND_MOUTH, FACE_BOX
 from training.data.scenes import FacePhotos
-from training.evaluate.detector import labelled, made, print_made, score
+from training.evaluate.detector import labelled, made_scenes, print_made, score
 from training.tasks.multibox import FACE
 
 
@@ -33,7 +33,7 @@ def test_scores_of_a_known_case(tmp_path: Path) -> None:
 
 
 def test_made_scenes_ask_for_faces_of_some_widths_only(stock: FacePhotos) -> None:
-    samples = list(made(stock, count=30, size=96, narrowest=12, widest=24))
+    samples = list(made_scenes(stock, count=30, size=96, narrowest=12, widest=24))
     again = [stock.scene(seed, 96) for seed in range(30)]
     asked = 0
     for (image, faces), scene in zip(samples, again, strict=True):

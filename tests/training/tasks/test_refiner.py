@@ -16,7 +16,7 @@ from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run
 from training.engine.recipe import Phase, Recipe
 from training.tasks.multibox import FACE, FACE_WITH_LANDMARKS, IGNORED, NOTHING, Truth
-from training.tasks.refiner import RefinerTask, anywhere, drawn, errors, near, targets_of
+from training.tasks.refiner import RefinerTask, anywhere, draw_columns, errors, near, targets_of
 
 RECIPE = Recipe(
     network="face_refiner", steps=2, phases=(Phase(until=1, size=64, batch=3),), ema=0.9,
@@ -78,10 +78,10 @@ def test_squares_near_faces_are_mostly_faces_and_those_anywhere_mostly_not() -> 
 
 def test_columns_are_drawn_by_their_shares() -> None:
     shares = torch.tensor([[0.0, 3, 1]]).expand(4000, 3)
-    columns = drawn(shares, Draws(torch.arange(4000)))
+    columns = draw_columns(shares, Draws(torch.arange(4000)))
     assert (columns == 0).float().mean() < 0.01
     assert float((columns == 1).float().mean()) == pytest.approx(0.75, abs=0.03)
-    assert drawn(torch.zeros(5, 4), Draws(torch.arange(5))).max() < 4
+    assert draw_columns(torch.zeros(5, 4), Draws(torch.arange(5))).max() < 4
 
 
 def test_errors_count_the_wrong_side_and_eye_distances() -> None:

@@ -1,4 +1,4 @@
-"""Put a step of your own in the place of step 1: here OpenCV's non-local means."""
+"""Put a step of your own in the place of the denoiser: here OpenCV's non-local means."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from restorecli.tiling.sources import Source
+from restorecli.tiling.sources import ImageSource
 
 CELL = 8  # px along a side of the squares whose mean colours are compared
 SIGMA = 16.0  # px, of the blur that leaves large-scale colour
@@ -27,7 +27,7 @@ _RIDGE = 1e-4  # variance of values below which a slope of 1 is assumed
 
 
 def correct_colours(
-    image: Float[Tensor, "1 3 h w"], source: Source, *, longest_period: float = 0.0
+    image: Float[Tensor, "1 3 h w"], source: ImageSource, *, longest_period: float = 0.0
 ) -> Float[Tensor, "1 3 h w"]:
     """Give a restored picture the large-scale colours of the photo, in place.
 

@@ -50,10 +50,10 @@ def explain(device: str = "auto", precision: str = "auto") -> DeviceChoice:
     Raises:
         DeviceError: There is no such device or precision; the message says what there is.
     """
-    chosen, reason = _explain_device(device)
-    dtype, dtype_reason = _explain_precision(precision, chosen)
+    torch_device, reason = _explain_device(device)
+    dtype, dtype_reason = _explain_precision(precision, torch_device)
     return DeviceChoice(
-        device=chosen, reason=reason, precision=dtype, precision_reason=dtype_reason
+        device=torch_device, reason=reason, precision=dtype, precision_reason=dtype_reason
     )
 
 
@@ -134,10 +134,10 @@ def _explain_device(name: str) -> tuple[torch.device, str]:
         return device, f"the fastest device here{_gpu_name(device)}"
     if name == "cuda" and available[0] != "cuda:0":
         raise _no_such_device(name, available)
-    wanted = "cuda:0" if name == "cuda" else name
-    if wanted not in available:
+    full_name = "cuda:0" if name == "cuda" else name
+    if full_name not in available:
         raise _no_such_device(name, available)
-    device = torch.device(wanted)
+    device = torch.device(full_name)
     return device, f"asked for{_gpu_name(device)}"
 
 

@@ -149,8 +149,8 @@ def verify(folder: Path | None = None) -> list[WeightsFile]:
     """
     folder = weights_folder() if folder is None else folder
     entries = read_manifest(folder)
-    found = {path.stem for path in folder.glob(f"*{SUFFIX}")}
-    others = sorted((found | set(entries)) - set(NETWORKS))
+    present = {path.stem for path in folder.glob(f"*{SUFFIX}")}
+    others = sorted((present | set(entries)) - set(NETWORKS))
     return [_compare(folder, name, entries.get(name)) for name in (*NETWORKS, *others)]
 
 

@@ -44,7 +44,7 @@ from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
-from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.inspector import Inspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
@@ -52,36 +52,36 @@ from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import relight
-from restorecli.tile_networks import Repeats, Tiles, TileSteps
+from restorecli.tile_networks import RetryCounter, Tiles, TileSteps
 from restorecli.tiling import tiles as tiling
 
 
-class KeptSteps:
+class StageImages:
     """The pictures between the steps, as far as they are asked for."""
 
-    def __init__(self, wanted: bool, side: int | None) -> None:
+    def __init__(self, keep: bool, side: int | None) -> None:
         """Keep nothing yet; see `Restorer.restore` for what is wanted."""
-        self._wanted, self._side = wanted, side
-        self.kept: dict[str, Float[Tensor, "1 3 h w"]] = {}
+        self._keep, self._side = keep, side
+        self.images: dict[str, Float[Tensor, "1 3 h w"]] = {}
 
     def keep(self, name: str, image: Float[Tensor, "1 3 h w"]) -> None:
         """Copy a picture, which later steps may write into, reduced if that is enough."""
-        if not self._wanted:
+        if not self._keep:
             return
         factor = (self._side or math.inf) / max(image.shape[-2:])
         if factor >= 1:
-            self.kept[name] = image.clone()
+            self.images[name] = image.clone()
             return
         size = [max(1, round(side * factor)) for side in image.shape[-2:]]
-        self.kept[name] = F.interpolate(image, size, mode="bilinear", antialias=True)
+        self.images[name] = F.interpolate(image, size, mode="bilinear", antialias=True)
 
 
 Image = Float[Tensor, "1 3 h w"]
 INSPECTED_SIDE = 2048  # px, of the middle of a photo that is looked at to judge the whole
-ROWS_AT_ONCE = 256  # of a picture that step 3 leaves as it is
+ROWS_AT_ONCE = 256  # of a picture that is written as it is
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 TILE_OF_MANY = 448  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
-BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, steps 1 and 3 at x4
+BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, at x4
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
@@ -125,13 +125,13 @@ class Restorer:
 
     Attributes:
         inspector: Says whether there is anything to restore; stays on the CPU.
-        denoiser: Step 1.
-        relighter: Step 1½; stays on the CPU, where the whole picture is.
+        denoiser: Takes the pattern away.
+        relighter: Brightens a dark photo; stays on the CPU, where the whole picture is.
         detector: Finds faces.
         refiner: Looks at them again.
-        face_pair: Step 2.
-        second_look: Step 3 at x1, and before enlarging.
-        upscaler: Step 3 at x2 and x4.
+        face_pair: Restores aligned faces.
+        second_look: Refines, at every scale.
+        upscaler: Enlarges.
         device: Where tiles and crops are computed.
         precision: What convolutions are computed in.
         at_once: Photos that are restored at the same time, in threads; each has its share of the
@@ -144,7 +144,7 @@ class Restorer:
     detector: RetinaFace
     refiner: FaceRefiner
     face_pair: FaceVAEPair
-    second_look: SecondLook
+    second_look: GuidedDenoiser
     upscaler: ORSNet
     device: torch.device
     precision: torch.dtype
@@ -172,12 +172,12 @@ class Restorer:
             DeviceError: There is no such device.
             WeightsError: A weights file is missing, damaged or of another network.
         """
-        chosen = choose_device(device)
+        torch_device = choose_device(device)
 
         def load(network: type[NetworkT], name: str) -> NetworkT:
             loaded = weights.load(network, name, folder=folder)
             fold_batch_norms(loaded)
-            return loaded.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+            return loaded.to(torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
         return cls(
             inspector=weights.load(Inspector, "inspector", folder=folder),
@@ -186,11 +186,11 @@ class Restorer:
             detector=load(RetinaFace, "retinaface"),
             refiner=load(FaceRefiner, "face_refiner"),
             face_pair=load(FaceVAEPair, "face_vae"),
-            second_look=load(SecondLook, "second_look"),
+            second_look=load(GuidedDenoiser, "second_look"),
             upscaler=load(ORSNet, "orsnet"),
-            device=chosen,
-            precision=choose_precision(precision, chosen),
-            at_once=at_once or photos_at_once(chosen),
+            device=torch_device,
+            precision=choose_precision(precision, torch_device),
+            at_once=at_once or photos_at_once(torch_device),
         )
 
     def __call__(self, photo: Photo, options: Options | None = None) -> Photo:
@@ -219,7 +219,7 @@ class Restorer:
         options = options or Options()
         start = time.perf_counter()
         with torch.inference_mode():
-            restoration = self._restore(photo, options, KeptSteps(keep_steps, step_side))
+            restoration = self._restore(photo, options, StageImages(keep_steps, step_side))
         return replace(restoration, seconds=time.perf_counter() - start)
 
     def inspect(self, photo: Photo) -> Inspection:
@@ -227,7 +227,7 @@ class Restorer:
         with torch.inference_mode():
             return inspect(_middle(tiling.PixelSource(photo.colours())), self.inspector)
 
-    def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:
+    def _restore(self, photo: Photo, options: Options, steps: StageImages) -> Restoration:
         inspection = self.inspect(photo) if "denoise" in options.stages else None
         factor = _work_factor(photo, options, inspection)
         source = tiling.PixelSource(reduced(photo.colours(), factor))
@@ -273,26 +273,34 @@ class Restorer:
             seconds=0.0,
             device=str(self.device),
             precision=PRECISION_NAMES[self.precision],
-            steps=steps.kept,
+            steps=steps.images,
             notices=tiles.repeats.notices(),
         )
 
     def _faces(
-        self, image: Image, source: tiling.Source, options: Options, *, relit: bool, factor: int
+        self,
+        image: Image,
+        source: tiling.ImageSource,
+        options: Options,
+        *,
+        relit: bool,
+        factor: int,
     ) -> tuple[Image, tuple[FaceRecord, ...]]:
         """Restore faces in place; their records are in pixels of the photo."""
-        found = detect(self.detector, image, threshold=options.face_threshold, refiner=self.refiner)
-        seen = None if relit else source  # it is as bright as the picture, or of no use
+        detections = detect(
+            self.detector, image, threshold=options.face_threshold, refiner=self.refiner
+        )
+        evidence = None if relit else source  # it is as bright as the picture, or of no use
         smaller = replace(options, min_face=max(1, options.min_face // factor))
         image, faces = restore_faces(
-            image, found, self.face_pair, smaller, source=seen, in_place=True
+            image, detections, self.face_pair, smaller, source=evidence, in_place=True
         )
         return image, tuple(face.enlarged(factor) for face in faces)
 
     def _last_steps(
         self,
         image: Image,
-        source: tiling.Source,
+        source: tiling.ImageSource,
         tiles: Tiles,
         stages: frozenset[str],
         *,
@@ -329,7 +337,7 @@ class Restorer:
         steps = TileSteps(
             self.denoiser, self.second_look, self.upscaler, self.device, self.precision
         )
-        return Tiles(steps, side, Repeats(PRECISION_NAMES[self.precision]))
+        return Tiles(steps, side, RetryCounter(PRECISION_NAMES[self.precision]))
 
     def _tile(self, longest: int) -> int:
         tile = tiling.choose_tile(free_memory(self.device) // self.at_once, BYTES_PER_PIXEL)
@@ -348,7 +356,7 @@ def _pixels(
     return pixels
 
 
-def _middle(source: tiling.Source) -> Image:
+def _middle(source: tiling.ImageSource) -> Image:
     """As much of a photo's middle as is looked at."""
     height, width = min(source.height, INSPECTED_SIDE), min(source.width, INSPECTED_SIDE)
     top, left = (source.height - height) // 2, (source.width - width) // 2

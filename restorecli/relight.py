@@ -1,4 +1,4 @@
-"""Step 1½: brighten a photo that was taken too dark, and leave every other one alone.
+"""Brighten a photo that was taken too dark, and leave every other one alone.
 
 Here: the thumbnail, the decision, and the tone curve over the whole photo, strip by strip. The
 network that estimates the curve is `restorecli.networks.relighter`.

@@ -1,4 +1,4 @@
-"""Steps 1 and 3 as functions of one tile, and how they are run over the tiles of one photo."""
+"""Denoise, refine and upscale as functions of one tile, run over the tiles of one photo."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from restorecli.networks.denoiser import Denoiser
-from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet
-from restorecli.tiling.sources import Source
+from restorecli.tiling.sources import ImageSource
 from restorecli.tiling.tiles import TileFunction, strips
 
 Image = Float[Tensor, "1 3 h w"]
@@ -20,18 +20,18 @@ class TileSteps:
     """The networks that work on tiles, in one precision.
 
     Attributes:
-        denoiser: Step 1, whose windows tiles must lie on.
+        denoiser: The network whose windows tiles must lie on.
         device: Where the networks are.
 
-    To enlarge a tile takes step 1's features of it. Keeping those of a large photo would take 64
-    bytes and more a pixel, so they are computed again; only the last tile's are kept, which is the
-    only one of most photos.
+    To enlarge a tile takes the denoiser's features of it. Keeping those of a large photo would take
+    64 bytes and more a pixel, so they are computed again; only the last tile's are kept, which is
+    the only one of most photos.
     """
 
     def __init__(
         self,
         denoiser: Denoiser,
-        second_look: SecondLook,
+        second_look: GuidedDenoiser,
         upscaler: ORSNet,
         device: torch.device,
         precision: torch.dtype,
@@ -46,7 +46,7 @@ class TileSteps:
         return TileSteps(*self._networks, self.device, torch.float32)
 
     def denoise(self, degraded: Image) -> Image:
-        """Step 1."""
+        """Take the pattern away, and keep the features for `enlarge`."""
         image: Tensor
         with self._autocast():
             image, features = self.denoiser(degraded)
@@ -54,18 +54,20 @@ class TileSteps:
         return image
 
     def look_again(self, composed: Image, degraded: Image) -> Image:
-        """Step 3 at x1: restore what the earlier steps left, seeing the photo again.
+        """Restore what the earlier steps left, seeing the photo again.
 
         Args:
             composed: After the earlier steps.
             degraded: The photo as it came; `composed` itself if it has been made lighter since.
         """
         with self._autocast():
-            seen = self._second_look.look_both_ways(degraded, composed)
-        return seen.clamp(0, 1).where(seen.isfinite(), seen)  # what is broken must be noticed
+            refined = self._second_look.flip_ensemble(degraded, composed)
+        return refined.clamp(0, 1).where(
+            refined.isfinite(), refined
+        )  # what is broken must be noticed
 
     def enlarge(self, composed: Image, degraded: Image, scale: int) -> Float[Tensor, "1 3 sh sw"]:
-        """Step 3 at x2 and x4."""
+        """Enlarge the composed picture."""
         features = self._features(degraded)
         with self._autocast():
             result: Tensor = self._upscaler(composed, degraded, features, scale)
@@ -82,7 +84,7 @@ class TileSteps:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._low)
 
 
-class Repeats:
+class RetryCounter:
     """The count of one photo."""
 
     def __init__(self, precision: str) -> None:
@@ -113,12 +115,12 @@ class Tiles:
 
     steps: TileSteps
     side: int
-    repeats: Repeats
+    repeats: RetryCounter
 
     def strips(
         self,
         function: Callable[[TileSteps], TileFunction],
-        sources: Sequence[Source],
+        sources: Sequence[ImageSource],
         *,
         scale: int = 1,
     ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:

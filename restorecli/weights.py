@@ -196,25 +196,25 @@ def _parse(path: Path, content: bytes) -> tuple[Header, dict[str, Tensor]]:
     return header, tensors
 
 
-def _check_tensors(path: Path, wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+def _check_tensors(path: Path, expected: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
     """Name the first tensor that does not fit, before torch lists hundreds."""
-    missing = sorted(wanted.keys() - found.keys())
+    missing = sorted(expected.keys() - tensors.keys())
     if missing:
         raise WeightsError(
             f"{path}: lacks the tensor {missing[0]} ({len(missing)} in all). "
             f"It was written by another version of the network."
         )
-    unexpected = sorted(found.keys() - wanted.keys())
+    unexpected = sorted(tensors.keys() - expected.keys())
     if unexpected:
         raise WeightsError(
             f"{path}: has the tensor {unexpected[0]}, which the network lacks "
             f"({len(unexpected)} in all). It was written by another version of the network."
         )
-    for key, tensor in found.items():
-        if tensor.shape != wanted[key].shape:
+    for key, tensor in tensors.items():
+        if tensor.shape != expected[key].shape:
             raise WeightsError(
                 f"{path}: tensor {key} has the shape {tuple(tensor.shape)} instead of "
-                f"{tuple(wanted[key].shape)}. It was written by another version of the network."
+                f"{tuple(expected[key].shape)}. It was written by another version of the network."
             )
         if not torch.isfinite(tensor).all():
             raise WeightsError(

@@ -71,9 +71,9 @@ def test_methods_and_fields_are_named_with_their_parameters() -> None:
             continue
         row = re.search(rf"\| `(?:Photo|photo)\.{name}\((.*?)\)` \|", PAGE)
         assert row is not None, name
-        wanted = [word for word in inspect.signature(member).parameters if word != "self"]
+        parameters = [word for word in inspect.signature(member).parameters if word != "self"]
         assert [part.split("=")[0] for part in row[1].split(", ") if part not in ("", "*")] == (
-            wanted
+            parameters
         )
     for kind in (restorecli.Restoration, restorecli.FaceRecord, restorecli.Metadata):
         for field in dataclasses.fields(kind):

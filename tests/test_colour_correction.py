@@ -57,8 +57,8 @@ def test_a_cast_in_one_place_is_taken_back_and_detail_stays(seed: int) -> None:
     inside = (corrected - photo)[..., 80:160, 70:110].mean((2, 3)).abs().max()
     assert inside < 0.2 / 4  # of a cast over a fifth of the photo
     fine = corrected - F.avg_pool2d(corrected, 5, 1, 2)
-    wanted = detail - F.avg_pool2d(detail, 5, 1, 2)
-    assert (fine - wanted)[..., 90:150, 80:100].abs().mean() < 0.01
+    expected = detail - F.avg_pool2d(detail, 5, 1, 2)
+    assert (fine - expected)[..., 90:150, 80:100].abs().mean() < 0.01
 
 
 @settings(max_examples=20, deadline=None)

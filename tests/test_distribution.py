@@ -133,10 +133,10 @@ def freeze(folder: Path, *, writable: bool) -> None:
 def test_the_sdist_has_all_that_the_wheel_is_made_of(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "weights/manifest.toml"}
-    wanted |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "restorecli").rglob("*.py")}
-    wanted |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")}
-    assert wanted <= names
+    needed = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "weights/manifest.toml"}
+    needed |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "restorecli").rglob("*.py")}
+    needed |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")}
+    assert needed <= names
     assert not [name for name in names if name.startswith((".venv", "runs/", "tests/out"))]
 
 

@@ -93,8 +93,8 @@ def test_python_of_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_exit_codes_of_the_page_are_those_of_the_errors() -> None:
     codes = {0, 129, 130, 143, *(getattr(kind, "exit_code", 0) for kind in vars(errors).values())}
     rows = COMMANDS_PAGE.read_text("utf-8").split("## Exit codes\n")[1].split("\n## ")[0]
-    shown = re.findall(r"^\| ([\d, ]+) \|", rows, re.MULTILINE)
-    assert codes == {int(code) for cell in shown for code in cell.split(", ")}
+    cells = re.findall(r"^\| ([\d, ]+) \|", rows, re.MULTILINE)
+    assert codes == {int(code) for cell in cells for code in cell.split(", ")}
 
 
 def test_fields_of_the_page_are_those_of_the_record() -> None:
@@ -159,9 +159,9 @@ def test_formats_of_the_page_are_those_of_the_program() -> None:
     text = (ROOT / "docs" / "photos.md").read_text("utf-8")
     for format in FORMATS.values():
         limit = "2³¹ − 1" if format.longest_side == 2**31 - 1 else f"{format.longest_side:,}"
-        kept = ["kept" if yes else "no" for yes in (format.deep, format.alpha, format.documents)]
+        columns = ["kept" if yes else "no" for yes in (format.deep, format.alpha, format.documents)]
         suffixes = ", ".join(f"`{suffix}`" for suffix in format.suffixes)
-        assert f"| {' | '.join([format.title, suffixes, *kept, limit])} |" in text
+        assert f"| {' | '.join([format.title, suffixes, *columns, limit])} |" in text
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

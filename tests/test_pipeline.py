@@ -14,7 +14,7 @@ from torch import Tensor
 
 from restorecli import host, pipeline
 from restorecli.errors import DeviceError, WeightsError
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.inspection.peaks import Peak
 from restorecli.inspection.presence import Inspection
@@ -74,7 +74,7 @@ def test_refining_is_a_step_of_its_own_and_once_was_called_upscaling(
         raise AssertionError("looked at")
 
     source = photo(40, 33)
-    monkeypatch.setattr(restorer.second_look, "look_both_ways", never)
+    monkeypatch.setattr(restorer.second_look, "flip_ensemble", never)
     monkeypatch.setattr(pipeline, "ROWS_AT_ONCE", 7)
     alone = restorer(source, Options(scale=scale, stages=("upscale",)))
     if scale == 1:
@@ -92,19 +92,19 @@ def test_refining_is_a_step_of_its_own_and_once_was_called_upscaling(
 def test_the_second_look_sees_the_photo_unless_it_was_relit(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch, light: Literal["on", "off"]
 ) -> None:
-    seen = []
-    look = restorer.second_look.look_both_ways
+    calls = []
+    look = restorer.second_look.flip_ensemble
 
     def noted(source: Tensor, evidence: Tensor) -> Tensor:
-        seen.append((source, evidence))
+        calls.append((source, evidence))
         return look(source, evidence)
 
-    monkeypatch.setattr(restorer.second_look, "look_both_ways", noted)
+    monkeypatch.setattr(restorer.second_look, "flip_ensemble", noted)
     source = photo(40, 32)
     restored = restorer.restore(source, Options(relight=light), keep_steps=True)
-    (shown, evidence) = seen[0]
+    ((first, evidence),) = calls[:1]
     assert torch.equal(evidence, restored.steps["composed"])
-    assert torch.equal(shown, evidence if light == "on" else source.image())
+    assert torch.equal(first, evidence if light == "on" else source.image())
 
 
 def test_what_is_enlarged_was_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_what_is_enlarged_was_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
     def constant(source: Tensor, evidence: Tensor) -> Tensor:
         return torch.full_like(evidence, grey)
 
-    monkeypatch.setattr(restorer.second_look, "look_both_ways", constant)
+    monkeypatch.setattr(restorer.second_look, "flip_ensemble", constant)
     restored = restorer(photo(40, 32), Options(scale=2, stages=("denoise", "refine", "upscale")))
     assert np.array_equal(np.unique(restored.pixels), [round(grey * 255)])
 
@@ -160,10 +160,10 @@ def test_the_record_says_what_was_done(restorer: Restorer) -> None:
 
 
 def test_steps_are_kept_when_asked_for(restorer: Restorer) -> None:
-    kept = restorer.restore(photo(24, 20), Options(relight="on"), keep_steps=True).steps
-    assert list(kept) == ["denoised", "relit", "composed"]
-    assert all(image.shape == (1, 3, 24, 20) for image in kept.values())
-    assert not torch.equal(kept["denoised"], kept["relit"])
+    steps = restorer.restore(photo(24, 20), Options(relight="on"), keep_steps=True).steps
+    assert list(steps) == ["denoised", "relit", "composed"]
+    assert all(image.shape == (1, 3, 24, 20) for image in steps.values())
+    assert not torch.equal(steps["denoised"], steps["relit"])
 
 
 def test_steps_are_kept_as_small_as_asked_for(restorer: Restorer) -> None:
@@ -250,8 +250,8 @@ def test_faces_found_are_restored_and_recorded(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landmarks = torch.tensor([[[50, 52], [78, 52], [64, 66], [53, 80], [75, 80]]]).float()
-    found = Faces(torch.tensor([[36.0, 30, 92, 100]]), landmarks, torch.tensor([0.9]))
-    monkeypatch.setattr(pipeline, "detect", lambda *_, **__: found)
+    detections = Detections(torch.tensor([[36.0, 30, 92, 100]]), landmarks, torch.tensor([0.9]))
+    monkeypatch.setattr(pipeline, "detect", lambda *_, **__: detections)
 
     def white(crop: Tensor, source: Tensor, fidelity: float) -> FaceRestoration:
         assert torch.equal(source, crop)
@@ -285,8 +285,8 @@ def test_what_is_hidden_under_transparency_does_not_bleed(restorer: Restorer) ->
     source = Photo(pixels=pixels, alpha=alpha, metadata=metadata, name="cut-out.png")
     restored = restorer(source, Options(stages=(), scale=2))
     assert restored.alpha is not None
-    shown = restored.pixels[restored.alpha == 255]
-    assert shown.min() >= 228
+    visible = restored.pixels[restored.alpha == 255]
+    assert visible.min() >= 228
 
 
 def judging(restorer: Restorer, odds: float) -> Restorer:
@@ -332,10 +332,10 @@ def test_strength_mixes_the_restored_photo_with_the_original(restorer: Restorer)
 def test_a_doubtful_pattern_is_taken_away_in_part(restorer: Restorer) -> None:
     source, options = photo(45, 52), Options(scale=1, relight="off")
     doubtful = judging(restorer, 0.0)
-    found = doubtful.inspect(source)
-    assert 0 < found.presence < 1
+    inspection = doubtful.inspect(source)
+    assert 0 < inspection.presence < 1
     part, whole = (r(source, options).pixels.astype(float) for r in (doubtful, restorer))
-    expected = source.pixels + found.presence * (whole - source.pixels)
+    expected = source.pixels + inspection.presence * (whole - source.pixels)
     assert np.abs(part - expected).max() <= 1
 
 

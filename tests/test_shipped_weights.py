@@ -10,7 +10,7 @@ from restorecli.manifest import MANIFEST, example_pairs_folder, read_manifest, w
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
-from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.inspector import Inspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
@@ -22,7 +22,7 @@ CLASSES: dict[str, type[nn.Module]] = {
     "relighter": Relighter,
     "retinaface": RetinaFace,
     "face_refiner": FaceRefiner,
-    "second_look": SecondLook,
+    "second_look": GuidedDenoiser,
     "face_vae": FaceVAEPair,
     "orsnet": ORSNet,
 }
@@ -35,9 +35,9 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_every_file_is_what_the_manifest_says() -> None:
-    found = weights.verify()
-    assert {file.name: file.status for file in found} == dict.fromkeys(weights.NETWORKS, "ok")
-    assert all(file.bytes <= LIMIT for file in found)
+    files = weights.verify()
+    assert {file.name: file.status for file in files} == dict.fromkeys(weights.NETWORKS, "ok")
+    assert all(file.bytes <= LIMIT for file in files)
 
 
 @pytest.mark.parametrize("name", weights.NETWORKS)

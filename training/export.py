@@ -2,8 +2,9 @@
 
 The run's folder is called as its recipe: `runs/` and what the recipe has after `recipes/`.
 
-Copies the averaged weights into `weights/`, in float16, and writes where they come from into the manifest: the
-recipe, the commit, the photos, torch, the last validation, and the scores that were measured.
+Copies the averaged weights into `weights/`, in float16, and writes where they come from into the
+manifest: the recipe, the commit, the photos, torch, the last validation, and the scores that were
+measured.
 """
 
 import argparse

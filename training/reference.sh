@@ -19,7 +19,7 @@ ship() {  # RECIPE [option ...]
   "$PYTHON" -m training.export "runs/$1" "${@:2}"
 }
 
-# step 1, then ORSNet on top of it
+# the denoiser, then ORSNet on top of it
 train denoiser/1-first
 train denoiser/2-longer --start runs/denoiser/1-first
 train denoiser/3-structure --start runs/denoiser/2-longer
@@ -29,13 +29,13 @@ train orsnet/1-first --denoiser runs/denoiser/1-first
 train orsnet/2-longer --denoiser runs/denoiser/2-longer --start runs/orsnet/1-first
 train orsnet/3-scales --denoiser runs/denoiser/3-structure --start runs/orsnet/2-longer
 train orsnet/4-sharp --denoiser weights --start runs/orsnet/3-scales
-ship orsnet/4-sharp --zero heads.1. # at x1 it loses what step 1 had
+ship orsnet/4-sharp --zero heads.1. # at x1 it loses what the denoiser had
 
-# step 1½
+# relight
 train relighter/1-first
 ship relighter/1-first
 
-# step 2: the detector, then the face pair on crops as step 1 leaves them
+# faces: the detector, then the face pair on crops as the denoiser leaves them
 train retinaface/1-first --faces "$PHOTOS/faces.json"
 train retinaface/2-denoised --faces "$PHOTOS/faces.json" --start runs/retinaface/1-first --denoiser weights
 train retinaface/3-longer --faces "$PHOTOS/faces.json" --start runs/retinaface/2-denoised --denoiser weights
@@ -54,9 +54,9 @@ stage() {  # RECIPE CROPS
   cp "runs/$1/"*.safetensors runs/
 }
 
-crops faint --parts 3 --size 400 # faintly degraded: the VAEs learn faces from them, whatever step 1 can do
+crops faint --parts 3 --size 400 # faintly degraded: the VAEs learn faces from them, whatever the denoiser can do
 crops faint --part held-out --parts 1 --size 40 --weights weights
-crops crops --parts 25 --size 200 --weights weights # as step 1 leaves them
+crops crops --parts 25 --size 200 --weights weights # as the denoiser leaves them
 crops crops --part held-out --parts 1 --size 100 --weights weights
 stage face_vae/1-common faint
 stage face_vae/2-autoencode faint
@@ -66,7 +66,7 @@ stage face_vae/5-sharp crops
 stage face_vae/6-native crops
 ship face_vae/6-native
 
-# step 3 at x1, begun from the face pair's second look
+# refine, begun from the face pair's second look
 train second_look/1-first --denoiser weights --start weights
 ship second_look/1-first
 

@@ -38,9 +38,9 @@ def make_task(
         recipe: One of denoiser, inspector, second_look, orsnet, relighter, retinaface and
             face_refiner.
         pool: Photos.
-        denoiser_folder: Of step 1's weights, which the two of step 3 stand on and the two that find
-            faces look through; for these of step 1½'s as well, for face_refiner of retinaface's
-            too.
+        denoiser_folder: Of the denoiser's weights, which the upscaler and the second look stand on
+            and the two that find faces look through; for these of the relighter's as well, for
+            face_refiner of retinaface's too.
         faces: `faces.json` of the photos, for retinaface and face_refiner.
         cache: Beside it the relighter keeps its small photos, these two their denoised scenes.
 
@@ -83,7 +83,7 @@ def main() -> None:
         description=__doc__, parents=[run_options(), photo_options(required=False)]
     )
     parser.add_argument(
-        "--denoiser", type=Path, default=Path("weights"), help="folder of step 1's weights"
+        "--denoiser", type=Path, default=Path("weights"), help="folder of the denoiser's weights"
     )
     parser.add_argument(
         "--start", type=Path, default=Path("weights"), help="folder of the recipe's start_from"

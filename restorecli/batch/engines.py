@@ -10,10 +10,10 @@ from restorecli.pipeline import Restorer
 from restorecli.record import Outcome
 
 
-def run(
+def restore_batch(
     work: Plan, options: Options, save: SaveOptions, run: RunOptions, cluster: Cluster | None
 ) -> Iterator[Outcome]:
-    """Load the networks where they are needed, and restore photos; see `local.run`.
+    """Load the networks where they are needed, and restore photos; see `local.restore_tasks`.
 
     Args:
         work: What to restore, and where a killed run may have left something.
@@ -23,17 +23,17 @@ def run(
         cluster: Of Ray; None is this process.
 
     Raises:
-        RestoreError: What `Restorer.load` and `ray_engine.run` refuse.
+        RestoreError: What `Restorer.load` and `ray_engine.restore_tasks` refuse.
     """
     if cluster is None:
         restorer = Restorer.load(device=run.device, precision=run.precision, at_once=run.parallel)
         run = replace(run, parallel=restorer.at_once)
-        local.clear(work)
-        return local.run(work.tasks, restorer, options, save, run)
+        local.remove_unfinished(work)
+        return local.restore_tasks(work.tasks, restorer, options, save, run)
     from restorecli.batch import ray_engine
 
-    local.clear(work)
+    local.remove_unfinished(work)
     if cluster.gpus_per_worker and run.device == "auto":
         run = replace(run, device="cuda")
-    orders = ray_engine.Orders(options=options, save=save, run=run)
-    return ray_engine.run(work.tasks, orders, cluster)
+    config = ray_engine.WorkerConfig(options=options, save=save, run=run)
+    return ray_engine.restore_tasks(work.tasks, config, cluster)

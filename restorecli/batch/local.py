@@ -27,7 +27,7 @@ FAILURES = (RestoreError, OSError, MemoryError)  # of one photo; what else escap
 
 
 @runtime_checkable
-class Restores(Protocol):
+class SupportsRestore(Protocol):
     """What the batch needs of a restorer."""
 
     def restore(
@@ -45,8 +45,12 @@ class _Done:
     small: Mapping[StageImage, Photo] | None = None
 
 
-def run(
-    tasks: Sequence[Task], restorer: Restores, options: Options, save: SaveOptions, run: RunOptions
+def restore_tasks(
+    tasks: Sequence[Task],
+    restorer: SupportsRestore,
+    options: Options,
+    save: SaveOptions,
+    run: RunOptions,
 ) -> Iterator[Outcome]:
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
 
@@ -83,7 +87,7 @@ def run(
         writers.shutdown(cancel_futures=True)
 
 
-def clear(work: Plan) -> None:
+def remove_unfinished(work: Plan) -> None:
     """Delete what a killed run left unfinished in the folders of the targets."""
     targets = {task.target for task in (*work.tasks, *work.skipped)}
     for folder in {target.parent for target in targets if isinstance(target, Path)}:
@@ -106,7 +110,7 @@ def _read_ahead(
 def _compute(
     task: Task,
     reading: Future[Photo],
-    restorer: Restores,
+    restorer: SupportsRestore,
     options: Options,
     run: RunOptions,
 ) -> _Done:
@@ -130,11 +134,11 @@ def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
     if done.result is None:
         return done.outcome
     try:
-        shown = thumbnails.encoded(done.small) if done.small else None
+        pictures = thumbnails.encoded(done.small) if done.small else None
         losses = _save(done.result, task.target, save)
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
-    return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)
+    return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=pictures)
 
 
 def _save(result: Photo, target: Place, save: SaveOptions) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from restorecli.batch import remote_plan
-from restorecli.batch.remote import Place, RemotePath, is_url, place
+from restorecli.batch.remote import Place, RemotePath, is_url, parse_place
 from restorecli.batch.remote_plan import WILDCARDS
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
 from restorecli.photo.files import same_file, there
@@ -108,13 +108,13 @@ def make(
 
 def _expand(word: str, out: Place) -> Iterator[_Find]:
     """Yield the files that one word on the command line stands for."""
-    for source in _lines(place(word[1:])) if word.startswith("@") else [word]:
-        named = place(source)
+    for source in _lines(parse_place(word[1:])) if word.startswith("@") else [word]:
+        named = parse_place(source)
         if isinstance(named, Path):
             yield from _expand_path(str(named) if is_url(source) else source, out)
         else:
-            for found, relative in remote_plan.expand(named, out):
-                yield _Find(source=found, relative=relative)
+            for path, relative in remote_plan.expand(named, out):
+                yield _Find(source=path, relative=relative)
 
 
 def _lines(path: Place) -> list[str]:
@@ -169,13 +169,13 @@ def _match(pattern: str, out: Place) -> Iterator[_Find]:
 
 def _walk(folder: Path, base: Path, out: Place) -> Iterator[_Find]:
     """Yield the files below a folder, by name; each real folder once, the output folder never."""
-    seen: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse_folder):
         status = Path(root).stat()
-        if (status.st_dev, status.st_ino) in seen or same_file(Path(root), out):
+        if (status.st_dev, status.st_ino) in visited or same_file(Path(root), out):
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
+        visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(root, name)
@@ -195,8 +195,8 @@ def _is_photo(find: _Find) -> bool:
 
 def _target(find: _Find, out: Place, suffix: str | None) -> Place:
     own = find.source.suffix
-    kept = own if own.lower() in WRITABLE else ".png"
-    return out / find.relative.with_suffix(suffix or kept)
+    usual = own if own.lower() in WRITABLE else ".png"
+    return out / find.relative.with_suffix(suffix or usual)
 
 
 def _existing(tasks: Sequence[Task], out: Place) -> list[Task]:

@@ -1,9 +1,9 @@
 """Many machines: the batch, a few photos at a time, on the workers of Ray Data.
 
-Each worker is a process that holds the networks and runs `local.run`, the very function that runs
-without Ray, on the tasks it is given. What a dead worker had in hand is done again by another one:
-a target that holds the very bytes then counts as written. A task that costs a worker its life again
-and again is reported as failed, and the rest goes on.
+Each worker is a process that holds the networks and runs `local.restore_tasks`, the very function
+that runs without Ray, on the tasks it is given. What a dead worker had in hand is done again by
+another one: a target that holds the very bytes then counts as written. A task that costs a worker
+its life again and again is reported as failed, and the rest goes on.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ OBJECT_STORE = 100_000_000  # bytes; tasks and outcomes pass through it, photos 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Orders:
+class WorkerConfig:
     """What every worker is told.
 
     Attributes:
@@ -60,9 +60,9 @@ class Orders:
 class Worker:
     """One process of many; Ray makes it and calls it with rows."""
 
-    def __init__(self, orders: Orders) -> None:
-        self._orders = orders
-        self._restorer: local.Restores | None = None
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._restorer: local.SupportsRestore | None = None
 
     def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, list[object]]:
         """Restore some photos.
@@ -73,19 +73,21 @@ class Worker:
         Returns:
             `"index"`, and `"outcome"` (n,) pickled; or one row with an error that stops all.
         """
-        orders = self._orders
+        config = self._config
         tasks: list[Task] = [pickle.loads(task) for task in rows["task"]]
         try:
-            self._restorer = self._restorer or _restorer(orders)
+            self._restorer = self._restorer or _restorer(config)
         except RestoreError as error:
             return {"index": [-1], "outcome": [pickle.dumps(error)]}
-        save = replace(orders.save, again=True)
-        outcomes = local.run(tasks, self._restorer, orders.options, save, orders.run)
-        made = [pickle.dumps(outcome) for outcome in outcomes]
-        return {"index": list(rows["index"]), "outcome": list(made)}
+        save = replace(config.save, again=True)
+        outcomes = local.restore_tasks(tasks, self._restorer, config.options, save, config.run)
+        pickled = [pickle.dumps(outcome) for outcome in outcomes]
+        return {"index": list(rows["index"]), "outcome": list(pickled)}
 
 
-def run(tasks: Sequence[Task], orders: Orders, cluster: Cluster) -> Iterator[Outcome]:
+def restore_tasks(
+    tasks: Sequence[Task], config: WorkerConfig, cluster: Cluster
+) -> Iterator[Outcome]:
     """Restore photos on a cluster; yield their outcomes as they come, one for each task.
 
     Raises:
@@ -93,15 +95,15 @@ def run(tasks: Sequence[Task], orders: Orders, cluster: Cluster) -> Iterator[Out
         DeviceError: There is no such cluster, or it has too few processors or GPUs.
         WeightsError: A worker has other weights than this machine.
     """
-    left = dict(enumerate(tasks))
-    if not left:
+    remaining = dict(enumerate(tasks))
+    if not remaining:
         return
-    with _connected(cluster, orders.threads) as workers:
+    with _connected(cluster, config.threads) as workers:
         for size in (_block(len(tasks), workers), 1):
-            for index, outcome in _pass(dict(left), size, orders, cluster, workers):
-                if left.pop(index, None) is not None:
+            for index, outcome in _pass(dict(remaining), size, config, cluster, workers):
+                if remaining.pop(index, None) is not None:
                     yield outcome
-    for task in left.values():
+    for task in remaining.values():
         error = DeviceError(
             f"{task.source}: its worker ended {RETRIES + 1} times without a word. "
             "Ray's logs say more; try this photo alone."
@@ -115,7 +117,7 @@ def _block(tasks: int, workers: int) -> int:
 
 
 def _pass(
-    tasks: dict[int, Task], size: int, orders: Orders, cluster: Cluster, workers: int
+    tasks: dict[int, Task], size: int, config: WorkerConfig, cluster: Cluster, workers: int
 ) -> Iterator[tuple[int, Outcome]]:
     """Give the tasks out, `size` at once; those whose workers kept dying have no outcome."""
     import ray.data
@@ -126,9 +128,9 @@ def _pass(
     blocks = -(-len(rows) // size)
     with warnings.catch_warnings():  # of max_task_retries, see docs/decisions.md
         warnings.simplefilter("ignore", DeprecationWarning)
-        done = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+        results = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
             Worker,
-            fn_constructor_args=(orders,),
+            fn_constructor_args=(config,),
             batch_size=None,
             compute=ray.data.ActorPoolStrategy(
                 size=min(workers, blocks),
@@ -138,32 +140,32 @@ def _pass(
             num_gpus=cluster.gpus_per_worker or None,
             max_task_retries=RETRIES,
         )
-    for row in done.iter_rows():
-        found = pickle.loads(row["outcome"])
-        if isinstance(found, RestoreError):
-            raise found
-        yield row["index"], found
+    for row in results.iter_rows():
+        outcome = pickle.loads(row["outcome"])
+        if isinstance(outcome, RestoreError):
+            raise outcome
+        yield row["index"], outcome
 
 
-def _restorer(orders: Orders) -> local.Restores:
+def _restorer(config: WorkerConfig) -> local.SupportsRestore:
     """Load the networks, once in each worker."""
     with contextlib.suppress(FileNotFoundError):  # a machine that shares no folder needs none
-        os.chdir(orders.folder)
-    found = weights.set_hash()
-    if found != orders.weights:
+        os.chdir(config.folder)
+    installed = weights.set_hash()
+    if installed != config.weights:
         raise WeightsError(
-            f"weights {found}: a worker's are not those of this machine, {orders.weights}. "
+            f"weights {installed}: a worker's are not those of this machine, {config.weights}. "
             "Install one version everywhere."
         )
-    torch.set_num_threads(orders.threads)
-    return Restorer.load(device=orders.run.device, precision=orders.run.precision)
+    torch.set_num_threads(config.threads)
+    return Restorer.load(device=config.run.device, precision=config.run.precision)
 
 
 @contextmanager
 def _connected(cluster: Cluster, threads: int) -> Iterator[int]:
     """Join a cluster, or start one on this machine alone; give the number of workers it holds."""
     if cluster.address not in (None, "auto"):
-        _knock(cluster.address)
+        _check_reachable(cluster.address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it writes to standard error
     try:
@@ -194,24 +196,24 @@ def _connected(cluster: Cluster, threads: int) -> Iterator[int]:
     try:
         _quieten()
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        with contextlib.redirect_stdout(cast(TextIO, _Split(sys.stdout))):
+        with contextlib.redirect_stdout(cast(TextIO, ThreadStdout(sys.stdout))):
             yield _workers(cluster, resources, threads)
     finally:
         ray.shutdown()
 
 
 @runtime_checkable
-class Writes(Protocol):
+class TextStream(Protocol):
     """A stream of text."""
 
     def write(self, text: str, /) -> int:
         """Write it all."""
 
 
-class _Split:
+class ThreadStdout:
     """Standard output for this thread alone: what Ray's threads print goes to standard error."""
 
-    def __init__(self, stream: "Writes") -> None:
+    def __init__(self, stream: "TextStream") -> None:
         self._stream = stream
         self._thread = threading.current_thread()
 
@@ -224,7 +226,7 @@ class _Split:
         return (self._stream if own else sys.stderr).write(text)
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """See whether anybody listens; Ray itself would ask for many minutes.
 
     Raises:
@@ -252,11 +254,11 @@ def _workers(cluster: Cluster, resources: dict[str, float], threads: int) -> int
     fitting = int(resources.get("CPU", 0))
     if cluster.gpus_per_worker:
         fitting = min(fitting, int(resources.get("GPU", 0) / cluster.gpus_per_worker))
-    wanted = cluster.workers or 1
-    if fitting < wanted:
+    least = cluster.workers or 1
+    if fitting < least:
         has = f"{resources.get('CPU', 0):g} processors and {resources.get('GPU', 0):g} GPUs"
         raise DeviceError(
-            f"{wanted} workers with {cluster.gpus_per_worker:g} GPUs each: do not fit the cluster, "
+            f"{least} workers with {cluster.gpus_per_worker:g} GPUs each: do not fit the cluster, "
             f"which has {has}. Ask for less, or add machines first."
         )
     each = 1 if cluster.gpus_per_worker else threads

@@ -100,10 +100,10 @@ class RemotePath:
         """
         with self._told(PlanError, "cannot be searched"):
             try:
-                found = self._client().find(self.key)
+                keys = self._client().find(self.key)
             except FileNotFoundError:
                 return []
-        names = (name.lstrip("/") for name in found)
+        names = (name.lstrip("/") for name in keys)
         return [name[len(self.key) + 1 :] for name in names if not name.endswith("/")]
 
     def read_bytes(self) -> bytes:
@@ -178,7 +178,7 @@ def masked(text: str) -> str:
     return _CREDENTIALS.sub(r"\1…@", text)
 
 
-def place(text: str) -> Place:
+def parse_place(text: str) -> Place:
     """Say what a word on the command line names; `file:///…` is a path like any other.
 
     Raises:

@@ -48,9 +48,9 @@ def _walk(source: RemotePath, out: Place) -> Iterator[Find]:
         if not keys and source.suffix.lower() not in READABLE:
             raise PlanError(f"{source}: no such object, and nothing below it. Check the name.")
         yield source, PurePosixPath(source.name)
-    for found, relative in _below(source, keys, out):
+    for path, relative in _below(source, keys, out):
         if not any(part.startswith(".") for part in relative.parts[:-1]):
-            yield found, relative
+            yield path, relative
 
 
 def _match(pattern: RemotePath, out: Place) -> Iterator[Find]:
@@ -58,23 +58,23 @@ def _match(pattern: RemotePath, out: Place) -> Iterator[Find]:
     fixed = next(index for index, part in enumerate(parts) if WILDCARDS & set(part))
     base = RemotePath(pattern.scheme, "/".join(parts[:fixed]))
     hidden = any(part.startswith(".") for part in parts[fixed:])
-    for found, relative in _below(base, base.keys_below(), out):
-        shown = hidden or not any(part.startswith(".") for part in relative.parts)
-        if shown and _matches(relative.parts, parts[fixed:]):
-            yield found, relative
+    for path, relative in _below(base, base.keys_below(), out):
+        visible = hidden or not any(part.startswith(".") for part in relative.parts)
+        if visible and _matches(relative.parts, parts[fixed:]):
+            yield path, relative
 
 
 def _below(base: RemotePath, keys: Sequence[str], out: Place) -> Iterator[Find]:
     """Yield what is below a name in the order a folder is searched in, the output left out."""
     finds: list[Find] = []
     for key in keys:
-        found = RemotePath(base.scheme, f"{base.key}/{key}")
-        if not key or (out != base and f"{found}".startswith(f"{out}/")):
+        path = RemotePath(base.scheme, f"{base.key}/{key}")
+        if not key or (out != base and f"{path}".startswith(f"{out}/")):
             continue
         relative = PurePosixPath(key.lstrip("/"))
         if ".." in relative.parts or "\0" in key:
-            raise PlanError(f"{found}: its name leads out of the tree. Give it another.")
-        finds.append((found, relative))
+            raise PlanError(f"{path}: its name leads out of the tree. Give it another.")
+        finds.append((path, relative))
     yield from sorted(finds, key=lambda find: _order(find[1].parts))
 
 

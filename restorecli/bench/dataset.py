@@ -140,18 +140,18 @@ def shortened(names: Sequence[str]) -> str:
 
 
 def _part(folder: Path, names: Sequence[str]) -> Path:
-    found = [
+    folders = [
         path for path in sorted(folder.iterdir()) if path.name.lower() in names and path.is_dir()
     ]
-    if not found:
+    if not folders:
         raise DatasetError(
             f"{folder}: no folder named {' or '.join(names[:4])} in it. "
             f"A labelled set has clean/ and degraded/."
         )
-    if len(found) > 1:
-        both = " and ".join(path.name for path in found)
+    if len(folders) > 1:
+        both = " and ".join(path.name for path in folders)
         raise DatasetError(f"{folder}: both {both} are there. Keep one of them.")
-    return found[0]
+    return folders[0]
 
 
 def _photos(folder: Path) -> dict[str, Path]:

@@ -201,24 +201,24 @@ def _degrade(
     for attempt in range(ATTEMPTS):
         own_seed = _seed(seed, name, attempt)
         strength = _GROWTH ** max(0, attempt - _FIRM + 1)
-        made = degrade(clean, torch.tensor([own_seed]), _config(strength))
-        similarity = ssim(made.image, made.target)
+        sample = degrade(clean, torch.tensor([own_seed]), _config(strength))
+        similarity = ssim(sample.image, sample.target)
         if similarity > max_ssim or (best is not None and similarity <= best[2].ssim_in):
             continue
         label = Label(
             name=name,
             ssim_in=similarity,
-            family=made.family[0],
-            mode=made.mode[0],
-            contrast=float(made.contrast[0]),
-            sigma=float(made.sigma[0]),
+            family=sample.family[0],
+            mode=sample.mode[0],
+            contrast=float(sample.contrast[0]),
+            sigma=float(sample.sigma[0]),
             strength=strength,
             seed=own_seed,
             source=source,
         )
         best = (
-            Photo.from_image(made.target, photo.name),
-            Photo.from_image(made.image, photo.name),
+            Photo.from_image(sample.target, photo.name),
+            Photo.from_image(sample.image, photo.name),
             label,
         )
         if similarity >= LEAST_SSIM:

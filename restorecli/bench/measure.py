@@ -132,7 +132,7 @@ class Bench:
         return sum(row.megapixels for row in rows) / seconds if seconds else float("inf")
 
 
-def run(
+def run_bench(
     dataset: Path,
     restore: Restore,
     *,
@@ -167,19 +167,19 @@ def run(
         PlanError: An unknown metric or baseline.
         ValueError: `restore` gave a photo of another size than the clean one.
     """
-    for kind, asked, known in (("metric", metrics, METRICS), ("baseline", baselines, BASELINES)):
-        for name in asked:
+    for kind, names, known in (("metric", metrics, METRICS), ("baseline", baselines, BASELINES)):
+        for name in names:
             if name not in known:
                 raise PlanError(f"{kind} {name}: unknown. Use some of: {', '.join(known)}.")
     methods = _methods(restore, options or Options(), stages, baselines)
-    chosen = spread(find(dataset), limit)
+    pairs = spread(find(dataset), limit)
     rows: list[Row] = []
     failures: list[Failure] = []
-    for found in measure(progress(chosen), methods, tuple(dict.fromkeys(metrics)), watch):
-        if isinstance(found, Failure):
-            failures.append(found)
+    for measurement in measure(progress(pairs), methods, tuple(dict.fromkeys(metrics)), watch):
+        if isinstance(measurement, Failure):
+            failures.append(measurement)
         else:
-            rows += found
+            rows += measurement
     if not rows:
         raise DatasetError(
             f"{dataset}: none of {len(failures)} pairs could be scored. "
@@ -196,7 +196,7 @@ def run(
 
 
 def measure(
-    chosen: Iterable[Pair],
+    pairs: Iterable[Pair],
     methods: Mapping[str, Restore],
     metrics: Sequence[str],
     watch: Watch | None = None,
@@ -206,7 +206,7 @@ def measure(
     The first pair is restored once before the clock runs, since libraries prepare themselves then.
     """
     warm, first = False, next(iter(methods))
-    for pair in chosen:
+    for pair in pairs:
         try:
             photos = read(pair)
             if not warm:
@@ -236,8 +236,8 @@ def estimate(scores: Sequence[float]) -> Estimate:
     generator = np.random.default_rng(0)
     parts = []
     for _ in range(0, RESAMPLES, _AT_ONCE):
-        chosen = generator.integers(0, len(values), (_AT_ONCE, len(values)), dtype=np.int32)
-        parts.append(values[chosen].mean(axis=1))
+        resampled = generator.integers(0, len(values), (_AT_ONCE, len(values)), dtype=np.int32)
+        parts.append(values[resampled].mean(axis=1))
     low, high = np.percentile(np.concatenate(parts), (2.5, 97.5))
     return Estimate(mean=mean, interval=(float(low), float(high)))
 
@@ -255,14 +255,14 @@ def _methods(
 ) -> dict[str, Restore]:
     """Name every row's method, ours first; each takes its scale from the options it is given."""
 
-    def ours(chosen: tuple[Stage, ...]) -> Restore:
-        fixed = replace(options, stages=chosen)
-        return lambda photo, given: restore(photo, replace(fixed, scale=given.scale))
+    def ours(row: tuple[Stage, ...]) -> Restore:
+        fixed = replace(options, stages=row)
+        return lambda photo, pair: restore(photo, replace(fixed, scale=pair.scale))
 
     def classical(name: str) -> Restore:
-        return lambda photo, given: _filtered(photo, name, given.scale)
+        return lambda photo, pair: _filtered(photo, name, pair.scale)
 
-    methods = {stages_name(chosen): ours(chosen) for chosen in stages}
+    methods = {stages_name(row): ours(row) for row in stages}
     return methods | {name: classical(name) for name in baselines}
 
 
@@ -287,8 +287,8 @@ def _row(
     seconds = time.perf_counter() - start
     restored, clean = result.image(), photos.clean.image()
     if restored.shape != clean.shape:
-        wanted = f"{photos.clean.width}×{photos.clean.height}"
-        raise ValueError(f"{name} gave {result.width}×{result.height} pixels, not {wanted}")
+        expected = f"{photos.clean.width}×{photos.clean.height}"
+        raise ValueError(f"{name} gave {result.width}×{result.height} pixels, not {expected}")
     row = Row(
         name=pair.name,
         family=pair.family,

@@ -46,7 +46,7 @@ def notes(bench: Bench) -> list[str]:
     ]
 
 
-def shown(score: float, metric: str) -> str:
+def format_score(score: float, metric: str) -> str:
     """A score with the digits that mean something."""
     return f"{score:.{_DIGITS[metric]}f}"
 
@@ -113,7 +113,7 @@ def _by_family(bench: Bench, metric: str) -> list[list[str]]:
         count = len(bench.of(bench.methods[0], family))
         means = [_mean([row.scores[metric] for row in bench.of(method, family)])
                  for method in bench.methods]  # fmt: skip
-        lines.append([family, str(count), *(shown(mean, metric) for mean in means)])
+        lines.append([family, str(count), *(format_score(mean, metric) for mean in means)])
     return lines
 
 
@@ -130,20 +130,20 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _with_interval(estimate: Estimate, metric: str) -> str:
-    mean = shown(estimate.mean, metric)
+    mean = format_score(estimate.mean, metric)
     if estimate.interval is None:
         return mean
     low, high = estimate.interval
-    return f"{mean} [{shown(low, metric)}, {shown(high, metric)}]"
+    return f"{mean} [{format_score(low, metric)}, {format_score(high, metric)}]"
 
 
 def _method(bench: Bench, method: str) -> dict[str, Any]:
     scores = {}
     for metric in bench.metrics:
-        found = bench.estimate(method, metric)
+        estimate = bench.estimate(method, metric)
         scores[metric] = {
-            "mean": _finite(found.mean),
-            "interval": found.interval,
+            "mean": _finite(estimate.mean),
+            "interval": estimate.interval,
             "families": {
                 family: _finite(_mean([row.scores[metric] for row in bench.of(method, family)]))
                 for family in bench.families

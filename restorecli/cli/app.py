@@ -14,8 +14,8 @@ import typer
 
 import restorecli
 from restorecli.cli import batch, bench, degrade, process
-from restorecli.cli import options as given
 from restorecli.cli import weights as cli_weights
+from restorecli.cli.options import OUTPUT, Messages, takes_fields, without_faces
 from restorecli.errors import PlanError, RestoreError, printable
 from restorecli.options import Options, RunOptions, SaveOptions
 
@@ -30,7 +30,7 @@ Output = Annotated[
         metavar="FILE",
         help="Where the result goes, or - for standard output.",
         show_default="PHOTO.restored.png beside the photo",
-        rich_help_panel=given.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 Ext = Annotated[
@@ -40,7 +40,7 @@ Ext = Annotated[
         metavar="SUFFIX",
         help="Kind of the result where --output does not say it.",
         show_default="png",
-        rich_help_panel=given.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 Compare = Annotated[
@@ -49,7 +49,7 @@ Compare = Annotated[
         "--compare",
         metavar="FILE",
         help="Also write before and after side by side, or a page with a slider (.html).",
-        rich_help_panel=given.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 SaveSteps = Annotated[
@@ -58,7 +58,7 @@ SaveSteps = Annotated[
         "--save-steps",
         metavar="FOLDER",
         help="Also write a picture of each step, faces marked.",
-        rich_help_panel=given.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 
@@ -109,8 +109,8 @@ def _refuse_mistyped_command(word: str) -> None:
         raise PlanError(f"{word}: no such file or command. Did you mean `restore {meant[0]}`?")
 
 
-def _print_version(wanted: bool) -> bool:
-    if wanted:
+def _print_version(value: bool) -> bool:
+    if value:
         from importlib.metadata import version
 
         from restorecli.manifest import set_hash
@@ -122,7 +122,7 @@ def _print_version(wanted: bool) -> bool:
         said = f"torch {version('torch')}, weights {weights}"
         typer.echo(f"restore {restorecli.__version__} ({said})")
         raise typer.Exit
-    return wanted
+    return value
 
 
 @app.callback()
@@ -149,7 +149,7 @@ def restore(
 
 
 @app.command()
-@given.takes_fields
+@takes_fields
 def photo(
     source: Annotated[
         str, typer.Argument(metavar="PHOTO", help="A file, or - for standard input.")
@@ -163,17 +163,17 @@ def photo(
     options: Options,
     no_faces: bool = False,
     run: Annotated[RunOptions, "device", "precision"],
-    messages: given.Messages,
+    messages: Messages,
 ) -> None:
     """Restore one photo.
 
     The result's path goes to standard output, everything else that is said to standard error.
     """
-    options = given.without_faces(options, no_faces)
+    options = without_faces(options, no_faces)
     from restorecli.cli import photo as single
 
     with single.failure_recorded(source, output, as_json=messages.as_json):
-        job = single.prepare(
+        job = single.make_job(
             source,
             output,
             ext=ext,
@@ -182,7 +182,7 @@ def photo(
             save=save,
             as_json=messages.as_json,
         )
-        outcome = single.run(job, options, run)
+        outcome = single.restore_job(job, options, run)
     single.report(outcome, messages)
 
 

@@ -5,7 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from restorecli.cli import options as given
+from restorecli.cli.options import (
+    OUTPUT,
+    Messages,
+    ReportTarget,
+    on_cluster,
+    takes_fields,
+    without_faces,
+)
 from restorecli.options import Cluster, Options, RunOptions, SaveOptions
 
 Sources = Annotated[
@@ -22,7 +29,7 @@ Output = Annotated[
         "-o",
         metavar="FOLDER|URL",
         help="Where the results go; made if it is not there.",
-        rich_help_panel=given.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 Ext = Annotated[
@@ -32,7 +39,7 @@ Ext = Annotated[
         metavar="SUFFIX",
         help="Kind of the results, as in png or jpg.",
         show_default="each photo's own, or png",
-        rich_help_panel=given.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 SkipExisting = Annotated[
@@ -40,16 +47,16 @@ SkipExisting = Annotated[
     typer.Option(
         "--skip-existing",
         help="Leave out photos whose result is there: a stopped run goes on.",
-        rich_help_panel=given.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Only say what would be done.", rich_help_panel=given.OUTPUT),
+    typer.Option("--dry-run", help="Only say what would be done.", rich_help_panel=OUTPUT),
 ]
 
 
-@given.takes_fields
+@takes_fields
 def batch(
     sources: Sources,
     *,
@@ -58,29 +65,29 @@ def batch(
     save: SaveOptions,
     skip_existing: SkipExisting = False,
     dry_run: DryRun = False,
-    report: given.Report = None,
+    report: ReportTarget = None,
     options: Options,
     no_faces: bool = False,
     run: RunOptions,
     engine: Literal["local", "ray"] = "local",
     cluster: Cluster,
-    messages: given.Messages,
+    messages: Messages,
 ) -> None:
     """Restore many photos; folders are searched to any depth, and their tree is kept."""
-    options = given.without_faces(options, no_faces)
-    workers = given.on_cluster(engine, cluster)
+    options = without_faces(options, no_faces)
+    workers = on_cluster(engine, cluster)
     from restorecli.batch import engines, plan, remote
     from restorecli.cli import progress
-    from restorecli.reports import batch as batch_report
+    from restorecli.reports.batch import following, open_report
 
-    out = remote.place(output)
+    out = remote.parse_place(output)
     work = plan.make(sources, out, ext=ext, skip_existing=skip_existing, overwrite=save.overwrite)
-    page = batch_report.prepare(report, work, options, overwrite=save.overwrite)
+    page = open_report(report, work, options, overwrite=save.overwrite)
     if dry_run:
         progress.present_plan(work, as_json=messages.as_json)
         return
     run = replace(run, thumbnails=page is not None)
-    outcomes = engines.run(work, options, save, run, workers)
-    with batch_report.following(outcomes, page) as followed:
+    outcomes = engines.restore_batch(work, options, save, run, workers)
+    with following(outcomes, page) as followed:
         code = progress.present(followed, work, messages)
     raise typer.Exit(code)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from restorecli.cli import options as given
+from restorecli.cli.options import ReportTarget, parse_stages, takes_fields
 from restorecli.options import STAGES, Options, RunOptions
 
 Dataset = Annotated[
@@ -40,7 +40,7 @@ Limit = Annotated[
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Also write every score.")]
 
 
-@given.takes_fields
+@takes_fields
 def bench(
     dataset: Dataset = None,
     *,
@@ -48,7 +48,7 @@ def bench(
     rows: Rows = None,
     limit: Limit = None,
     csv: Csv = None,
-    report: given.Report = None,
+    report: ReportTarget = None,
     overwrite: bool = False,
     options: Annotated[Options, "fidelity", "tile"],
     run: Annotated[RunOptions, "device", "precision"],
@@ -56,16 +56,16 @@ def bench(
     quiet: bool = False,
 ) -> None:
     """Score the restoration on a labelled set, beside classical filters."""
-    stages = [given.parse_stages(text) for text in rows] if rows else [STAGES]
+    stages = [parse_stages(text) for text in rows] if rows else [STAGES]
     from restorecli.bench import table
     from restorecli.cli import scoring
     from restorecli.photo.files import refuse_target, replace_file
-    from restorecli.reports import bench as bench_report
+    from restorecli.reports.bench import open_report
 
     if csv is not None:
         refuse_target(csv, overwrite=overwrite)
-    page = bench_report.prepare(report, overwrite=overwrite)
-    found = scoring.measured(
+    page = open_report(report, overwrite=overwrite)
+    result = scoring.measured(
         dataset,
         options,
         run,
@@ -75,10 +75,10 @@ def bench(
         watch=None if page is None else page.watch,
         quiet=quiet,
     )
-    typer.echo(table.to_json(found) if as_json else table.to_text(found), nl=False)
+    typer.echo(table.to_json(result) if as_json else table.to_text(result), nl=False)
     if csv is not None:
-        content = table.to_csv(found).encode()
+        content = table.to_csv(result).encode()
         replace_file(csv, lambda file: file.write(content), overwrite=overwrite)
     if page is not None:
-        page.write(found)
-    raise typer.Exit(found.exit_code)
+        page.write(result)
+    raise typer.Exit(result.exit_code)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from restorecli.cli import options as given
+from restorecli.cli.options import OUTPUT, takes_fields
 
 Clean = Annotated[
     Path, typer.Argument(metavar="CLEAN", help="Folder of clean photos, searched to any depth.")
@@ -17,7 +17,7 @@ Output = Annotated[
         "-o",
         metavar="FOLDER",
         help="Where the results go; made if it is not there.",
-        rich_help_panel=given.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Equal seeds, equal bytes.")]
@@ -32,7 +32,7 @@ Limit = Annotated[
 ]
 
 
-@given.takes_fields
+@takes_fields
 def degrade(
     clean: Clean,
     *,

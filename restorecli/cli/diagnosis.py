@@ -40,45 +40,45 @@ def report(device: str = "auto", precision: str = "auto") -> dict[str, Any]:
         sentences, empty if all is well. `device` or `weights` is None if it is such a problem.
     """
     problems: list[str] = []
-    found: dict[str, Any] = {"versions": _versions(), "formats": _formats()}
-    found["device"] = found["memory"] = found["weights"] = None
+    facts: dict[str, Any] = {"versions": _versions(), "formats": _formats()}
+    facts["device"] = facts["memory"] = facts["weights"] = None
     try:
         choice = devices.explain(device, precision)
-        found["device"] = _device(choice)
-        found["memory"] = _memory(choice.device)
+        facts["device"] = _device(choice)
+        facts["memory"] = _memory(choice.device)
     except RestoreError as error:
         problems.append(str(error))
     try:
-        found["weights"] = _weights(weights_folder())
+        facts["weights"] = _weights(weights_folder())
         problems += [
             f"{file['name']}: {file['status']}. Reinstall the package."
-            for file in found["weights"]["files"]
+            for file in facts["weights"]["files"]
             if file["status"] in ("missing", "changed")
         ]
     except RestoreError as error:
         problems.append(str(error))
     problems += [
         f"{name}: cannot be read or written here. Reinstall pillow and pillow-heif."
-        for name, works in found["formats"].items()
+        for name, works in facts["formats"].items()
         if not works
     ]
-    found["problems"] = problems
-    return found
+    facts["problems"] = problems
+    return facts
 
 
-def render(found: dict[str, Any]) -> str:
+def render(facts: dict[str, Any]) -> str:
     """Write a report as lines of text, for people."""
-    rows = list(found["versions"].items())
-    rows.append(("formats", ", ".join(name for name, works in found["formats"].items() if works)))
-    if found["device"]:
-        rows += _device_rows(found["device"])
-        rows += _memory_rows(found["memory"])
-    if found["weights"]:
-        rows.append(("weights", f"{found['weights']['folder']} ({found['weights']['set_hash']})"))
-        rows += [(f"  {file['name']}", _describe_file(file)) for file in found["weights"]["files"]]
+    rows = list(facts["versions"].items())
+    rows.append(("formats", ", ".join(name for name, works in facts["formats"].items() if works)))
+    if facts["device"]:
+        rows += _device_rows(facts["device"])
+        rows += _memory_rows(facts["memory"])
+    if facts["weights"]:
+        rows.append(("weights", f"{facts['weights']['folder']} ({facts['weights']['set_hash']})"))
+        rows += [(f"  {file['name']}", _describe_file(file)) for file in facts["weights"]["files"]]
     width = max(len(name) for name, _ in rows) + 2
     lines = [f"{name:<{width}}{value}" for name, value in rows]
-    lines += [f"problem: {problem}" for problem in found["problems"]] or ["no problems found"]
+    lines += [f"problem: {problem}" for problem in facts["problems"]] or ["no problems found"]
     return "\n".join(lines)
 
 
@@ -125,9 +125,9 @@ def _installed(name: str) -> str:
 
 def _formats() -> dict[str, bool]:
     libraries = {"jpeg": "jpg", "png": "zlib", "tiff": "libtiff", "webp": "webp", "avif": "avif"}
-    found = {name: bool(features.check(library)) for name, library in libraries.items()}
-    found["heic"] = bool(pillow_heif.libheif_info()["decoders"])
-    return found
+    built_in = {name: bool(features.check(library)) for name, library in libraries.items()}
+    built_in["heic"] = bool(pillow_heif.libheif_info()["decoders"])
+    return built_in
 
 
 def _device(choice: devices.DeviceChoice) -> dict[str, Any]:

@@ -192,7 +192,7 @@ OPTIONS: dict[str, Any] = {
     "verbose": typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=MESSAGES),
 }
 
-Report = Annotated[
+ReportTarget = Annotated[
     Path | None,
     typer.Option(
         "--report",
@@ -253,11 +253,11 @@ def _spelled(name: str, kind: object, default: object) -> Parameter:
 def _in_order(parameters: Iterable[Parameter]) -> list[Parameter]:
     """Sort as `OPTIONS` is; what a command spells itself stays behind the option before it."""
     place, places = -1, list(OPTIONS)
-    found = []
+    order = []
     for parameter in parameters:
         place = places.index(parameter.name) if parameter.name in OPTIONS else place
-        found.append((place, parameter))
-    return [parameter for _, parameter in sorted(found, key=lambda pair: pair[0])]
+        order.append((place, parameter))
+    return [parameter for _, parameter in sorted(order, key=lambda pair: pair[0])]
 
 
 def without_faces(options: Options, no_faces: bool) -> Options:

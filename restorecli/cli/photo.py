@@ -51,7 +51,7 @@ class Job:
     save: SaveOptions = field(default_factory=SaveOptions)
 
 
-def prepare(
+def make_job(
     source: str,
     output: str | None,
     *,
@@ -90,7 +90,7 @@ def prepare(
     return job
 
 
-def run(job: Job, options: Options, run: RunOptions) -> Outcome:
+def restore_job(job: Job, options: Options, run: RunOptions) -> Outcome:
     """Read, restore and write the photo; it is read before the networks are loaded."""
     photo = Photo.read(sys.stdin.buffer if job.source is None else job.source)
     restorer = Restorer.load(device=run.device, precision=run.precision)
@@ -137,7 +137,7 @@ def _place(text: str) -> Path | Stored:
         return Path(text)
     from restorecli.batch import remote
 
-    return remote.place(text)
+    return remote.parse_place(text)
 
 
 def _write(result: Photo, job: Job) -> tuple[str, ...]:

@@ -31,10 +31,10 @@ def signals_stop_work() -> Iterator[None]:
         SystemExit: The block ended with one after such a signal; its code is 128 and the signal's
             number, as shells have it.
     """
-    came: list[int] = []
+    signals: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
-        came.append(number)
+        signals.append(number)
         raise KeyboardInterrupt
 
     main = threading.current_thread() is threading.main_thread()
@@ -44,8 +44,8 @@ def signals_stop_work() -> Iterator[None]:
     try:
         yield
     except (SystemExit, KeyboardInterrupt) as end:
-        if came:
-            raise SystemExit(128 + came[0]) from end
+        if signals:
+            raise SystemExit(128 + signals[0]) from end
         raise
     finally:
         for number in ours:

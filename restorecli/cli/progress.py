@@ -47,7 +47,7 @@ def present(
     began, as_json, quiet = clock(), messages.as_json, messages.quiet
     counts: Counter[str] = Counter(restored=0, failed=0, skipped=len(plan.skipped))
     if messages.verbose and plan.ignored:
-        tell(f"{plan.ignored} files ignored: hidden, or not of a readable kind")
+        print_above_bar(f"{plan.ignored} files ignored: hidden, or not of a readable kind")
     if as_json:
         _print_records(skipped(plan))
     try:
@@ -55,7 +55,9 @@ def present(
             counts[outcome.status] += 1
             _present_one(outcome, messages)
     except KeyboardInterrupt:
-        tell("restore: stopped; files that are there are whole. Go on with --skip-existing.")
+        print_above_bar(
+            "restore: stopped; files that are there are whole. Go on with --skip-existing."
+        )
         raise
     if as_json:
         typer.echo(record.summary_line(dict(counts), clock() - began))
@@ -68,11 +70,11 @@ def _present_one(outcome: Outcome, messages: Messages) -> None:
     if messages.as_json:
         _print_records([outcome])
     if outcome.error is not None:
-        tell(f"restore: {outcome.error}")
+        print_above_bar(f"restore: {outcome.error}")
     elif messages.verbose:
-        tell(record.sentence(outcome))
+        print_above_bar(record.sentence(outcome))
     for notice in () if messages.quiet else outcome.notices:
-        tell(f"{outcome.source}: {notice}")
+        print_above_bar(f"{outcome.source}: {notice}")
 
 
 def skipped(plan: Plan) -> list[Outcome]:
@@ -127,11 +129,11 @@ def followed(
         if not quiet and done < total and now - last >= SECONDS_BETWEEN_LINES:
             rate = done / (now - began)
             left = tqdm.format_interval((total - done) / rate)
-            tell(f"{done} of {total} {unit}s, {rate:.2f} a second, {left} left")
+            print_above_bar(f"{done} of {total} {unit}s, {rate:.2f} a second, {left} left")
             last = now
 
 
-def tell(line: str) -> None:
+def print_above_bar(line: str) -> None:
     """Write a line to stderr, above the bar if there is one."""
     tqdm.write(line, file=sys.stderr)
 

@@ -22,20 +22,20 @@ def measured(
     watch: Watch | None,
     quiet: bool,
 ) -> Bench:
-    """Load the networks and score them; arguments and errors as of `measure.run`.
+    """Load the networks and score them; arguments and errors as of `measure.run_bench`.
 
     Args:
         dataset: None for the shipped examples.
-        options: See `measure.run`.
+        options: See `measure.run_bench`.
         run: Where it is computed.
-        metrics: See `measure.run`.
-        stages: See `measure.run`.
-        limit: See `measure.run`.
-        watch: See `measure.run`.
+        metrics: See `measure.run_bench`.
+        stages: See `measure.run_bench`.
+        limit: See `measure.run_bench`.
+        watch: See `measure.run_bench`.
         quiet: No bar.
     """
     restorer = Restorer.load(device=run.device, precision=run.precision)
-    return measure.run(
+    return measure.run_bench(
         dataset or manifest.example_pairs_folder(),
         restorer,
         setting=Setting(

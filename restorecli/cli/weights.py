@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from restorecli.cli import options as given
+from restorecli.cli.options import takes_fields
 from restorecli.options import RunOptions
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ Folder = Annotated[
 
 
 @app.command("list")
-@given.takes_fields
+@takes_fields
 def list_files(*, folder: Folder = None, as_json: bool = False) -> None:
     """Say of every weights file what it is: size, hash, parameters, recipe."""
     from restorecli import weights
@@ -91,21 +91,21 @@ def import_file(
 
     The environment variable RESTORE_WEIGHTS names the folder that the networks are read from.
     """
-    from restorecli.import_retinaface import import_checkpoint
+    from restorecli.faces.import_retinaface import import_checkpoint
 
     typer.echo(import_checkpoint(checkpoint, output))
 
 
-@given.takes_fields
+@takes_fields
 def doctor(
     *,
     run: Annotated[RunOptions, "device", "precision"],
     as_json: bool = False,
 ) -> None:
     """Report versions, devices, why one is chosen, and the weights; exit code 1 on problems."""
-    from restorecli.cli import diagnosis as examination
+    from restorecli.cli import diagnosis
 
-    found = examination.report(run.device, run.precision)
-    typer.echo(json.dumps(found) if as_json else examination.render(found))
-    if found["problems"]:
+    facts = diagnosis.report(run.device, run.precision)
+    typer.echo(json.dumps(facts) if as_json else diagnosis.render(facts))
+    if facts["problems"]:
         raise typer.Exit(1)

@@ -158,16 +158,16 @@ def _soften(image: Image, draws: Draws, where: Tensor) -> Image:
     """Blur, resampling and JPEG that came before the pattern."""
     sigma, quality = draws.uniform(0.3, 1.4), draws.uniform(50, 95)
     choice = draws.integers(0, 3)
-    chosen = torch.nonzero(where)[:, 0]
-    if not len(chosen):
+    rows = torch.nonzero(where)[:, 0]
+    if not len(rows):
         return image
-    part = image[chosen]
-    blurred = gaussian_blur(part, sigma[chosen])
+    part = image[rows]
+    blurred = gaussian_blur(part, sigma[rows])
     small = resample(part, 0.6, mode="bilinear")
-    pressed = jpeg(part, quality[chosen], torch.ones_like(where[chosen]))
-    pick = choice[chosen].view(-1, 1, 1, 1)
+    pressed = jpeg(part, quality[rows], torch.ones_like(where[rows]))
+    pick = choice[rows].view(-1, 1, 1, 1)
     softened = torch.where(pick == 0, blurred, torch.where(pick == 1, small, pressed))
-    return image.index_copy(0, chosen, softened)
+    return image.index_copy(0, rows, softened)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,9 +201,9 @@ def _lay(
     faint = own.chance(config.mild)
     contrast = torch.where(faint, own.uniform(0.05, 0.2), own.uniform(0.2, 0.75))
     contrast = (contrast * config.strength).clamp(max=1)
-    chosen = where.tolist()
+    marked = where.tolist()
     for name in dict.fromkeys(names):
-        numbers = [n for n, own_name in enumerate(names) if own_name == name and chosen[n]]
+        numbers = [n for n, own_name in enumerate(names) if own_name == name and marked[n]]
         if not numbers:
             continue
         rows = torch.tensor(numbers, device=image.device)

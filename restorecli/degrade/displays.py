@@ -77,11 +77,11 @@ def monitor(photo: Image, u: Field, v: Field, draws: Draws) -> Image:
     mesh = mesh * column(draws.uniform(0, 0.15) * draws.chance(0.4))
     glow = column(draws.uniform(0, 0.05))
     soft = gaussian_blur(photo, draws.uniform(0.2, 0.8))
-    seen = (soft * (1 - glow) + glow) * (1 + drift * (columns + rows) + mesh)
+    light = (soft * (1 - glow) + glow) * (1 + drift * (columns + rows) + mesh)
     fringe = draws.uniform(-0.7, 0.7).view(-1, 1, 1, 1) * torch.tensor(
         [1.0, 0.0, -1.0], device=photo.device
     ).view(1, 3, 1, 1)
-    return push(seen, fringe)
+    return push(light, fringe)
 
 
 def interlace(photo: Image, u: Field, v: Field, draws: Draws) -> Image:

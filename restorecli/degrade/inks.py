@@ -70,8 +70,8 @@ def scanned(cover: Field, draws: Draws, sigma: Float[Tensor, " n"]) -> Image:
     weather = clouds(draws, 1, size, draws.log_uniform(20, 90), 20)
     density = sheet.density * (1 - column(draws.uniform(0, 0.06)) * (1 + weather)).clamp(0.6, 1)
     paper = _fibres(draws, size)
-    seen = gaussian_blur(torch.cat([cover.unsqueeze(1) * density, paper], 1), sigma)
-    return (sheet.paper * seen[:, 1:] * (1 - seen[:, :1] * sheet.absorbs)).clamp(0, 1)
+    blurred = gaussian_blur(torch.cat([cover.unsqueeze(1) * density, paper], 1), sigma)
+    return (sheet.paper * blurred[:, 1:] * (1 - blurred[:, :1] * sheet.absorbs)).clamp(0, 1)
 
 
 def separate(
@@ -87,8 +87,8 @@ def separate(
         inks: Share of light that ink i takes of channel c.
         black: What the black plate lets through.
     """
-    wanted = photo / black.clamp(min=0.02)
-    cover = [1 - wanted[:, c] for c in range(3)]
+    coloured = photo / black.clamp(min=0.02)
+    cover = [1 - coloured[:, c] for c in range(3)]
     for _ in range(3):
         for c in range(3):
             others = torch.ones_like(cover[c])
@@ -96,7 +96,7 @@ def separate(
                 if i != c:
                     others = others * (1 - cover[i] * inks[:, i, c].view(-1, 1, 1))
             full = inks[:, c, c].view(-1, 1, 1)
-            cover[c] = ((1 - wanted[:, c] / others) / full).clamp(0, 1)
+            cover[c] = ((1 - coloured[:, c] / others) / full).clamp(0, 1)
     return torch.stack(cover, 1)
 
 
@@ -121,7 +121,7 @@ def plates(photo: Image, draws: Draws) -> tuple[Float[Tensor, "n 4 h w"], Float[
 
 def overprinted(cover: Float[Tensor, "n 4 h w"], inks: Float[Tensor, "n 4 3"]) -> Image:
     """What the inks leave of white light, one after the other."""
-    seen = torch.ones_like(cover[:, :3])
+    reflected = torch.ones_like(cover[:, :3])
     for plate in range(4):
-        seen = seen * (1 - cover[:, plate : plate + 1] * inks[:, plate].view(-1, 3, 1, 1))
-    return seen
+        reflected = reflected * (1 - cover[:, plate : plate + 1] * inks[:, plate].view(-1, 3, 1, 1))
+    return reflected

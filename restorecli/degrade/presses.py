@@ -63,8 +63,8 @@ def look_up(table: Float[Tensor, "n t"], tone: Field) -> Field:
     at = tone.flatten(1).clamp(0, 1) * (table.shape[1] - 1)
     first = at.long().clamp(max=table.shape[1] - 2)
     part = at - first
-    found = table.gather(1, first) * (1 - part) + table.gather(1, first + 1) * part
-    return found.view_as(tone)
+    values = table.gather(1, first) * (1 - part) + table.gather(1, first + 1) * part
+    return values.view_as(tone)
 
 
 def _ragged(

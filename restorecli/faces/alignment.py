@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from restorecli.tiling.sources import Source, TensorSource
+from restorecli.tiling.sources import ImageSource, TensorSource
 
 # Mean layout of the 2,922 surest faces of the training set (Procrustes), made symmetric; the crop
 # is 3.4 eye distances wide, so that it holds forehead and chin.
@@ -62,7 +62,7 @@ class Placement:
         return top, left, bottom, right
 
 
-def place(landmarks: Float[Tensor, "5 2"], size: int) -> Placement:
+def fit_similarity(landmarks: Float[Tensor, "5 2"], size: int) -> Placement:
     """The similarity that brings the template nearest to five landmarks (Umeyama 1991).
 
     Raises:
@@ -83,8 +83,8 @@ def place(landmarks: Float[Tensor, "5 2"], size: int) -> Placement:
     return Placement(torch.cat([linear, (target_mean - linear @ source_mean)[:, None]], 1), size)
 
 
-def place_natively(landmarks: Float[Tensor, "5 2"], smallest: int, largest: int) -> Placement:
-    """Place a crop on the photo's own pixels if it can be, and as `place` does otherwise.
+def fit_pixel_aligned(landmarks: Float[Tensor, "5 2"], smallest: int, largest: int) -> Placement:
+    """Place a crop on the photo's own pixels if it can be, and as `fit_similarity` does otherwise.
 
     The crop's side is what the face has in the photo. If that is in bounds and the face is nearly
     upright, or nearly so after quarter turns, the crop is cut straight out: nothing is resampled,
@@ -98,9 +98,9 @@ def place_natively(landmarks: Float[Tensor, "5 2"], smallest: int, largest: int)
     Raises:
         ValueError: All landmarks are one point.
     """
-    natural = round(place(landmarks, STEP).scale) * STEP
+    natural = round(fit_similarity(landmarks, STEP).scale) * STEP
     size = min(max(natural, smallest), largest)
-    placement = place(landmarks, size)
+    placement = fit_similarity(landmarks, size)
     linear = placement.matrix[:, :2]
     angle = math.atan2(float(linear[1, 0]), float(linear[0, 0]))
     quarters = round(angle / (math.pi / 2))
@@ -116,7 +116,7 @@ _QUARTER_TURN = torch.tensor([[0, -1], [1, 0]], dtype=torch.float64)
 
 
 def align(
-    image: Source, landmarks: Float[Tensor, "5 2"], size: int
+    image: ImageSource, landmarks: Float[Tensor, "5 2"], size: int
 ) -> tuple[Float[Tensor, "1 3 s s"], Placement]:
     """Cut a face out of a photo at a given size, upright, the landmarks near the template.
 
@@ -126,16 +126,16 @@ def align(
         size: Side of the crop.
 
     Returns:
-        The crop, as `cut` gives it, and where `paste` must put it.
+        The crop, as `sample_crop` gives it, and where `paste` must put it.
 
     Raises:
         ValueError: The landmarks are one point, or the face lies wholly outside the photo.
     """
-    placement = place(landmarks, size)
-    return cut(image, placement), placement
+    placement = fit_similarity(landmarks, size)
+    return sample_crop(image, placement), placement
 
 
-def cut(image: Source, placement: Placement) -> Float[Tensor, "1 3 s s"]:
+def sample_crop(image: ImageSource, placement: Placement) -> Float[Tensor, "1 3 s s"]:
     """Sample a crop; the part of the photo below it is reduced first where it has more pixels.
 
     Args:
@@ -182,7 +182,7 @@ def paste(
     Raises:
         ValueError: `placement` lies wholly outside the photo.
     """
-    before = cut(TensorSource(image), placement)
+    before = sample_crop(TensorSource(image), placement)
     change = _colour_matched(face - before)
     top, left, bottom, right = placement.region(*image.shape[-2:])
     points = placement.to_crop(pixel_centres(top, left, bottom, right)).to(image)
@@ -196,7 +196,7 @@ def paste(
     return result
 
 
-def oval(size: int) -> Float[Tensor, "1 1 s s"]:
+def feather_mask(size: int) -> Float[Tensor, "1 1 s s"]:
     """The feathered mask of a crop: 1 over the face, falling to 0 before the crop's border."""
     return _mask(pixel_centres(0, 0, size, size) / size).float()
 
@@ -236,7 +236,7 @@ def _mask(points: Float[Tensor, "h w 2"]) -> Float[Tensor, "1 1 h w"]:
 
 def _colour_matched(change: Float[Tensor, "1 3 s s"]) -> Float[Tensor, "1 3 s s"]:
     """The change without its mean colour along the feather, where it would show as a rim."""
-    mask = oval(change.shape[-1]).to(change)
+    mask = feather_mask(change.shape[-1]).to(change)
     rim = mask * (1 - mask)
     shift = (change * rim).sum((2, 3), keepdim=True) / rim.sum()
     return change - shift.clamp(-COLOUR_SHIFT, COLOUR_SHIFT)

@@ -16,7 +16,7 @@ SMALLEST_SIDE = 1e-3
 LARGEST_LOG_SIDE = 8.0
 
 
-def priors(height: int, width: int, device: torch.device | None = None) -> Float[Tensor, "p 4"]:
+def grid(height: int, width: int, device: torch.device | None = None) -> Float[Tensor, "p 4"]:
     """Anchors of a picture as (centre x, centre y, width, height), in the network's order.
 
     Level by level from the finest, row by row, two squares a cell, the smaller one first.
@@ -75,7 +75,7 @@ def area(boxes: Float[Tensor, "... 4"]) -> Float[Tensor, "..."]:
     return width * height
 
 
-def overlap(
+def iou(
     boxes: Float[Tensor, "*batch n 4"], others: Float[Tensor, "*batch m 4"]
 ) -> Float[Tensor, "*batch n m"]:
     """Intersection over union of each box with each of the others, in [0, 1]."""
@@ -86,11 +86,11 @@ def overlap(
     return shared / (area(boxes) + area(others) - shared).clamp(min=SMALLEST_SIDE)
 
 
-def agreed(
+def box_voting(
     values: Float[Tensor, "n k"],
     boxes: Float[Tensor, "n 4"],
     scores: Float[Tensor, " n"],
-    kept: Int[Tensor, " m"],
+    survivors: Int[Tensor, " m"],
     threshold: float,
 ) -> Float[Tensor, "m k"]:
     """What the candidates around each survivor say on average, weighted by their scores.
@@ -102,14 +102,14 @@ def agreed(
         values: Numbers of each candidate, boxes or landmarks.
         boxes: Of each candidate.
         scores: Of each candidate.
-        kept: Survivors of `suppress`.
+        survivors: Survivors of `nms`.
         threshold: Overlap with a survivor from which on a candidate has a say.
     """
-    weight = (overlap(boxes[kept], boxes) >= threshold) * scores
+    weight = (iou(boxes[survivors], boxes) >= threshold) * scores
     return weight @ values / weight.sum(1, keepdim=True)
 
 
-def suppress(
+def nms(
     boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"], threshold: float
 ) -> Int[Tensor, " kept"]:
     """Greedy non-maximum suppression.
@@ -123,7 +123,7 @@ def suppress(
         Indices of the survivors, best first. No two of them overlap by more than `threshold`.
     """
     order = scores.argsort(descending=True, stable=True)
-    close = overlap(boxes[order], boxes[order]) > threshold
+    close = iou(boxes[order], boxes[order]) > threshold
     alive = torch.ones(len(order), dtype=torch.bool, device=boxes.device)
     for index in range(len(order)):
         if alive[index]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restorecli.faces import anchors
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from restorecli.faces.refinement import refined
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.retinaface import RetinaFace
@@ -36,7 +36,7 @@ def detect(
     *,
     threshold: float,
     refiner: FaceRefiner | None = None,
-) -> Faces:
+) -> Detections:
     """Find the faces of a photo.
 
     Large photos are looked at twice, reduced to `FINE_SIDE` and to `COARSE_SIDE`, because the
@@ -55,8 +55,8 @@ def detect(
     """
     height, width = image.shape[-2:]
     image = _reduced(image, FINE_SIDE)  # once: every copy of a large photo would be a large one
-    found = _Search(detector, refiner).faces(image, threshold)
-    return found.scaled(width / image.shape[-1], height / image.shape[-2])
+    detections = _Search(detector, refiner).faces(image, threshold)
+    return detections.scaled(width / image.shape[-1], height / image.shape[-2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,40 +66,44 @@ class _Search:
     detector: RetinaFace
     refiner: FaceRefiner | None
 
-    def faces(self, image: Float[Tensor, "1 3 h w"], threshold: float) -> Faces:
+    def faces(self, image: Float[Tensor, "1 3 h w"], threshold: float) -> Detections:
         """Find faces, with second tries if there seem to be none."""
         longest = max(image.shape[-2:])
         sides = [longest, COARSE_SIDE] if longest >= TWO_LEVELS_FROM else [longest]
-        found = self._at(image, sides, threshold)
-        if len(found):
-            return found
+        detections = self._at(image, sides, threshold)
+        if len(detections):
+            return detections
         caution = threshold + (1 - threshold) * RETRY_CAUTION
         second = SECOND_SIDES[0] if longest < TWO_LEVELS_FROM else SECOND_SIDES[1]
-        found = self._at(image, [second], caution)
-        if len(found):
-            return found
+        detections = self._at(image, [second], caution)
+        if len(detections):
+            return detections
         tries = [self._turned(image, turns, caution) for turns in (1, 2, 3)]
         return max(tries, key=lambda faces: float(faces.scores.sum()))
 
-    def _at(self, image: Float[Tensor, "1 3 h w"], sides: list[int], threshold: float) -> Faces:
+    def _at(
+        self, image: Float[Tensor, "1 3 h w"], sides: list[int], threshold: float
+    ) -> Detections:
         least = threshold if self.refiner is None else min(threshold, POSSIBLE)
-        found = merged([find(self.detector, image, side=side, threshold=least) for side in sides])
+        detections = merged(
+            [find(self.detector, image, side=side, threshold=least) for side in sides]
+        )
         if self.refiner is None:
-            return found
+            return detections
         for _ in range(LOOKS):  # what the first look brings onto one face is one find for the next
-            found = merged([refined(self.refiner, image, found)])
-        return whole(found.chosen(torch.nonzero(found.scores >= threshold)[:, 0]))
+            detections = merged([refined(self.refiner, image, detections)])
+        return whole(detections.select(torch.nonzero(detections.scores >= threshold)[:, 0]))
 
-    def _turned(self, image: Float[Tensor, "1 3 h w"], turns: int, threshold: float) -> Faces:
+    def _turned(self, image: Float[Tensor, "1 3 h w"], turns: int, threshold: float) -> Detections:
         height, width = image.shape[-2:]
         turned = torch.rot90(image, turns, (2, 3))
-        found = self._at(turned, [max(height, width)], threshold)
-        return merged([found.turned_back(turns, height, width)])
+        detections = self._at(turned, [max(height, width)], threshold)
+        return merged([detections.turned_back(turns, height, width)])
 
 
 def find(
     detector: RetinaFace, image: Float[Tensor, "1 3 h w"], *, side: int, threshold: float
-) -> Faces:
+) -> Detections:
     """Find faces with the photo's longer side brought to `side` pixels, in pixels of the photo."""
     height, width = image.shape[-2:]
     image = _resized(image, side)
@@ -109,33 +113,33 @@ def find(
     scores = predictions.logits[0].float().softmax(-1)[:, 1]
     rows = torch.nonzero(scores >= threshold)[:, 0]
     rows = rows[scores[rows].argsort(descending=True, stable=True)[:CANDIDATES]]
-    grid = anchors.priors(*size, device=device)[rows]
+    grid = anchors.grid(*size, device=device)[rows]
     boxes = anchors.decode_boxes(predictions.boxes[0, rows].float(), grid)
     landmarks = anchors.decode_landmarks(predictions.landmarks[0, rows].float(), grid)
-    found = Faces(boxes.cpu(), landmarks.cpu(), scores[rows].cpu())
-    return merged([found.scaled(width / size[1], height / size[0])])
+    detections = Detections(boxes.cpu(), landmarks.cpu(), scores[rows].cpu())
+    return merged([detections.scaled(width / size[1], height / size[0])])
 
 
-def merged(finds: list[Faces]) -> Faces:
+def merged(finds: list[Detections]) -> Detections:
     """One list out of several, each face once, largest first."""
-    every = Faces.joined(finds)
+    every = Detections.joined(finds)
     area = anchors.area(every.boxes)
     whole = torch.nonzero((area > 0) & area.isfinite())[:, 0]
-    every = every.chosen(whole)
-    best = anchors.suppress(every.boxes, every.scores, SAME_FACE)
-    told = torch.cat([every.boxes, every.landmarks.flatten(1)], dim=1)
-    mean = anchors.agreed(told, every.boxes, every.scores, best, AGREEING)
-    kept = Faces(mean[:, :4], mean[:, 4:].reshape(-1, 5, 2), every.scores[best])
-    return kept.chosen(anchors.area(kept.boxes).argsort(descending=True, stable=True))
+    every = every.select(whole)
+    best = anchors.nms(every.boxes, every.scores, SAME_FACE)
+    rows = torch.cat([every.boxes, every.landmarks.flatten(1)], dim=1)
+    mean = anchors.box_voting(rows, every.boxes, every.scores, best, AGREEING)
+    detections = Detections(mean[:, :4], mean[:, 4:].reshape(-1, 5, 2), every.scores[best])
+    return detections.select(anchors.area(detections.boxes).argsort(descending=True, stable=True))
 
 
-def whole(found: Faces) -> Faces:
+def whole(detections: Detections) -> Detections:
     """The faces that are no part of a surer, larger one, as an eye in its glasses would be."""
-    area = anchors.area(found.boxes)
-    shared = anchors.overlap(found.boxes, found.boxes)
+    area = anchors.area(detections.boxes)
+    shared = anchors.iou(detections.boxes, detections.boxes)
     inside = shared * (area[:, None] + area) / (1 + shared) / area[:, None].clamp(min=1e-3)
-    surer = (found.scores > found.scores[:, None]) & (area > area[:, None])
-    return found.chosen(torch.nonzero(~((inside >= PART) & surer).any(1))[:, 0])
+    surer = (detections.scores > detections.scores[:, None]) & (area > area[:, None])
+    return detections.select(torch.nonzero(~((inside >= PART) & surer).any(1))[:, 0])
 
 
 def _reduced(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i j"]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Faces:
+class Detections:
     """Faces of one picture, largest box first; float32 on the CPU.
 
     Attributes:
@@ -32,7 +32,7 @@ class Faces:
         return len(self.scores)
 
     @classmethod
-    def joined(cls, parts: "Sequence[Faces]") -> "Faces":
+    def joined(cls, parts: "Sequence[Detections]") -> "Detections":
         """All faces of one or more lists, in that order."""
         return cls(
             torch.cat([faces.boxes for faces in parts]),
@@ -40,17 +40,17 @@ class Faces:
             torch.cat([faces.scores for faces in parts]),
         )
 
-    def chosen(self, rows: Int[Tensor, " m"]) -> "Faces":
+    def select(self, rows: Int[Tensor, " m"]) -> "Detections":
         """Some of the faces, in the order of `rows`."""
-        return Faces(self.boxes[rows], self.landmarks[rows], self.scores[rows])
+        return Detections(self.boxes[rows], self.landmarks[rows], self.scores[rows])
 
-    def scaled(self, across: float, down: float) -> "Faces":
+    def scaled(self, across: float, down: float) -> "Detections":
         """The same faces in a picture that is so many times wider and higher."""
         factor = torch.tensor([across, down])
         boxes = (self.boxes.reshape(-1, 2, 2) * factor).reshape(-1, 4)
-        return Faces(boxes, self.landmarks * factor, self.scores)
+        return Detections(boxes, self.landmarks * factor, self.scores)
 
-    def turned_back(self, turns: int, height: int, width: int) -> "Faces":
+    def turned_back(self, turns: int, height: int, width: int) -> "Detections":
         """Undo `torch.rot90(image, turns)` of a picture of this height and width."""
         boxes, landmarks = self.boxes.reshape(-1, 2, 2), self.landmarks
         sides = (height, width) if turns % 2 == 0 else (width, height)
@@ -58,7 +58,7 @@ class Faces:
             boxes, landmarks = _turn_back(boxes, sides[0]), _turn_back(landmarks, sides[0])
             sides = (sides[1], sides[0])
         edges = torch.cat([boxes.amin(1), boxes.amax(1)], dim=1)
-        return Faces(edges, landmarks, self.scores)
+        return Detections(edges, landmarks, self.scores)
 
 
 def _turn_back(points: Float[Tensor, "n k 2"], turned_height: int) -> Float[Tensor, "n k 2"]:

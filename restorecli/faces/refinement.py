@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from restorecli.networks.face_refiner import FaceRefiner
 
 CONTEXT = 1.3  # side of a square over the longer side of the box in its middle
@@ -17,32 +17,36 @@ LEAST_SIDE = 4.0  # px
 SUREST = 1e-6  # no score is nearer to 0 or to 1
 
 
-def refined(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], found: Faces) -> Faces:
+def refined(
+    refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], detections: Detections
+) -> Detections:
     """Look again at each find.
 
     Args:
         refiner: In eval mode, on any device.
         image: RGB in [0, 1], that the faces were found in.
-        found: Faces to look at, in pixels of `image`.
+        detections: Faces to look at, in pixels of `image`.
 
     Returns:
         The same number of faces in the same order. Boxes and landmarks are the refiner's; the
         log odds of a score are the mean of what it says and of what was thought before.
     """
-    if not len(found):
-        return found
+    if not len(detections):
+        return detections
     device = next((p.device for p in refiner.parameters()), image.device)
     image = image.to(device)
-    rows = torch.split(torch.arange(len(found)), CROPS_AT_ONCE)
-    return Faces.joined([_look(refiner, image, found.chosen(part)) for part in rows])
+    rows = torch.split(torch.arange(len(detections)), CROPS_AT_ONCE)
+    return Detections.joined([_look(refiner, image, detections.select(part)) for part in rows])
 
 
-def _look(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], faces: Faces) -> Faces:
+def _look(refiner: FaceRefiner, image: Float[Tensor, "1 3 h w"], faces: Detections) -> Detections:
     around = squares(faces.boxes.to(image.device))
-    crops = cut(image, torch.zeros(len(faces), dtype=torch.long), around, refiner.config.size)
+    crops = crop_squares(
+        image, torch.zeros(len(faces), dtype=torch.long), around, refiner.config.size
+    )
     logits, boxes, landmarks = refiner(crops.contiguous(memory_format=torch.channels_last))
     corner, side = around[:, None, :2], (around[:, 2:3] - around[:, :1])[:, None]
-    return Faces(
+    return Detections(
         (corner + boxes.reshape(-1, 2, 2) * side).flatten(1).cpu(),
         (corner + landmarks * side).cpu(),
         ((logits.cpu() + faces.scores.logit(eps=SUREST)) / 2).sigmoid(),
@@ -57,7 +61,7 @@ def squares(boxes: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
     return torch.cat([centre - half, centre + half], dim=-1)
 
 
-def cut(
+def crop_squares(
     images: Float[Tensor, "n 3 h w"],
     rows: Int[Tensor, " m"],
     around: Float[Tensor, "m 4"],
@@ -81,9 +85,9 @@ def cut(
         if level:
             images = _halved(images)
         for row in torch.unique(rows[halvings == level]).tolist():
-            chosen = torch.nonzero((halvings == level) & (rows == row))[:, 0]
-            grid = _grid(around[chosen] / 2**level, images, size)
-            crops[chosen] = _sampled(images[row : row + 1], grid)
+            squares_here = torch.nonzero((halvings == level) & (rows == row))[:, 0]
+            grid = _grid(around[squares_here] / 2**level, images, size)
+            crops[squares_here] = _sampled(images[row : row + 1], grid)
     return crops
 
 

@@ -14,19 +14,19 @@ from torch import Tensor
 
 from restorecli.faces.alignment import (
     Placement,
-    cut,
-    oval,
+    feather_mask,
+    fit_pixel_aligned,
+    fit_similarity,
     paste,
     pixel_centres,
-    place,
-    place_natively,
+    sample_crop,
 )
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair
 from restorecli.options import Options
-from restorecli.tiling.sources import Source, TensorSource
+from restorecli.tiling.sources import ImageSource, TensorSource
 
-__all__ = ["FaceRecord", "FaceStatus", "chosen", "restore_faces"]
+__all__ = ["FaceRecord", "FaceStatus", "face_indices", "restore_faces"]
 
 LEAST_VISIBLE = 0.75  # share of the mask that must lie in the photo
 PROFILE = (-0.05, 1.05)  # where along the line from eye to eye the nose may be
@@ -74,18 +74,18 @@ class FaceRecord:
 
 def restore_faces(
     image: Float[Tensor, "1 3 h w"],
-    found: Faces,
+    detections: Detections,
     pair: FaceVAEPair,
     options: Options,
     *,
-    source: Source | None = None,
+    source: ImageSource | None = None,
     in_place: bool = False,
 ) -> tuple[Float[Tensor, "1 3 h w"], tuple[FaceRecord, ...]]:
     """Restore the chosen faces of a photo.
 
     Args:
         image: Whole photo after the earlier steps, in [0, 1]; modified only if `in_place`.
-        found: Its faces, largest first.
+        detections: Its faces, largest first.
         pair: Restores crops of faces, of sides that its config bounds; on any device.
         options: `faces`, `min_face` and `fidelity` count here.
         source: The photo as it came, of the same size and brightness; None if there is no such.
@@ -95,18 +95,25 @@ def restore_faces(
         The photo with the faces restored, and a record for every face found, in the same order.
     """
     height, width = image.shape[-2:]
-    statuses = [_status(found, index, height, width, options) for index in range(len(found.scores))]
+    statuses = [
+        _status(detections, index, height, width, options)
+        for index in range(len(detections.scores))
+    ]
     bounds = (pair.config.smallest, pair.config.largest)
     todo = [index for index, status in enumerate(statuses) if status == FaceStatus.RESTORED]
-    places = {index: place_natively(found.landmarks[index], *bounds) for index in todo}
+    places = {index: fit_pixel_aligned(detections.landmarks[index], *bounds) for index in todo}
     before = TensorSource(image)
-    crops = {index: cut(before, places[index]) for index in todo}
-    seen = crops if source is None else {index: cut(source, places[index]) for index in todo}
+    crops = {index: sample_crop(before, places[index]) for index in todo}
+    source_crops = (
+        crops if source is None else {index: sample_crop(source, places[index]) for index in todo}
+    )
     measures = dict.fromkeys(range(len(statuses)), (0.0, 0.0))
     result = image if in_place or not todo else image.clone()
     for rows in _batches(places):
-        degraded, came = (torch.cat([crop[index] for index in rows]) for crop in (crops, seen))
-        restoration = _on_device_of(pair, degraded, came, options.fidelity)
+        degraded, sources = (
+            torch.cat([crop[index] for index in rows]) for crop in (crops, source_crops)
+        )
+        restoration = _on_device_of(pair, degraded, sources, options.fidelity)
         for row, index in enumerate(rows):
             face, prior = (part[row : row + 1].float() for part in restoration)
             if not (face.isfinite().all() and prior.isfinite().all()):
@@ -115,22 +122,25 @@ def restore_faces(
             result = paste(result, face, places[index], in_place=True)
             measures[index] = _measures(crops[index], FaceRestoration(face, prior))
     records = [
-        _record(found, index, status, *measures[index]) for index, status in enumerate(statuses)
+        _record(detections, index, status, *measures[index])
+        for index, status in enumerate(statuses)
     ]
     return result, tuple(records)
 
 
-def chosen(choice: str, count: int) -> frozenset[int]:
+def face_indices(choice: str, count: int) -> frozenset[int]:
     """Indices, from the largest face down, that an option such as "all" or "0,2" names."""
     if choice == "all":
         return frozenset(range(count))
-    wanted = {0} if choice == "largest" else {int(part) for part in choice.split(",")}
-    return frozenset(index for index in wanted if index < count)
+    indices = {0} if choice == "largest" else {int(part) for part in choice.split(",")}
+    return frozenset(index for index in indices if index < count)
 
 
-def _status(found: Faces, index: int, height: int, width: int, options: Options) -> FaceStatus:
-    box, landmarks = found.boxes[index], found.landmarks[index]
-    if index not in chosen(options.faces, len(found.scores)):
+def _status(
+    detections: Detections, index: int, height: int, width: int, options: Options
+) -> FaceStatus:
+    box, landmarks = detections.boxes[index], detections.landmarks[index]
+    if index not in face_indices(options.faces, len(detections.scores)):
         return FaceStatus.NOT_CHOSEN
     eyes = landmarks[1] - landmarks[0]
     if float(box[2] - box[0]) < options.min_face or float(eyes.norm()) < LEAST_EYE_DISTANCE:
@@ -140,7 +150,7 @@ def _status(found: Faces, index: int, height: int, width: int, options: Options)
         return FaceStatus.PROFILE
     sides = torch.tensor([width, height])
     outside = ((landmarks < 0) | (landmarks > sides)).any()
-    if outside or _visible(place(landmarks, 32), height, width) < LEAST_VISIBLE:
+    if outside or _visible(fit_similarity(landmarks, 32), height, width) < LEAST_VISIBLE:
         return FaceStatus.CUT
     return FaceStatus.RESTORED
 
@@ -156,7 +166,7 @@ def _batches(places: dict[int, Placement]) -> Iterator[list[int]]:
 def _visible(placement: Placement, height: int, width: int) -> float:
     """Share of the mask that lies in the photo."""
     points = pixel_centres(0, 0, placement.size, placement.size)
-    mask = oval(placement.size)[0, 0]
+    mask = feather_mask(placement.size)[0, 0]
     x, y = placement.to_photo(points).unbind(-1)
     inside = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
     return float((mask * inside).sum() / mask.sum())
@@ -176,18 +186,20 @@ def _on_device_of(
 
 def _measures(crop: Float[Tensor, "1 3 s s"], restored: FaceRestoration) -> tuple[float, float]:
     """Mean share of the prior, and root mean square change, both over the mask."""
-    mask = oval(crop.shape[-1]).to(crop)
+    mask = feather_mask(crop.shape[-1]).to(crop)
     prior = float((restored.mask * mask).sum() / mask.sum())
     square = (restored.face - crop).square().mean(1, keepdim=True)
     return prior, math.sqrt(float((square * mask).sum() / mask.sum()))
 
 
-def _record(found: Faces, index: int, status: FaceStatus, prior: float, moved: float) -> FaceRecord:
-    left, top, right, bottom = found.boxes[index].tolist()
+def _record(
+    detections: Detections, index: int, status: FaceStatus, prior: float, moved: float
+) -> FaceRecord:
+    left, top, right, bottom = detections.boxes[index].tolist()
     return FaceRecord(
         box=(left, top, right, bottom),
-        landmarks=tuple((x, y) for x, y in found.landmarks[index].tolist()),
-        score=float(found.scores[index]),
+        landmarks=tuple((x, y) for x, y in detections.landmarks[index].tolist()),
+        score=float(detections.scores[index]),
         status=status,
         prior=prior,
         moved=moved,

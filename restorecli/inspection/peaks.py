@@ -51,7 +51,7 @@ def find_peaks(image: Float[Tensor, "1 3 h w"], most: int = 6) -> tuple[Peak, ..
         image: Whole photo, sRGB in [0, 1].
         most: How many to return at most.
     """
-    found: list[Peak] = []
+    peaks: list[Peak] = []
     for factor in (1, 2, 4):
         small = image if factor == 1 else F.avg_pool2d(image, factor)
         side = _side(*small.shape[-2:])
@@ -60,19 +60,19 @@ def find_peaks(image: Float[Tensor, "1 3 h w"], most: int = 6) -> tuple[Peak, ..
         for peak in _peaks(_spectrum(luma(small)[0, 0], side)):
             if factor > 1 and peak.period < 6:
                 continue  # seen better, and not aliased, at the larger size
-            found.append(
+            peaks.append(
                 Peak(
                     period=peak.period * factor,
                     angle=peak.angle,
                     strength=peak.strength / _pooled(peak, factor),
                 )
             )
-    found.sort(key=lambda peak: -peak.strength)
-    kept: list[Peak] = []
-    for peak in found:
-        if not any(_same(peak, other) for other in kept):
-            kept.append(peak)
-    return tuple(kept[:most])
+    peaks.sort(key=lambda peak: -peak.strength)
+    distinct: list[Peak] = []
+    for peak in peaks:
+        if not any(_same(peak, other) for other in distinct):
+            distinct.append(peak)
+    return tuple(distinct[:most])
 
 
 def _side(height: int, width: int) -> int:

@@ -84,14 +84,14 @@ def inspect(image: Float[Tensor, "1 3 h w"], inspector: Inspector) -> Inspection
     device = next(inspector.parameters()).device
     with torch.inference_mode():
         levels = windows(image, inspector.config.side, inspector.config.levels)
-        found = inspector([level.to(device) for level in levels])
-    seen = Inspection(
-        pattern=float(found.pattern.sigmoid()),
-        noise=float(found.noise.sigmoid()),
-        printed=float(found.printed.sigmoid()),
+        answer = inspector([level.to(device) for level in levels])
+    inspection = Inspection(
+        pattern=float(answer.pattern.sigmoid()),
+        noise=float(answer.noise.sigmoid()),
+        printed=float(answer.printed.sigmoid()),
     )
-    known = replace(seen, peaks=find_peaks(image))
-    return known if known.presence else seen
+    known = replace(inspection, peaks=find_peaks(image))
+    return known if known.presence else inspection
 
 
 def windows(

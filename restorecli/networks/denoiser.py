@@ -1,4 +1,4 @@
-"""Step 1: the U-Net with spectral gates and supervised attention that takes the pattern away."""
+"""The U-Net with spectral gates and supervised attention that takes the pattern away."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -57,7 +57,7 @@ class Denoiser(nn.Module):
 
     The encoder learns context and, through its gates, sees a repeating pattern whole; additive skip
     connections give localisation; supervised attention (Zamir et al. 2021) predicts the picture and
-    hands its features on to step 3.
+    hands its features on to the upscaler.
     """
 
     config_class: ClassVar[type[DenoiserConfig]] = DenoiserConfig
@@ -114,8 +114,8 @@ class Denoiser(nn.Module):
             degraded: RGB in [0, 1]; sides are multiples of `multiple`.
 
         Returns:
-            The denoised photos (float32, not clamped) and the features for step 3 at full size,
-            `config.widths[0]` channels.
+            The denoised photos (float32, not clamped) and the features for the upscaler at full
+            size, `config.widths[0]` channels.
         """
         image, features = self.attention(self.body(self.enter(degraded)), degraded)
         return image, features

@@ -1,4 +1,4 @@
-"""The fusion of step 2: what the two decoders drew of a face, and what was there before."""
+"""The fusion of the face pair: what the two decoders drew of a face, and what was there before."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ GATE = 16  # channels whose spectra are gated
 Image = Float[Tensor, "n 3 h w"]
 
 
-class Fused(NamedTuple):
+class FusionOutput(NamedTuple):
     """What a fusion says of each pixel.
 
     Attributes:
@@ -32,10 +32,10 @@ class Fused(NamedTuple):
 class Fusion(nn.Module):
     """Mixes three pictures of a face, corrects the mixture, and weighs it against the evidence.
 
-    A latent at a quarter of the side holds who a face is, but less of its texture than step 1 has
-    kept, and step 1 has lost some that the second look still finds. The fusion is a small U-Net
-    (Ronneberger et al. 2015) over all four pictures, with the mapped latent at its own resolution;
-    a gate on the spectrum finds what is left of a repeating pattern.
+    A latent at a quarter of the side holds who a face is, but less of its texture than the denoiser
+    has kept, and the denoiser has lost some that the second look still finds. The fusion is a small
+    U-Net (Ronneberger et al. 2015) over all four pictures, with the mapped latent at its own
+    resolution; a gate on the spectrum finds what is left of a repeating pattern.
 
     Args:
         latent: Channels of the mapped latent.
@@ -82,11 +82,11 @@ class Fusion(nn.Module):
         degraded: Image,
         clean: Image,
         latent: Float[Tensor, "n c h4 w4"],
-    ) -> Fused:
+    ) -> FusionOutput:
         """Fuse pictures in sRGB, sides multiples of 8.
 
         Args:
-            evidence: As step 1 left the face.
+            evidence: As the denoiser left the face.
             second: As the second look sees it.
             degraded: As decoder A draws it.
             clean: As decoder B draws it.
@@ -96,9 +96,9 @@ class Fusion(nn.Module):
         half: Tensor = self.gate(self.enter(torch.cat(pictures, dim=1)))
         quarter: Tensor = self.encode(self.down(F.silu(half)) + self.latent(latent))
         near = self.decode(quarter + self.coarse(quarter))
-        drawn: Tensor = self.leave(half + near)
-        logits = drawn[:, :4].clamp(-LOGIT_BOUND, LOGIT_BOUND)
-        return Fused(logits[:, :1], logits[:, 1:], drawn[:, 4:])
+        maps: Tensor = self.leave(half + near)
+        logits = maps[:, :4].clamp(-LOGIT_BOUND, LOGIT_BOUND)
+        return FusionOutput(logits[:, :1], logits[:, 1:], maps[:, 4:])
 
 
 def _blocks(channels: int, count: int) -> list[nn.Module]:

@@ -50,7 +50,7 @@ class Refinements(NamedTuple):
     Attributes:
         logits: (n,) log odds that the crop is centred on a face.
         boxes: (n, 4) x0, y0, x1, y1 of that face.
-        landmarks: (n, 5, 2) in the order of `restorecli.faces.detections.Faces`.
+        landmarks: (n, 5, 2) in the order of `restorecli.faces.detections.Detections`.
     """
 
     logits: Float[Tensor, " n"]

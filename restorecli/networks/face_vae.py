@@ -1,4 +1,4 @@
-"""The pair of VAEs that restores one face (step 2), as it is used at run time.
+"""The pair of VAEs that restores one face, as it is used at run time.
 
 Here: the encoder and decoder of both domains, the mapping between their latents, and how the parts
 make one face. Not here: the second look (`restorecli.networks.guided_denoiser`), the fusion of all
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from restorecli.networks.blocks import ResidualBlock
 from restorecli.networks.denoiser import DenoiserConfig
 from restorecli.networks.face_fusion import Fusion
-from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 
 
 class LatentAttention(nn.Module):
@@ -47,12 +47,12 @@ class LatentAttention(nn.Module):
         split = self.query_key_value(tokens).unflatten(2, (3, self.heads, -1))
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (n, heads, hw, c/heads)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        drawn: Tensor = self.project(mixed).transpose(1, 2)
-        return x + drawn.reshape(n, channels, height, width)
+        projected: Tensor = self.project(mixed).transpose(1, 2)
+        return x + projected.reshape(n, channels, height, width)
 
 
 LOG_VARIANCE_BOUND = 10.0
-TWICE = 176  # px; crops up to this side, half of all faces, are seen mirrored too: there is time
+FLIP_ENSEMBLE_MAX_SIDE = 176  # px; half of all faces are no larger: there is time
 Image = Float[Tensor, "n 3 h w"]
 Latent = Float[Tensor, "n c h4 w4"]
 LogOdds = Float[Tensor, "n 1 h w"]
@@ -121,7 +121,7 @@ class FaceRestoration(NamedTuple):
     mask: Tensor
 
 
-class Prior(NamedTuple):
+class FacePrediction(NamedTuple):
     """What the pair believes before the fidelity is known.
 
     Attributes:
@@ -223,7 +223,7 @@ class FaceVAEPair(nn.Module):
     After Wan et al., "Bringing Old Photos Back to Life" (CVPR 2020), the decoders' pictures
     combined as in "multi-autoencoder progressive image restoration". Encoder A → latent →
     decoder A draws the face as it came; latent → mapping → decoder B draws it clean. A departure
-    from both: step 1's network looks at the source once more, having learnt faces only. The fusion
+    from both: a denoiser looks at the source once more, having learnt faces only. The fusion
     mixes these three pictures, corrects the mixture, and predicts how much of it replaces the
     evidence. Latents are at a quarter of the side, as Wan et al.'s are: at an eighth, few channels
     can no longer tell one person from another.
@@ -240,7 +240,7 @@ class FaceVAEPair(nn.Module):
         self.degraded_decoder = FaceDecoder(config)
         self.mapping = LatentMapping(config)
         self.clean_decoder = FaceDecoder(config)
-        self.second_look = SecondLook(
+        self.second_look = GuidedDenoiser(
             DenoiserConfig(
                 widths=tuple(config.look_widths),
                 encoder_blocks=tuple(config.look_encoder_blocks),
@@ -257,7 +257,9 @@ class FaceVAEPair(nn.Module):
         second = self.second_look.look(source, evidence)
         return self.degraded_decoder(mean), self.clean_decoder(mapped), second, mapped
 
-    def prior(self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"]) -> Prior:
+    def predict(
+        self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"]
+    ) -> FacePrediction:
         """Draw faces and weigh them; arguments as in `forward`, pictures in float32."""
         kind = self.mapping.enter.weight.dtype
         evidence = degraded.to(kind)
@@ -266,18 +268,22 @@ class FaceVAEPair(nn.Module):
         pictures = torch.stack([picture.float() for picture in (as_it_came, clean, second)])
         share = fused.choice.float().softmax(1).transpose(0, 1).unsqueeze(2)
         picture = (share * pictures).sum(0) + fused.correction.float()
-        return Prior(picture, fused.logit.float(), *pictures)
+        return FacePrediction(picture, fused.logit.float(), *pictures)
 
-    def belief(self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"]) -> Prior:
-        """As `prior`; crops up to `TWICE` are seen mirrored too, and both answers averaged.
+    def predict_ensemble(
+        self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"]
+    ) -> FacePrediction:
+        """As `predict`; crops up to `FLIP_ENSEMBLE_MAX_SIDE` also mirrored, both answers averaged.
 
         The self-ensemble of Timofte et al. 2016: mirrored crops give mirrored faces.
         """
-        prior = self.prior(degraded, source)
-        if degraded.shape[-1] > TWICE:
-            return prior
-        mirrored = self.prior(degraded.flip(3), source.flip(3))
-        return Prior(*((one + two.flip(3)) / 2 for one, two in zip(prior, mirrored, strict=True)))
+        once = self.predict(degraded, source)
+        if degraded.shape[-1] > FLIP_ENSEMBLE_MAX_SIDE:
+            return once
+        mirrored = self.predict(degraded.flip(3), source.flip(3))
+        return FacePrediction(
+            *((one + two.flip(3)) / 2 for one, two in zip(once, mirrored, strict=True))
+        )
 
     def forward(
         self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"], fidelity: float
@@ -289,9 +295,9 @@ class FaceVAEPair(nn.Module):
         predicted at 0.5, all prior at 0 and nothing at 1.
 
         Args:
-            degraded: Crops as step 1 left them, float32 sRGB in [0, 1], sides multiples of
+            degraded: Crops as the denoiser left them, float32 sRGB in [0, 1], sides multiples of
                 8; not modified.
-            source: The same crops as they came to step 1; `degraded` itself where that tells
+            source: The same crops as they came to the denoiser; `degraded` itself where that tells
                 nothing, as when the picture was made lighter since.
             fidelity: In [0, 1]; at 1 the very crop is returned, to the bit.
 
@@ -305,9 +311,9 @@ class FaceVAEPair(nn.Module):
             raise ValueError(f"fidelity {fidelity} is not in [0, 1]")
         if fidelity == 1:
             return FaceRestoration(degraded, torch.zeros_like(degraded[:, :1]))
-        prior = self.belief(degraded, source)
-        mask = prior_share(prior.logit, fidelity)
-        return FaceRestoration(torch.lerp(degraded, prior.picture.clamp(0, 1), mask), mask)
+        prediction = self.predict_ensemble(degraded, source)
+        mask = prior_share(prediction.logit, fidelity)
+        return FaceRestoration(torch.lerp(degraded, prediction.picture.clamp(0, 1), mask), mask)
 
 
 def prior_share(logit: LogOdds, fidelity: float) -> LogOdds:

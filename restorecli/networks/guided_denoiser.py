@@ -1,4 +1,4 @@
-"""Step 1's network once more: what it sees when it is shown what the first look made of it."""
+"""The denoiser once more: it sees the photo, and what the first look made of it."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 
 
-class SecondLook(Denoiser):
+class GuidedDenoiser(Denoiser):
     """A denoiser that is also shown what the earlier steps made of the picture.
 
-    Training starts from step 1's weights and the hint at zero, so the first answer is step 1's.
-    Step 2 has one for faces alone, step 3 one for whole photos.
+    Training starts from the denoiser's weights and the hint at zero: the first answer is its own.
+    The face pair has one for faces alone, refine one for whole photos.
     """
 
     def __init__(self, config: DenoiserConfig) -> None:
@@ -24,7 +24,7 @@ class SecondLook(Denoiser):
         """Restore pictures, sides multiples of `multiple`.
 
         Args:
-            source: As they came to step 1, sRGB in [0, 1].
+            source: As they came to the denoiser, sRGB in [0, 1].
             evidence: As the earlier steps left them.
 
         Returns:
@@ -33,7 +33,7 @@ class SecondLook(Denoiser):
         x = self.body(self.enter(source) + self.hint(evidence - source))
         return self.attention.picture(x, source)
 
-    def look_both_ways(
+    def flip_ensemble(
         self, source: Float[Tensor, "n 3 h w"], evidence: Float[Tensor, "n 3 h w"]
     ) -> Float[Tensor, "n 3 h w"]:
         """As `look`, the mean of two: of the pictures, and of the mirrored ones mirrored back.

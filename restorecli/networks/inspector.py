@@ -91,23 +91,23 @@ class Inspector(nn.Module):
             levels: For each size the photos were looked at in, the largest first, k windows of
                 each photo, RGB in [0, 1]; k may differ from size to size.
         """
-        judged = torch.stack([self._judge(windows) for windows in levels])
-        joined = torch.cat((judged.mean(0), judged.amax(0)), 1)
+        answers = torch.stack([self._answers(windows) for windows in levels])
+        joined = torch.cat((answers.mean(0), answers.amax(0)), 1)
         return Findings(*self.decide(joined).float().unbind(1))
 
-    def _judge(self, windows: Float[Tensor, "n k 3 s s"]) -> Float[Tensor, "n c"]:
+    def _answers(self, windows: Float[Tensor, "n k 3 s s"]) -> Float[Tensor, "n c"]:
         n, k, _, side, _ = windows.shape
         ycc = torch.einsum("ij,nkjhw->nkihw", windows.new_tensor(_TO_YCC), windows)
-        seen = self.look((ycc * 2 - 1).reshape(n * k, 3, side, side)).view(
+        features = self.look((ycc * 2 - 1).reshape(n * k, 3, side, side)).view(
             n, k, -1, side // 16, side // 16
         )
-        each = seen.mean((3, 4))
+        each = features.mean((3, 4))
         heard = self.listen(self.consensus(ycc))
-        over_windows = each.mean(1), each.amax(1), seen.amax((1, 3, 4))
-        judged: Tensor = self.join(
+        over_windows = each.mean(1), each.amax(1), features.amax((1, 3, 4))
+        answers: Tensor = self.join(
             torch.cat((*over_windows, heard.mean((2, 3)), heard.amax((2, 3))), 1)
         )
-        return judged
+        return answers
 
     def consensus(self, ycc: Float[Tensor, "n k 3 s s"]) -> Float[Tensor, "n e s b"]:
         """What the spectra of a photo's windows have in common, low frequencies in the middle row.

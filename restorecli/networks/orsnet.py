@@ -1,4 +1,4 @@
-"""Step 3 at x2 and x4: the original-resolution network that enlarges the composed picture."""
+"""The original-resolution network that enlarges the composed picture."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,7 +20,7 @@ class ORSNetConfig:
 
     Attributes:
         width: Channels throughout.
-        feature_width: Channels of step 1's features, `DenoiserConfig.widths[0]`.
+        feature_width: Channels of the denoiser's features, `DenoiserConfig.widths[0]`.
         blocks: Channel-attention blocks of each original-resolution block.
         scales: Sizes of the result over the size of the source, one sub-pixel head each.
         window: Pixels along a side of the windows that channel attention takes its means over.
@@ -50,16 +50,16 @@ class OriginalResolutionBlock(nn.Module):
 
 
 class ORSNet(nn.Module):
-    """Three original-resolution blocks over the picture so far, the photo and step 1's features.
+    """Three original-resolution blocks over picture, photo and the denoiser's features.
 
     Nothing is ever made smaller, so fine detail need not survive a bottleneck (Zamir et al. 2021,
-    section 3.3). Step 1's attention-guided features enter before every block, each time through a
-    1×1 convolution of its own (their cross-stage feature fusion). A head for each scale turns the
-    result into a residual by sub-pixel convolution (Shi et al. 2016), which is added to the
-    composed picture, enlarged bicubically: what step 2 improved stays improved. Last, what the
+    section 3.3). The denoiser's attention-guided features enter before every block, each time
+    through a 1×1 convolution of its own (their cross-stage feature fusion). A head for each scale
+    turns the result into a residual by sub-pixel convolution (Shi et al. 2016), which is added to
+    the composed picture, enlarged bicubically: what was improved stays improved. Last, what the
     enlarged picture would lose or add when it is made small again is put back or taken out (one
     step of back-projection, Irani and Peleg 1991), but not where the photo was clean: there the
-    residual knows better than the picture so far, which has lost a little in step 1.
+    residual knows better than the picture so far, which has lost a little in the denoiser.
     """
 
     config_class: ClassVar[type[ORSNetConfig]] = ORSNetConfig
@@ -97,7 +97,7 @@ class ORSNet(nn.Module):
         Args:
             composed: The picture after all that comes before, RGB in [0, 1].
             degraded: The photo as it came, same size and range.
-            features: Step 1's second output for `degraded`.
+            features: The denoiser's second output for `degraded`.
             scale: One of `config.scales`.
 
         Returns:

@@ -1,4 +1,4 @@
-"""The network of the brightness step (step 1½): a thumbnail in, a tone curve out.
+"""The network that brightens dark photos: a thumbnail in, a tone curve out.
 
 Here: whether a photo was taken too dark, and the curve that undoes it. Not here: when the curve is
 used and how it is applied to a photo (`restorecli.relight`).
@@ -101,8 +101,10 @@ class Relighter(nn.Module):
 
     def forward(self, thumbnail: Float[Tensor, "n 3 s s"]) -> Relighting:
         """Look at thumbnails, sRGB in [0, 1] (mean over each of their pixels' areas)."""
-        seen = self.look(thumbnail * 2 - 1)
-        summary = torch.cat((seen.mean((2, 3)), seen.amax((2, 3)), self._histogram(thumbnail)), 1)
+        features = self.look(thumbnail * 2 - 1)
+        summary = torch.cat(
+            (features.mean((2, 3)), features.amax((2, 3)), self._histogram(thumbnail)), 1
+        )
         decided = self.decide(summary)
         steps = F.softmax(decided[:, 1:] + self.identity, dim=1)
         return Relighting(decided[:, 0], F.pad(steps.cumsum(1), (1, 0)).clamp(max=1))

@@ -46,7 +46,7 @@ class RetinaFaceConfig:
 
 
 class Predictions(NamedTuple):
-    """Raw output for every anchor, in the order of `restorecli.faces.anchors.priors`.
+    """Raw output for every anchor, in the order of `restorecli.faces.anchors.grid`.
 
     Attributes:
         boxes: Offsets (n, anchors, 4) relative to the anchors.
@@ -203,7 +203,7 @@ class RetinaFace(nn.Module):
     """RetinaFace: single-stage dense face localisation (Deng et al., CVPR 2020).
 
     Attribute names are those of the checkpoints published for `Pytorch_Retinaface` and
-    `retinaface-pytorch`, so that these load through `restorecli.import_retinaface`.
+    `retinaface-pytorch`, so that these load through `restorecli.faces.import_retinaface`.
     """
 
     config_class: ClassVar = RetinaFaceConfig

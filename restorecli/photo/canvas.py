@@ -26,7 +26,7 @@ class Canvas:
         channels: int,
         alpha: bool,
         dtype: type[np.uint8] | type[np.uint16],
-        turn: int,
+        orientation: int,
         tint: int = 0,
     ) -> None:
         """Allocate the upright picture.
@@ -37,14 +37,14 @@ class Canvas:
             channels: 1 for grey or 3 for RGB.
             alpha: There is a transparency channel.
             dtype: Of a channel.
-            turn: EXIF orientation of the stored picture, 1 to 8.
+            orientation: EXIF orientation of the stored picture, 1 to 8.
             tint: Channels that differ by no more than this everywhere count as equal.
         """
         self._tint = tint
-        sides = (width, height) if turn >= 5 else (height, width)
+        sides = (width, height) if orientation >= 5 else (height, width)
         self._colours = np.empty((*sides, channels), dtype)
         self._alpha = np.empty(sides, dtype) if alpha else None
-        self._turn = turn
+        self._orientation = orientation
 
     def put(self, top: int, left: int, colours: np.ndarray, alpha: np.ndarray | None) -> None:
         """Place a rectangle given in the file's orientation.
@@ -57,9 +57,9 @@ class Canvas:
         """
         height, width = colours.shape[:2]
         where = (slice(top, top + height), slice(left, left + width))
-        as_stored(self._colours, self._turn)[where] = colours.reshape(height, width, -1)
+        as_stored(self._colours, self._orientation)[where] = colours.reshape(height, width, -1)
         if self._alpha is not None and alpha is not None:
-            as_stored(self._alpha, self._turn)[where] = alpha
+            as_stored(self._alpha, self._orientation)[where] = alpha
 
     def finish(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Give the picture in its simplest true form.
@@ -76,11 +76,11 @@ class Canvas:
         return self._colours, alpha
 
 
-def as_stored(upright: np.ndarray, turn: int) -> np.ndarray:
-    """A view of an upright picture in the order that EXIF orientation `turn` stores it."""
-    view = upright.swapaxes(0, 1) if turn >= 5 else upright
-    view = view[::-1] if turn in (3, 4, 6, 7) else view
-    return view[:, ::-1] if turn in (2, 3, 7, 8) else view
+def as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
+    """A view of an upright picture in the order that EXIF `orientation` stores it."""
+    view = upright.swapaxes(0, 1) if orientation >= 5 else upright
+    view = view[::-1] if orientation in (3, 4, 6, 7) else view
+    return view[:, ::-1] if orientation in (2, 3, 7, 8) else view
 
 
 def check_size(name: str, height: int, width: int, max_megapixels: float) -> None:

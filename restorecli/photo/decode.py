@@ -19,7 +19,7 @@ from restorecli.photo import modes
 from restorecli.photo.canvas import Canvas, UnreadableError, check_size
 from restorecli.photo.files import Readable
 from restorecli.photo.formats import SIGNATURE_LENGTH, announced_length, signature, title
-from restorecli.photo.metadata import Found, Metadata, colour_space, from_info
+from restorecli.photo.metadata import FileMetadata, Metadata, colour_space, from_info
 
 # Everything that Pillow, libheif, OpenCV, tifffile, imagecodecs and littleCMS were seen to raise
 # over mutated files.
@@ -111,15 +111,15 @@ def _decode_picture(stream: Readable, kind: str, limit: _Limit) -> Decoded:
     with _opener(kind)(stream) as image:
         limit.check(image.height, image.width)
         image.load()  # PNG's metadata may stand after the pixels
-        found = from_info(image.info, image.height, image.width)
+        file_metadata = from_info(image.info, image.height, image.width)
         if kind != "png" or depth != 16 or colour in (_PNG_GREY, _PNG_PALETTE):
-            return _converted(image, found, found.orientation)
+            return _converted(image, file_metadata, file_metadata.orientation)
         clear = image.info.get("transparency")
     # Pillow has checked the whole stream, which OpenCV would decode up to the first damage.
     del image
     stream.seek(0)
-    pixels, alpha = _deep_png(stream.read(), found.orientation, clear)
-    return _decoded(pixels, alpha, found)
+    pixels, alpha = _deep_png(stream.read(), file_metadata.orientation, clear)
+    return _decoded(pixels, alpha, file_metadata)
 
 
 def _decode_tiff(stream: Readable, kind: str, limit: _Limit) -> Decoded:
@@ -127,37 +127,40 @@ def _decode_tiff(stream: Readable, kind: str, limit: _Limit) -> Decoded:
 
     page = tiff_read.first_page(stream, stream.seek(0, 2))
     limit.check(page.imagelength, page.imagewidth)
-    found = tiff_read.metadata(stream, page)
+    file_metadata = tiff_read.metadata(stream, page)
     if tiff_read.is_plain(page):
-        (pixels, alpha), notices = tiff_read.read(stream, page, found.orientation)
-        return _decoded(pixels, alpha, found, notices)
+        (pixels, alpha), notices = tiff_read.read(stream, page, file_metadata.orientation)
+        return _decoded(pixels, alpha, file_metadata, notices)
     stream.seek(0)
     with _opener(kind)(stream) as image:
         image.load()
-        return _converted(image, found, 1)  # Pillow turns TIFF upright by itself
+        return _converted(image, file_metadata, 1)  # Pillow turns TIFF upright by itself
 
 
-def _converted(image: Image.Image, found: Found, turn: int) -> Decoded:
-    chosen = modes.conversion(image, found.metadata.icc)
-    pixels, alpha = modes.fill(image, chosen, turn)
-    if chosen.managed:
-        found = replace(found, metadata=replace(found.metadata, icc=None))
-    return _decoded(pixels, alpha, found, chosen.notices)
+def _converted(image: Image.Image, file_metadata: FileMetadata, orientation: int) -> Decoded:
+    conversion = modes.conversion(image, file_metadata.metadata.icc)
+    pixels, alpha = modes.fill(image, conversion, orientation)
+    if conversion.managed:
+        file_metadata = replace(file_metadata, metadata=replace(file_metadata.metadata, icc=None))
+    return _decoded(pixels, alpha, file_metadata, conversion.notices)
 
 
 def _decoded(
-    pixels: np.ndarray, alpha: np.ndarray | None, found: Found, notices: tuple[str, ...] = ()
+    pixels: np.ndarray,
+    alpha: np.ndarray | None,
+    file_metadata: FileMetadata,
+    notices: tuple[str, ...] = (),
 ) -> Decoded:
     """Put the parts together, without a profile that is not about these pixels."""
-    metadata = found.metadata
+    metadata = file_metadata.metadata
     fitting = ("RGB", "GRAY") if pixels.ndim == 2 else ("RGB",)
     if metadata.icc is not None and colour_space(metadata.icc) not in fitting:
         metadata = replace(metadata, icc=None)
         notices += ("its colour profile does not describe its pixels and was left out",)
-    return Decoded(pixels, alpha, metadata, found.notices + notices)
+    return Decoded(pixels, alpha, metadata, file_metadata.notices + notices)
 
 
-def _deep_png(file: bytes, turn: int, clear: object) -> tuple[np.ndarray, np.ndarray | None]:
+def _deep_png(file: bytes, orientation: int, clear: object) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode 16-bit colour, which Pillow would halve; `clear` is the one transparent colour."""
     stored = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
     del file
@@ -165,14 +168,16 @@ def _deep_png(file: bytes, turn: int, clear: object) -> tuple[np.ndarray, np.nda
         raise SyntaxError("OpenCV and Pillow disagree")
     height, width, channels = stored.shape
     alpha = channels == 4 or clear is not None
-    canvas = Canvas(height, width, channels=3, alpha=alpha, dtype=np.uint16, turn=turn)
+    canvas = Canvas(
+        height, width, channels=3, alpha=alpha, dtype=np.uint16, orientation=orientation
+    )
     rows = max(1, (1 << 18) // width)
     for top in range(0, height, rows):
         band = stored[top : top + rows]
         colours, opacity = band[..., 2::-1], band[..., 3] if channels == 4 else None
         if isinstance(clear, tuple) and channels == 3:
-            seen = (colours != np.array(clear, np.uint16)).any(axis=2)
-            opacity = seen.astype(np.uint16) * np.uint16(65535)
+            opaque = (colours != np.array(clear, np.uint16)).any(axis=2)
+            opacity = opaque.astype(np.uint16) * np.uint16(65535)
         canvas.put(top, 0, colours, opacity)
     return canvas.finish()
 

@@ -110,25 +110,25 @@ def _losses(
     pixels: np.ndarray, alpha: np.ndarray | None, metadata: Metadata, format: Format
 ) -> tuple[str, ...]:
     """Say in words what of a photo the format cannot hold, nothing if it holds everything."""
-    found = []
+    losses = []
     if alpha is not None and not format.alpha:
-        found.append(f"{format.title} has no transparency: put on white")
+        losses.append(f"{format.title} has no transparency: put on white")
     if pixels.dtype == np.uint16 and not format.deep:
-        found.append(f"{format.title} is written with 8 bits a channel: the 16 are rounded")
-    kept = _kept(metadata, format)
+        losses.append(f"{format.title} is written with 8 bits a channel: the 16 are rounded")
+    writable = _kept(metadata, format)
     left_out = [
         title
         for title, old, new in (
-            ("colour profile", metadata.icc, kept.icc),
-            ("EXIF", metadata.exif, kept.exif),
-            ("XMP", metadata.xmp, kept.xmp),
+            ("colour profile", metadata.icc, writable.icc),
+            ("EXIF", metadata.exif, writable.exif),
+            ("XMP", metadata.xmp, writable.xmp),
         )
         if old and not new
     ]
     if left_out:
         reason = "too long for" if format.documents else "no place for it in"
-        found.append(f"{', '.join(left_out)}: {reason} {format.title}, left out")
-    return tuple(found)
+        losses.append(f"{', '.join(left_out)}: {reason} {format.title}, left out")
+    return tuple(losses)
 
 
 def _write(
@@ -146,19 +146,19 @@ def _write(
         raise ValueError(
             f"{sides} pixels a side, {format.title} holds at most {format.longest_side}"
         )
-    kept = _kept(metadata, format).for_size(rows.height, rows.width)
-    if kept.dpi and not format.density:
-        kept = replace(kept, exif=with_resolution(kept.exif, kept.dpi))
+    writable = _kept(metadata, format).for_size(rows.height, rows.width)
+    if writable.dpi and not format.density:
+        writable = replace(writable, exif=with_resolution(writable.exif, writable.dpi))
     if format.name == "tiff":
         from restorecli.photo import tiff_write  # loads imagecodecs
 
-        tiff_write.write(rows, kept, file)
+        tiff_write.write(rows, writable, file)
     elif rows.bits == 16:
-        png16.write_deep(rows, kept, file)
+        png16.write_deep(rows, writable, file)
     elif format.name == "heic":
-        _write_heic(rows, kept, quality, file)
+        _write_heic(rows, writable, quality, file)
     else:
-        _write_with_pillow(rows, kept, format, quality, file)
+        _write_with_pillow(rows, writable, format, quality, file)
 
 
 def _kept(metadata: Metadata, format: Format) -> Metadata:

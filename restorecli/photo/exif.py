@@ -43,7 +43,7 @@ class Directory:
     next_offset: int
 
 
-def bare(block: bytes) -> bytes:
+def strip_marker(block: bytes) -> bytes:
     """The block without the `Exif` marks that JPEG and some writers put in front."""
     return re.sub(rb"^(Exif\x00\x00)+", b"", block)
 
@@ -67,13 +67,13 @@ def directory(block: bytes, offset: int) -> Directory:
     Raises:
         ValueError: It does not lie inside the block.
     """
-    mark = order(block)
+    byte_order = order(block)
     try:
-        (count,) = struct.unpack_from(mark + "H", block, offset)
+        (count,) = struct.unpack_from(byte_order + "H", block, offset)
         if count > _MOST_ENTRIES:
             raise ValueError(f"{count} EXIF entries")
         starts = range(offset + 2, offset + 2 + 12 * count, 12)
-        rows = [struct.unpack_from(mark + "HHI4s", block, start) for start in starts]
+        rows = [struct.unpack_from(byte_order + "HHI4s", block, start) for start in starts]
         entries = tuple(
             Entry(tag, kind, items, payload, start)
             for (tag, kind, items, payload), start in zip(rows, starts, strict=True)
@@ -81,7 +81,7 @@ def directory(block: bytes, offset: int) -> Directory:
         after = offset + 2 + 12 * count
         # Some writers leave the last pointer out; a missing one means "no more".
         known = after + 4 <= len(block)
-        (following,) = struct.unpack_from(mark + "I", block, after) if known else (0,)
+        (following,) = struct.unpack_from(byte_order + "I", block, after) if known else (0,)
     except struct.error as error:
         raise ValueError("EXIF directory outside its block") from error
     return Directory(entries, after if known else 0, following)
@@ -109,7 +109,7 @@ def resolution(block: bytes) -> tuple[float, float] | None:
     return x * per_inch, y * per_inch
 
 
-def neutral(block: bytes) -> bytes:
+def upright_and_without_thumbnail(block: bytes) -> bytes:
     """The block of a photo that has been turned upright and changed.
 
     The orientation becomes 1 and the embedded thumbnail, which still shows the old picture, is
@@ -140,10 +140,10 @@ def sized(block: bytes, height: int, width: int) -> bytes:
 def without_orientation(block: bytes) -> bytes:
     """The block with no orientation tag, for writers that would act on it."""
     main = first_directory(block)
-    kept = [entry for entry in main.entries if entry.tag != ORIENTATION]
-    if len(kept) == len(main.entries):
+    others = [entry for entry in main.entries if entry.tag != ORIENTATION]
+    if len(others) == len(main.entries):
         return block
-    return relocated(block, kept)
+    return relocated(block, others)
 
 
 def with_resolution(block: bytes | None, dpi: tuple[float, float]) -> bytes:
@@ -159,32 +159,32 @@ def with_resolution_entries(
     block: bytes, entries: list[Entry], dpi: tuple[float, float]
 ) -> tuple[bytes, list[Entry]]:
     """Append the two rationals to the block; entries that point to them replace older ones."""
-    mark = order(block)
+    byte_order = order(block)
     block += b"\0" * (len(block) % 2)
     tags = (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)
-    kept = [entry for entry in entries if entry.tag not in tags]
+    others = [entry for entry in entries if entry.tag not in tags]
     for tag, value in zip(tags, dpi, strict=False):
-        kept.append(Entry(tag, _RATIONAL, 1, struct.pack(mark + "I", len(block))))
-        block += struct.pack(mark + "II", round(value * 1000), 1000)
-    kept.append(Entry(RESOLUTION_UNIT, _SHORT, 1, struct.pack(mark + "HH", _INCH, 0)))
-    return block, kept
+        others.append(Entry(tag, _RATIONAL, 1, struct.pack(byte_order + "I", len(block))))
+        block += struct.pack(byte_order + "II", round(value * 1000), 1000)
+    others.append(Entry(RESOLUTION_UNIT, _SHORT, 1, struct.pack(byte_order + "HH", _INCH, 0)))
+    return block, others
 
 
 def relocated(block: bytes, entries: list[Entry]) -> bytes:
     """The block with a new main directory at its end; all old data keeps its offset."""
-    mark = order(block)
+    byte_order = order(block)
     block += b"\0" * (len(block) % 2)
-    start = struct.pack(mark + "I", len(block))
-    return block[:4] + start + block[8:] + packed(entries, mark)
+    start = struct.pack(byte_order + "I", len(block))
+    return block[:4] + start + block[8:] + packed(entries, byte_order)
 
 
-def packed(entries: list[Entry], mark: str) -> bytes:
+def packed(entries: list[Entry], byte_order: str) -> bytes:
     """A directory of these entries, in the ascending order of tags that TIFF asks for."""
     rows = b"".join(
-        struct.pack(mark + "HHI4s", entry.tag, entry.kind, entry.count, entry.payload)
+        struct.pack(byte_order + "HHI4s", entry.tag, entry.kind, entry.count, entry.payload)
         for entry in sorted(entries, key=lambda entry: entry.tag)
     )
-    return struct.pack(mark + "H", len(entries)) + rows + b"\0\0\0\0"
+    return struct.pack(byte_order + "H", len(entries)) + rows + b"\0\0\0\0"
 
 
 def _unpack(block: bytes | bytearray, kind: str, payload: bytes) -> int:
@@ -213,11 +213,13 @@ def _rational(block: bytes, main: Directory, tag: int) -> float | None:
 
 
 def _set_number(block: bytearray, entry: Entry, value: int) -> None:
-    mark = order(bytes(block[:4]))
+    byte_order = order(bytes(block[:4]))
     kind = entry.kind if entry.kind == _SHORT and value < 2**16 else _LONG
     short = kind == _SHORT
-    payload = struct.pack(mark + "HH", value, 0) if short else struct.pack(mark + "I", value)
-    struct.pack_into(mark + "HHI4s", block, entry.position, entry.tag, kind, 1, payload)
+    payload = (
+        struct.pack(byte_order + "HH", value, 0) if short else struct.pack(byte_order + "I", value)
+    )
+    struct.pack_into(byte_order + "HHI4s", block, entry.position, entry.tag, kind, 1, payload)
 
 
 def _blank_thumbnail(block: bytearray, main: Directory) -> None:

@@ -23,7 +23,7 @@ Writable = BufferedWriter | BytesIO
 
 
 @runtime_checkable
-class Source(Protocol):
+class ByteSource(Protocol):
     """Any binary stream to read from, such as `sys.stdin.buffer`."""
 
     def read(self, size: int = -1, /) -> bytes:
@@ -70,7 +70,7 @@ class Stored(Protocol):
 
 
 @contextmanager
-def opened(source: Path | str | bytes | Source | Stored, name: str) -> Iterator[Readable]:
+def opened(source: Path | str | bytes | ByteSource | Stored, name: str) -> Iterator[Readable]:
     """Open a photo's bytes as a file that can be sought.
 
     Args:

@@ -61,7 +61,7 @@ class Metadata:
 
 
 @dataclass(frozen=True)
-class Found:
+class FileMetadata:
     """Metadata of a file, with what must be done to its pixels and what was lost."""
 
     metadata: Metadata
@@ -75,7 +75,7 @@ def from_info(
     width: int,
     *,
     tiff: bytes | None = None,
-) -> Found:
+) -> FileMetadata:
     """Read what Pillow left in `image.info` after decoding.
 
     Args:
@@ -88,14 +88,14 @@ def from_info(
         Metadata of the upright picture and the orientation its pixels still have. A block too
         damaged to be kept is left out, and a notice says so.
     """
-    block = photo_exif.bare(tiff or _exif_bytes(info))
+    block = photo_exif.strip_marker(tiff or _exif_bytes(info))
     notices: tuple[str, ...] = ()
     dpi, stated = _dpi(info.get("dpi")), None
     try:
         if block:
             stated = photo_exif.orientation(block)
             dpi = dpi or _dpi(photo_exif.resolution(block))
-            block = photo_exif.neutral(block)
+            block = photo_exif.upright_and_without_thumbnail(block)
             photo_exif.sized(block, height, width)  # must not fail later, when it is written
     except ValueError:
         block, notices = b"", (DAMAGED_EXIF,)
@@ -103,21 +103,21 @@ def from_info(
     if match := _XMP_ORIENTATION.search(xmp):
         stated = stated or int(match[2])  # as in Pillow: XMP speaks only where EXIF is silent
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
-    turn = stated or 1
-    if turn >= 5:
+    orientation = stated or 1
+    if orientation >= 5:
         height, width, dpi = width, height, dpi and (dpi[1], dpi[0])
     icc = _bytes(info.get("icc_profile"))
     metadata = Metadata(icc=icc or None, exif=block or None, xmp=xmp or None, dpi=dpi)
-    return Found(metadata.for_size(height, width), turn, notices)
+    return FileMetadata(metadata.for_size(height, width), orientation, notices)
 
 
-def exif_of_tiff(stream: Readable, offset: int, mark: str, *, big: bool) -> bytes:
+def exif_of_tiff(stream: Readable, offset: int, byte_order: str, *, big: bool) -> bytes:
     """Gather an EXIF block from the main directory of a TIFF file.
 
     Args:
         stream: The file.
         offset: Of its main directory.
-        mark: Its byte order, `"<"` or `">"`.
+        byte_order: Its byte order, `"<"` or `">"`.
         big: It is a BigTIFF.
 
     Returns:
@@ -128,7 +128,7 @@ def exif_of_tiff(stream: Readable, offset: int, mark: str, *, big: bool) -> byte
         ValueError: The tags are damaged.
     """
     exif = Image.Exif()
-    exif.bigtiff, exif.endian = big, mark
+    exif.bigtiff, exif.endian = big, byte_order
     try:
         exif.load_from_fp(stream, offset)
         for tag in list(exif):
@@ -139,7 +139,7 @@ def exif_of_tiff(stream: Readable, offset: int, mark: str, *, big: bool) -> byte
         for tag in (0x8769, 0x8825):
             exif.get_ifd(tag)
         exif.bigtiff = False
-        return photo_exif.bare(exif.tobytes())
+        return photo_exif.strip_marker(exif.tobytes())
     except _EXIF_DAMAGE as error:
         raise ValueError("damaged EXIF tags") from error
 
@@ -152,8 +152,8 @@ def colour_space(icc: bytes | None) -> str | None:
 
 
 def _exif_bytes(info: Info) -> bytes:
-    if found := _bytes(info.get("exif")):
-        return found
+    if block := _bytes(info.get("exif")):
+        return block
     text = info.get("Raw profile type exif")  # ImageMagick's way before PNG had a chunk for it
     if not isinstance(text, str):
         return b""

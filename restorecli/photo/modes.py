@@ -60,37 +60,41 @@ def conversion(image: Image.Image, icc: bytes | None) -> Conversion:
     return _plain("RGBA" if clear and image.mode == "RGB" else "RGB")
 
 
-def fill(image: Image.Image, chosen: Conversion, turn: int) -> tuple[np.ndarray, np.ndarray | None]:
+def fill(
+    image: Image.Image, conversion: Conversion, orientation: int
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Convert a decoded image and turn it upright.
 
     Args:
         image: As Pillow decoded it.
-        chosen: What `conversion` says of it.
-        turn: EXIF orientation of its pixels.
+        conversion: What `conversion` says of it.
+        orientation: EXIF orientation of its pixels.
 
     Returns:
         Pixels and alpha as `Canvas.finish` gives them.
     """
-    deep = chosen.mode == "I;16"
+    deep = conversion.mode == "I;16"
     clear = image.info.get("transparency") if deep else None
-    channels = 3 if chosen.mode.startswith("RGB") else 1
+    channels = 3 if conversion.mode.startswith("RGB") else 1
     canvas = Canvas(
         image.height,
         image.width,
         channels=channels,
-        alpha=chosen.mode.endswith("A") or clear is not None,
+        alpha=conversion.mode.endswith("A") or clear is not None,
         dtype=np.uint16 if deep else np.uint8,
-        turn=turn,
+        orientation=orientation,
         tint=1 if image.format == "WEBP" else 0,  # lossy WebP gives grey back one step off
     )
     rows = max(1, _STRIP_PIXELS // image.width)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(image.height, top + rows)))
-        values = np.asarray(chosen.convert(strip))
+        values = np.asarray(conversion.convert(strip))
         if deep:
             values = values.astype(np.uint16, copy=False)
         colours = values if values.ndim == 2 else values[..., :channels]
-        alpha = values[..., channels] if values.ndim == 3 and chosen.mode.endswith("A") else None
+        alpha = (
+            values[..., channels] if values.ndim == 3 and conversion.mode.endswith("A") else None
+        )
         if clear is not None:
             alpha = np.where(values == clear, 0, 65535).astype(np.uint16)
         canvas.put(top, 0, colours, alpha)

@@ -18,7 +18,7 @@ from restorecli.errors import printable
 from restorecli.options import SaveOptions
 from restorecli.photo import decode, encode, files
 from restorecli.photo.encode import Encoded
-from restorecli.photo.files import Source, Stored, Target
+from restorecli.photo.files import ByteSource, Stored, Target
 from restorecli.photo.formats import READABLE, WRITABLE
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import to_8_bits, to_16_bits
@@ -91,7 +91,7 @@ class Photo:
     @classmethod
     def read(
         cls,
-        source: Path | str | bytes | Source | Stored,
+        source: Path | str | bytes | ByteSource | Stored,
         *,
         max_megapixels: float = 400,
         name: str | None = None,
@@ -115,13 +115,13 @@ class Photo:
         file = place if isinstance(place, Path | Stored) else None
         subject = printable(name or (_stream_name(place) if file is None else str(file)))
         with files.opened(source, subject) as stream:
-            found = decode.decode(stream, subject, max_megapixels)
+            decoded = decode.decode(stream, subject, max_megapixels)
         return cls(
-            pixels=found.pixels,
-            alpha=found.alpha,
-            metadata=found.metadata,
+            pixels=decoded.pixels,
+            alpha=decoded.alpha,
+            metadata=decoded.metadata,
             name=name or (subject if file is None else file.name),
-            notices=found.notices,
+            notices=decoded.notices,
         )
 
     def write(

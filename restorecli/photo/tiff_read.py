@@ -18,7 +18,7 @@ from tifffile import TiffFile, TiffPage
 from restorecli.photo.canvas import Canvas, UnreadableError
 from restorecli.photo.exif import ORIENTATION
 from restorecli.photo.files import Readable
-from restorecli.photo.metadata import DAMAGED_EXIF, Found, exif_of_tiff, from_info
+from restorecli.photo.metadata import DAMAGED_EXIF, FileMetadata, exif_of_tiff, from_info
 
 _RAW, _LZW, _PACKBITS = 1, 5, 32773
 _DECODERS = {
@@ -84,34 +84,34 @@ def is_plain(page: TiffPage) -> bool:
     return (simple and page.compression in (_RAW, *_DECODERS)) or _bits(page) > 8
 
 
-def metadata(stream: Readable, page: TiffPage) -> Found:
+def metadata(stream: Readable, page: TiffPage) -> FileMetadata:
     """Read what belongs to the picture, and its orientation."""
-    found: dict[str | tuple[int, int], object] = {
+    tags: dict[str | tuple[int, int], object] = {
         "xmp": page.tags.valueof(700),
         "icc_profile": page.tags.valueof(34675),
     }
     sides, unit = [page.tags.valueof(tag) for tag in (282, 283)], page.tags.valueof(296, 2)
     if None not in sides and unit in (2, 3):
-        found["dpi"] = tuple(_ratio(side) * (2.54 if unit == 3 else 1.0) for side in sides)
+        tags["dpi"] = tuple(_ratio(side) * (2.54 if unit == 3 else 1.0) for side in sides)
     size, tiff = (page.imagelength, page.imagewidth), page.parent.tiff
     try:
         exif = exif_of_tiff(stream, page.offset, tiff.byteorder, big=tiff.is_bigtiff)
     except ValueError:
-        turn = page.tags.valueof(ORIENTATION, 1)
-        turn = turn if turn in range(1, 9) else 1
-        return Found(from_info(found, *size).metadata, turn, (DAMAGED_EXIF,))
-    return from_info(found, *size, tiff=exif)
+        orientation = page.tags.valueof(ORIENTATION, 1)
+        orientation = orientation if orientation in range(1, 9) else 1
+        return FileMetadata(from_info(tags, *size).metadata, orientation, (DAMAGED_EXIF,))
+    return from_info(tags, *size, tiff=exif)
 
 
 def read(
-    stream: Readable, page: TiffPage, turn: int
+    stream: Readable, page: TiffPage, orientation: int
 ) -> tuple[tuple[np.ndarray, np.ndarray | None], tuple[str, ...]]:
     """Read a plain picture.
 
     Args:
         stream: The file.
         page: Its main directory.
-        turn: EXIF orientation of the stored picture.
+        orientation: EXIF orientation of the stored picture.
 
     Returns:
         Upright pixels and alpha as `Canvas.finish` gives them, uint8 for 8 bits a channel and
@@ -134,16 +134,16 @@ def read(
         channels=colours,
         alpha=alpha,
         dtype=np.uint8 if page.bitspersample == 8 else np.uint16,
-        turn=turn,
+        orientation=orientation,
     )
     for top, left, block in _blocks(stream, page):
         values = _whole(block)
-        shown = values[..., :colours]
-        shown = ~shown if page.photometric == _MIN_IS_WHITE else shown
+        pixels = values[..., :colours]
+        pixels = ~pixels if page.photometric == _MIN_IS_WHITE else pixels
         opacity = values[..., colours] if alpha else None
         if opacity is not None and extra == _PREMULTIPLIED:
-            shown = _straight(shown, opacity)
-        canvas.put(top, left, shown, opacity)
+            pixels = _straight(pixels, opacity)
+        canvas.put(top, left, pixels, opacity)
     if page.sampleformat == _FLOAT:
         return canvas.finish(), ("its floating-point values became 16-bit whole numbers",)
     return canvas.finish(), ("its 32 bits a channel became 16",) * (page.bitspersample == 32)

@@ -38,21 +38,21 @@ def write(rows: Rows, metadata: Metadata, sink: Writable) -> None:
         TooLongError: The file would be longer than 4 GB.
     """
     block = metadata.exif or exif.EMPTY
-    mark = exif.order(block)
-    kept = [entry for entry in exif.first_directory(block).entries if entry.tag in DESCRIPTIVE]
+    byte_order = exif.order(block)
+    entries = [entry for entry in exif.first_directory(block).entries if entry.tag in DESCRIPTIVE]
     if metadata.dpi:
-        block, kept = exif.with_resolution_entries(block, kept, metadata.dpi)
+        block, entries = exif.with_resolution_entries(block, entries, metadata.dpi)
     sink.write(block + b"\0" * (len(block) % 2))
     strip_rows = max(1, _STRIP_BYTES // (rows.width * rows.channels * rows.bits // 8))
-    offsets, counts = _write_strips(rows, strip_rows, mark, sink)
+    offsets, counts = _write_strips(rows, strip_rows, byte_order, sink)
     tags = _tags(rows, metadata, strip_rows, offsets, counts)
-    kept += [_entry(sink, mark, tag, kind, values) for tag, kind, values in tags]
+    entries += [_entry(sink, byte_order, tag, kind, values) for tag, kind, values in tags]
     start = sink.tell()
     if start > _MOST_BYTES:
         raise TooLongError("more than the 4 GB that TIFF can address")
-    sink.write(exif.packed(kept, mark))
+    sink.write(exif.packed(entries, byte_order))
     sink.seek(4)
-    sink.write(struct.pack(mark + "I", start))
+    sink.write(struct.pack(byte_order + "I", start))
     sink.seek(0, 2)
 
 
@@ -82,14 +82,14 @@ def _tags(
 
 
 def _write_strips(
-    rows: Rows, strip_rows: int, mark: str, sink: Writable
+    rows: Rows, strip_rows: int, byte_order: str, sink: Writable
 ) -> tuple[list[int], list[int]]:
     offsets: list[int] = []
     counts: list[int] = []
     for _, band in rows.bands(strip_rows * rows.width):
         differences = band.copy()
         differences[:, 1:] -= band[:, :-1]
-        stored = np.dtype(f"{mark}u{band.itemsize}")
+        stored = np.dtype(f"{byte_order}u{band.itemsize}")
         packed = imagecodecs.deflate_encode(differences.astype(stored).tobytes())
         offsets.append(sink.tell())
         counts.append(len(packed))
@@ -99,14 +99,18 @@ def _write_strips(
     return offsets, counts
 
 
-def _entry(sink: Writable, mark: str, tag: int, kind: int, values: Sequence[int] | bytes) -> Entry:
+def _entry(
+    sink: Writable, byte_order: str, tag: int, kind: int, values: Sequence[int] | bytes
+) -> Entry:
     """A directory entry; values that do not fit into it are written to the sink first."""
     code = {_BYTE: "B", _SHORT: "H", _LONG: "I", _UNDEFINED: "B"}[kind]
     data = (
-        values if isinstance(values, bytes) else struct.pack(f"{mark}{len(values)}{code}", *values)
+        values
+        if isinstance(values, bytes)
+        else struct.pack(f"{byte_order}{len(values)}{code}", *values)
     )
     if len(data) <= 4:
         return Entry(tag, kind, len(values), data.ljust(4, b"\0"))
     offset = sink.tell()
     sink.write(data + b"\0" * (len(data) % 2))
-    return Entry(tag, kind, len(values), struct.pack(mark + "I", offset & _MOST_BYTES))
+    return Entry(tag, kind, len(values), struct.pack(byte_order + "I", offset & _MOST_BYTES))

@@ -39,16 +39,16 @@ def small_photos(
         By the names of `Thumbnails.pictures`, at most `LONGEST_SIDE` high and wide.
     """
     steps = restoration.steps
-    found = {StageImage.INPUT: small(photo)}
+    photos = {StageImage.INPUT: small(photo)}
     if "denoise" in stages:
-        found[StageImage.DENOISED] = _step(steps[StageImage.DENOISED], photo)
+        photos[StageImage.DENOISED] = _step(steps[StageImage.DENOISED], photo)
     if restoration.relit:
-        found[StageImage.RELIT] = _step(steps[StageImage.RELIT], photo)
+        photos[StageImage.RELIT] = _step(steps[StageImage.RELIT], photo)
     if restoration.faces:
-        found[StageImage.FACES] = _with_marks(
+        photos[StageImage.FACES] = _with_marks(
             _step(steps[StageImage.RELIT], photo), photo, restoration.faces
         )
-    return found | {StageImage.FINAL: small(restoration.photo)}
+    return photos | {StageImage.FINAL: small(restoration.photo)}
 
 
 def small(photo: Photo) -> Photo:
@@ -56,13 +56,13 @@ def small(photo: Photo) -> Photo:
     return reduced(photo, LONGEST_SIDE)
 
 
-def encoded(found: Mapping[StageImage, Photo]) -> Thumbnails:
+def encoded(photos: Mapping[StageImage, Photo]) -> Thumbnails:
     """Make files of small photos, among them one as it was and one restored."""
-    first = found[StageImage.INPUT]
-    last = _resized(found[StageImage.FINAL], (first.height, first.width))
+    first = photos[StageImage.INPUT]
+    last = _resized(photos[StageImage.FINAL], (first.height, first.width))
     difference = first.image() - last.image()
     return Thumbnails(
-        pictures={name: photo.encode(KIND, QUALITY) for name, photo in found.items()},
+        pictures={name: photo.encode(KIND, QUALITY) for name, photo in photos.items()},
         changed=float(difference.square().mean().sqrt()),
     )
 
@@ -96,19 +96,19 @@ def _step(image: Float[Tensor, "1 3 h w"], of: Photo) -> Photo:
     return small(replace(Photo.from_image(image, of.name), metadata=of.metadata))
 
 
-def _with_marks(shown: Photo, of: Photo, faces: Sequence[FaceRecord]) -> Photo:
+def _with_marks(photo: Photo, of: Photo, faces: Sequence[FaceRecord]) -> Photo:
     """Draw faces on a picture that is large enough for thin lines and small letters."""
     factor = LONGEST_SIDE / max(of.height, of.width)
     size = (max(1, round(of.height * factor)), max(1, round(of.width * factor)))
-    return marked(_resized(shown, size), tuple(scaled(face, factor) for face in faces))
+    return marked(_resized(photo, size), tuple(scaled(face, factor) for face in faces))
 
 
 def _resized(photo: Photo, size: tuple[int, int]) -> Photo:
     """A photo of 8 bits in a given height and width, of its own colours."""
     height, width = size
-    shown = picture(photo)
-    if shown.size != (width, height):
-        shown = shown.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
+    image = picture(photo)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
     return Photo(
-        pixels=np.asarray(shown), metadata=Metadata(icc=photo.metadata.icc), name=photo.name
+        pixels=np.asarray(image), metadata=Metadata(icc=photo.metadata.icc), name=photo.name
     )

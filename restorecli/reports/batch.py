@@ -78,7 +78,7 @@ class Card:
         return not failed, not self.left_alone, -self.moved, -self.changed, self.outcome.source
 
 
-class Report:
+class BatchReport:
     """Gathers what became of photos, and writes the page."""
 
     def __init__(self, target: Path, work: Plan, options: Options, *, overwrite: bool) -> None:
@@ -125,23 +125,25 @@ class Report:
             PhotoWriteError: The page or one of its pictures could not be written.
         """
         pages.write("batch.html", self._values(), self._target, overwrite=self._overwrite)
-        shown = [] if self._inside else [card.pictures for card in self._cards]
-        _sweep(self.folder, {Path(link).name for links in shown for link in links.values()})
+        pictures = [] if self._inside else [card.pictures for card in self._cards]
+        _sweep(self.folder, {Path(link).name for links in pictures for link in links.values()})
         if self._failure is not None:
             raise self._failure
 
-    def _card(self, outcome: Outcome, shown: Thumbnails | None) -> Card:
-        if shown is None:
+    def _card(self, outcome: Outcome, thumbnails: Thumbnails | None) -> Card:
+        if thumbnails is None:
             return Card(outcome=outcome)
         pictures = {}
         try:
-            pictures = {name: self._address(content) for name, content in shown.pictures.items()}
+            pictures = {
+                name: self._address(content) for name, content in thumbnails.pictures.items()
+            }
         except PhotoWriteError as error:
             self._failure = self._failure or error
         return Card(
             outcome=outcome,
             pictures=pictures,
-            changed=shown.changed,
+            changed=thumbnails.changed,
             links=self._links(outcome),
             said=tuple(done_and_why(outcome, self._options)),
         )
@@ -174,7 +176,7 @@ class Report:
 
     def _values(self) -> dict[str, object]:
         cards = sorted(self._cards, key=Card.rank)
-        found = [face for card in cards for face in card.outcome.faces]
+        faces = [face for card in cards for face in card.outcome.faces]
         failed = [card.outcome for card in cards if card.outcome.status == "failed"]
         return {
             "title": "Photos before and after",
@@ -183,21 +185,25 @@ class Report:
             "skipped": [str(task.source) for task in self._work.skipped],
             "missing": len(self._work.tasks) - len(cards),
             "titles": TITLES,
-            "faces": len(found),
-            "faces_restored": sum(face.status == FaceStatus.RESTORED for face in found),
+            "faces": len(faces),
+            "faces_restored": sum(face.status == FaceStatus.RESTORED for face in faces),
             "relit": sum(bool(card.outcome.relit) for card in cards),
             "seconds": sum(card.outcome.seconds or 0.0 for card in cards),
             "request": request(self._options),
         }
 
 
-def prepare(target: Path | None, work: Plan, options: Options, *, overwrite: bool) -> Report | None:
-    """Make ready for a report if one is asked for; arguments and errors as in `Report`."""
-    return None if target is None else Report(target, work, options, overwrite=overwrite)
+def open_report(
+    target: Path | None, work: Plan, options: Options, *, overwrite: bool
+) -> BatchReport | None:
+    """Make ready for a report if one is asked for; arguments and errors as in `BatchReport`."""
+    return None if target is None else BatchReport(target, work, options, overwrite=overwrite)
 
 
 @contextlib.contextmanager
-def following(outcomes: Iterator[Outcome], report: Report | None) -> Iterator[Iterator[Outcome]]:
+def following(
+    outcomes: Iterator[Outcome], report: BatchReport | None
+) -> Iterator[Iterator[Outcome]]:
     """Let a report gather outcomes while they are presented; it is written whatever happens."""
     if report is None:
         yield outcomes
@@ -222,11 +228,11 @@ def _refuse_folder(folder: Path, work: Plan) -> None:
                 )
 
 
-def _sweep(folder: Path, shown: set[str]) -> None:
+def _sweep(folder: Path, names: set[str]) -> None:
     """Delete pictures of an earlier page that this one does not show."""
     files.remove_stale(folder)
     for path in folder.glob(PICTURE.format("*")):
-        if path.name not in shown:
+        if path.name not in names:
             with contextlib.suppress(OSError):
                 path.unlink()
     with contextlib.suppress(OSError):

@@ -20,7 +20,7 @@ TITLES = {StageImage.INPUT: "Input", StageImage.FINAL: "Restored", "clean": "Cle
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class Example:
     """A photo that is among the worst so far.
 
     Attributes:
@@ -36,7 +36,7 @@ class Seen:
     width: int
 
 
-class Report:
+class BenchReport:
     """Keeps small pictures of the worst photos, and writes the page."""
 
     def __init__(self, target: Path, *, overwrite: bool) -> None:
@@ -54,7 +54,7 @@ class Report:
         refuse_target(target, overwrite=overwrite)
         charts.require()
         self._target, self._overwrite = target, overwrite
-        self._worst: list[tuple[float, int, Seen]] = []  # a heap, the best of the worst on top
+        self._worst: list[tuple[float, int, Example]] = []  # a heap, the best of the worst on top
         self._count = itertools.count()
 
     def watch(self, row: Row, photos: PhotoPair, result: Photo) -> None:
@@ -62,14 +62,18 @@ class Report:
         badness = -next(iter(row.scores.values()))
         if len(self._worst) == SHOWN and badness <= self._worst[0][0]:
             return
-        shown = {StageImage.INPUT: photos.degraded, StageImage.FINAL: result, "clean": photos.clean}
+        photos_by_name = {
+            StageImage.INPUT: photos.degraded,
+            StageImage.FINAL: result,
+            "clean": photos.clean,
+        }
         pictures = {
             name: thumbnails.small(photo).encode(thumbnails.KIND, thumbnails.QUALITY)
-            for name, photo in shown.items()
+            for name, photo in photos_by_name.items()
         }
         degraded = photos.degraded
-        seen = Seen(row=row, pictures=pictures, height=degraded.height, width=degraded.width)
-        heapq.heappush(self._worst, (badness, -next(self._count), seen))
+        example = Example(row=row, pictures=pictures, height=degraded.height, width=degraded.width)
+        heapq.heappush(self._worst, (badness, -next(self._count), example))
         if len(self._worst) > SHOWN:
             heapq.heappop(self._worst)
 
@@ -80,8 +84,8 @@ class Report:
             PhotoWriteError: It cannot be written.
         """
         metric = bench.metrics[0]
-        came = {row.name: row.scores[metric] for row in bench.of(charts.UNTOUCHED)}
-        worst = [seen for _, _, seen in sorted(self._worst, key=lambda item: item[:2])[::-1]]
+        input_scores = {row.name: row.scores[metric] for row in bench.of(charts.UNTOUCHED)}
+        worst = [example for _, _, example in sorted(self._worst, key=lambda item: item[:2])[::-1]]
         values = {
             "title": "How well photos are restored",
             "set": table.title(bench),
@@ -93,26 +97,26 @@ class Report:
             "families": charts.by_family(bench, metric),
             "scatter": charts.input_against_output(bench, metric),
             "titles": TITLES,
-            "worst": [_card(seen, came[seen.row.name], metric) for seen in worst],
+            "worst": [_card(example, input_scores[example.row.name], metric) for example in worst],
         }
         pages.write("bench.html", values, self._target, overwrite=self._overwrite)
 
 
-def prepare(target: Path | None, *, overwrite: bool) -> Report | None:
-    """Make ready for a report if one is asked for; arguments and errors as in `Report`."""
-    return None if target is None else Report(target, overwrite=overwrite)
+def open_report(target: Path | None, *, overwrite: bool) -> BenchReport | None:
+    """Make ready for a report if one is asked for; arguments and errors as in `BenchReport`."""
+    return None if target is None else BenchReport(target, overwrite=overwrite)
 
 
-def _card(seen: Seen, came: float, metric: str) -> dict[str, object]:
+def _card(example: Example, input_score: float, metric: str) -> dict[str, object]:
     return {
-        "name": seen.row.name,
-        "family": seen.row.family,
-        "input": table.shown(came, metric),
-        "output": table.shown(seen.row.scores[metric], metric),
+        "name": example.row.name,
+        "family": example.row.family,
+        "input": table.format_score(input_score, metric),
+        "output": table.format_score(example.row.scores[metric], metric),
         "pictures": {
             name: pages.data_uri(content, thumbnails.KIND)
-            for name, content in seen.pictures.items()
+            for name, content in example.pictures.items()
         },
-        "height": seen.height,
-        "width": seen.width,
+        "height": example.height,
+        "width": example.width,
     }

@@ -100,10 +100,10 @@ def input_against_output(bench: Bench, metric: str) -> str:
     Returns:
         An `svg` element. Scores that are not finite are left out.
     """
-    came, left = (bench.of(method) for method in (UNTOUCHED, bench.methods[0]))
+    inputs, outputs = (bench.of(method) for method in (UNTOUCHED, bench.methods[0]))
     points = [
         (before.scores[metric], after.scores[metric])
-        for before, after in zip(came, left, strict=True)
+        for before, after in zip(inputs, outputs, strict=True)
         if math.isfinite(before.scores[metric]) and math.isfinite(after.scores[metric])
     ]
     with _drawing():

@@ -73,5 +73,5 @@ def _values(before: Photo, after: Photo) -> dict[str, object]:
 
 
 def _address(photo: Photo) -> str:
-    shown = thumbnails.reduced(photo, LONGEST_SIDE)
-    return pages.data_uri(shown.encode("webp", PAGE_QUALITY), "webp")
+    small = thumbnails.reduced(photo, LONGEST_SIDE)
+    return pages.data_uri(small.encode("webp", PAGE_QUALITY), "webp")

@@ -77,7 +77,7 @@ class Grid:
     columns: Axis
 
 
-def plan(
+def tile_grid(
     height: int, width: int, tile: int, overlap: int, *, multiple: int = 8, step: int = 1
 ) -> Grid:
     """Lay tiles over a photo.

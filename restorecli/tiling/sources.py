@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 @runtime_checkable
-class Source(Protocol):
+class ImageSource(Protocol):
     """Something that float tiles can be read from."""
 
     @property

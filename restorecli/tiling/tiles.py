@@ -16,12 +16,12 @@ from torch import Tensor
 
 from restorecli.device import is_out_of_memory
 from restorecli.errors import DeviceError
-from restorecli.tiling.grid import LARGEST_TILE, SMALLEST_TILE, Grid, choose_tile, plan
-from restorecli.tiling.sources import PixelSource, Source, TensorSource
+from restorecli.tiling.grid import LARGEST_TILE, SMALLEST_TILE, Grid, choose_tile, tile_grid
+from restorecli.tiling.sources import ImageSource, PixelSource, TensorSource
 
 __all__ = [
-    "LARGEST_TILE", "SMALLEST_TILE", "Grid", "PixelSource", "Source", "TensorSource", "assemble",
-    "choose_tile", "plan", "strips",
+    "LARGEST_TILE", "SMALLEST_TILE", "Grid", "ImageSource", "PixelSource", "TensorSource",
+    "assemble", "choose_tile", "strips", "tile_grid",
 ]  # fmt: skip
 
 TileFunction = Callable[..., Tensor]
@@ -31,7 +31,7 @@ _FAR = 0.25  # a single colour this far from the tile's mean is no restoration o
 
 def strips(
     function: TileFunction,
-    sources: Sequence[Source],
+    sources: Sequence[ImageSource],
     *,
     tile: int,
     overlap: int,
@@ -49,13 +49,13 @@ def strips(
             convolutional network whose output depends on input at most r pixels away, tiled and
             untiled results agree where `overlap` is at least 4·r.
         sources: Aligned pictures of one size.
-        tile: Upper bound of a tile's side, in pixels of the sources; see `grid.plan`. A photo
+        tile: Upper bound of a tile's side, in pixels of the sources; see `grid.tile_grid`. A photo
             that fits is run in one call.
         overlap: Pixels that neighbouring tiles share at least.
         scale: Size of the result over the size of the sources.
         multiple: What the sides of a tile must be multiples of. Photos that do not fit are extended
             to the right and downwards by reflection, as far as that goes.
-        step: What the starts of tiles are multiples of besides, see `grid.plan`.
+        step: What the starts of tiles are multiples of besides, see `grid.tile_grid`.
         device: Where tiles are put before `function` is called.
         retry: What to run, in full precision, when the result of `function` is not finite, or is
             a single colour although the tile is not. None if `function` is in full precision;
@@ -179,9 +179,9 @@ def _single_colour(result: Tensor, tile: Tensor) -> float | None:
     return None if bright - dark <= _FLAT else float(low)
 
 
-def _strips(runner: _Runner, sources: Sequence[Source]) -> Iterator[tuple[int, Tensor]]:
+def _strips(runner: _Runner, sources: Sequence[ImageSource]) -> Iterator[tuple[int, Tensor]]:
     height, width = sources[0].height, sources[0].width
-    grid = plan(
+    grid = tile_grid(
         height, width, runner.limit, runner.overlap, multiple=runner.multiple, step=runner.step
     )
     weights = grid.rows.weights(runner.scale)
@@ -200,7 +200,7 @@ def _strips(runner: _Runner, sources: Sequence[Source]) -> Iterator[tuple[int, T
 
 
 def _band(
-    runner: _Runner, sources: Sequence[Source], row: int, grid: Grid, weights: list[Tensor]
+    runner: _Runner, sources: Sequence[ImageSource], row: int, grid: Grid, weights: list[Tensor]
 ) -> Float[Tensor, "1 c h w"]:
     """Run one row of tiles and blend it along the columns; the padding below is still there."""
     band: Tensor | None = None
@@ -218,7 +218,7 @@ def _band(
     return band
 
 
-def _read_padded(source: Source, top: int, left: int, bottom: int, right: int) -> Tensor:
+def _read_padded(source: ImageSource, top: int, left: int, bottom: int, right: int) -> Tensor:
     """Read a tile, and extend it where it reaches past the photo."""
     tile = source.read(top, left, min(source.height, bottom), min(source.width, right))
     across, down = right - left - tile.shape[3], bottom - top - tile.shape[2]

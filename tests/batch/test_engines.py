@@ -10,7 +10,7 @@ import pytest
 
 from restorecli.batch import ray_engine
 from restorecli.batch.plan import Task
-from restorecli.batch.ray_engine import Orders, Worker
+from restorecli.batch.ray_engine import Worker, WorkerConfig
 from restorecli.cli import main
 from restorecli.errors import DeviceError, WeightsError
 from restorecli.options import Cluster, Options, RunOptions, SaveOptions
@@ -19,8 +19,8 @@ from restorecli.record import Outcome
 from tests.support.fake_restorer import FakeRestorer, picture
 
 
-def orders(folder: Path, *, overwrite: bool = False) -> Orders:
-    return Orders(
+def config(folder: Path, *, overwrite: bool = False) -> WorkerConfig:
+    return WorkerConfig(
         options=Options(scale=1),
         save=SaveOptions(overwrite=overwrite),
         run=RunOptions(device="cpu", precision="fp32", jobs=1),
@@ -33,10 +33,10 @@ def call(worker: Worker, *tasks: Task) -> list[Outcome]:
         "index": np.arange(len(tasks)),
         "task": np.array([pickle.dumps(task) for task in tasks], object),
     }
-    found = worker(rows)
-    assert [int(str(index)) for index in found["index"]] == list(range(len(tasks)))
+    answer = worker(rows)
+    assert [int(str(index)) for index in answer["index"]] == list(range(len(tasks)))
     outcomes = []
-    for outcome in found["outcome"]:
+    for outcome in answer["outcome"]:
         assert isinstance(outcome, bytes)
         outcomes.append(pickle.loads(outcome))
     return outcomes
@@ -61,11 +61,11 @@ def test_a_worker_loads_once_and_does_what_is_done_here(
     monkeypatch.setattr(Restorer, "load", load)
     threads: list[int] = []
     monkeypatch.setattr("torch.set_num_threads", threads.append)
-    worker = Worker(orders(tmp_path))
+    worker = Worker(config(tmp_path))
     (first,) = call(worker, task("a.png"))
     second, missing = call(worker, task("b.png"), task("none.png"))
     assert loads == [{"device": "cpu", "precision": "fp32"}]
-    assert threads == [worker._orders.threads]
+    assert threads == [worker._config.threads]
     assert (first.source, first.status, second.status) == ("in/a.png", "restored", "restored")
     assert missing.error == "in/none.png: no such file. Check the path."
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "b.png"}
@@ -77,7 +77,7 @@ def test_what_was_written_by_an_earlier_try_counts_and_another_file_does_not(
     FakeRestorer().installed(monkeypatch)
     monkeypatch.chdir(tmp_path)
     picture(Path("in/a.png"))
-    worker = Worker(orders(tmp_path))
+    worker = Worker(config(tmp_path))
     (first,) = call(worker, task("a.png"))
     before = Path("out/a.png").stat()
     assert call(worker, task("a.png")) == [first]
@@ -88,7 +88,7 @@ def test_what_was_written_by_an_earlier_try_counts_and_another_file_does_not(
     assert refused.error is not None
     assert "exists" in refused.error
     assert Path("out/a.png").read_bytes() == b"somebody else's"
-    assert call(Worker(orders(tmp_path, overwrite=True)), task("a.png")) == [first]
+    assert call(Worker(config(tmp_path, overwrite=True)), task("a.png")) == [first]
 
 
 def test_a_refusal_to_load_stops_everything(
@@ -100,8 +100,8 @@ def test_a_refusal_to_load_stops_everything(
     monkeypatch.setattr(Restorer, "load", refuse)
     row = {"index": np.arange(1), "task": np.array([pickle.dumps(task("a.png"))], object)}
     for worker, kind in (
-        (Worker(orders(tmp_path / "not shared")), DeviceError),
-        (Worker(Orders(**{**vars(orders(tmp_path)), "weights": "0123"})), WeightsError),
+        (Worker(config(tmp_path / "not shared")), DeviceError),
+        (Worker(WorkerConfig(**{**vars(config(tmp_path)), "weights": "0123"})), WeightsError),
     ):
         (answer,) = worker(row)["outcome"]
         assert isinstance(answer, bytes)
@@ -200,7 +200,7 @@ def test_nothing_to_do_needs_no_cluster(
 
 
 def test_what_rays_threads_print_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
-    split = ray_engine._Split(sys.stdout)
+    split = ray_engine.ThreadStdout(sys.stdout)
     split.write("a result")
     with ThreadPoolExecutor(1) as pool:
         pool.submit(split.write, "a worker died").result()

@@ -33,7 +33,7 @@ def local(place: Place) -> Path:
 
 def run(todo: list[Task], restorer: FakeRestorer, **changes: int) -> Iterator[Outcome]:
     numbers = {"quality": 95, "jobs": 2, "parallel": 1} | changes
-    return batch.run(
+    return batch.restore_tasks(
         todo,
         restorer,
         Options(scale=2),

@@ -23,29 +23,29 @@ def touch(*names: str) -> None:
         path.touch()
 
 
-def pairs(found: plan.Plan) -> dict[str, str]:
-    return {str(task.source): str(task.target) for task in found.tasks}
+def pairs(work: plan.Plan) -> dict[str, str]:
+    return {str(task.source): str(task.target) for task in work.tasks}
 
 
 def test_folder_keeps_its_tree_and_ignores_what_is_no_photo() -> None:
     touch("in/b.jpg", "in/a/한글 사진.png", "in/a/😀.JPG", "in/.DS_Store", "in/desktop.ini")
     touch("in/._b.jpg", "in/.git/c.jpg", "in/notes.txt", "in/old.gif")
-    found = plan.make(["in"], Path("out"))
-    assert pairs(found) == {
+    work = plan.make(["in"], Path("out"))
+    assert pairs(work) == {
         "in/b.jpg": "out/b.jpg",
         "in/old.gif": "out/old.png",
         "in/a/한글 사진.png": "out/a/한글 사진.png",
         "in/a/😀.JPG": "out/a/😀.JPG",
     }
-    assert found.ignored == 4
-    assert found.skipped == ()
+    assert work.ignored == 4
+    assert work.skipped == ()
 
 
 @pytest.mark.parametrize("ext", ["webp", ".webp", "WEBP"])
 def test_ext_names_every_target(ext: str) -> None:
     touch("in/b.jpg", "in/c.old.png")
-    found = plan.make(["in"], Path("out"), ext=ext)
-    assert sorted(pairs(found).values()) == ["out/b.webp", "out/c.old.webp"]
+    work = plan.make(["in"], Path("out"), ext=ext)
+    assert sorted(pairs(work).values()) == ["out/b.webp", "out/c.old.webp"]
 
 
 def test_unwritable_ext_is_refused() -> None:
@@ -200,9 +200,9 @@ def test_existing_targets_are_refused_skipped_or_overwritten() -> None:
     touch("in/a.jpg", "in/b.jpg", "out/b.jpg")
     with pytest.raises(PhotoWriteError, match=r"^out/b\.jpg: exists already, .* 1 of 2 results"):
         plan.make(["in"], Path("out"))
-    found = plan.make(["in"], Path("out"), skip_existing=True)
-    assert pairs(found) == {"in/a.jpg": "out/a.jpg"}
-    assert [str(task.source) for task in found.skipped] == ["in/b.jpg"]
+    work = plan.make(["in"], Path("out"), skip_existing=True)
+    assert pairs(work) == {"in/a.jpg": "out/a.jpg"}
+    assert [str(task.source) for task in work.skipped] == ["in/b.jpg"]
     assert len(plan.make(["in"], Path("out"), overwrite=True).tasks) == 2
     with pytest.raises(PlanError, match="contradict each other"):
         plan.make(["in"], Path("out"), skip_existing=True, overwrite=True)
@@ -254,9 +254,9 @@ def test_accepted_plans_have_as_many_targets_as_sources(
     root = tmp_path_factory.mktemp("tree")
     touch(*(str(root / "in" / folder / (stem + suffix)) for folder, stem, suffix in names))
     try:
-        found = plan.make([str(root / "in")], root / "out", ext=ext)
+        work = plan.make([str(root / "in")], root / "out", ext=ext)
     except PlanError:
         return
-    targets = {str(task.target) for task in found.tasks}
-    assert len(targets) == len({task.source for task in found.tasks}) == len(names)
-    assert all(task.target.suffix in WRITABLE for task in found.tasks)
+    targets = {str(task.target) for task in work.tasks}
+    assert len(targets) == len({task.source for task in work.tasks}) == len(names)
+    assert all(task.target.suffix in WRITABLE for task in work.tasks)

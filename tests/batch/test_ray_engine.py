@@ -11,7 +11,7 @@ import pytest
 
 from restorecli.batch import local, ray_engine
 from restorecli.batch.plan import Task
-from restorecli.batch.ray_engine import Orders
+from restorecli.batch.ray_engine import WorkerConfig
 from restorecli.cli import main
 from restorecli.options import Cluster, Options, RunOptions, SaveOptions
 from restorecli.pipeline import Restorer
@@ -99,8 +99,8 @@ def tasks(*names: str) -> list[Task]:
     return [Task(source=Path("in", name), target=Path("out", name)) for name in names]
 
 
-def orders() -> Orders:
-    return Orders(
+def config() -> WorkerConfig:
+    return WorkerConfig(
         options=Options(scale=1),
         save=SaveOptions(),
         run=RunOptions(device="cpu", precision="fp32", jobs=1),
@@ -111,7 +111,7 @@ def while_running(act: Callable[[], None], todo: list[Task], address: str) -> li
     """Run a batch on the cluster while something happens in another thread."""
     meanwhile = threading.Thread(target=act, daemon=True)
     meanwhile.start()
-    outcomes = list(ray_engine.run(todo, orders(), Cluster(address=address, workers=2)))
+    outcomes = list(ray_engine.restore_tasks(todo, config(), Cluster(address=address, workers=2)))
     meanwhile.join()
     return sorted(outcomes, key=lambda outcome: outcome.source)
 
@@ -152,7 +152,9 @@ def test_a_worker_killed_in_the_middle_loses_no_photo_and_doubles_none(
 def engine_orders_here(todo: list[Task]) -> list[Outcome]:
     """The same batch in this process."""
     restorer = Restorer.load(device="cpu", precision="fp32")
-    return list(local.run(todo, restorer, Options(scale=1), SaveOptions(), RunOptions(jobs=1)))
+    return list(
+        local.restore_tasks(todo, restorer, Options(scale=1), SaveOptions(), RunOptions(jobs=1))
+    )
 
 
 @pytest.mark.slow

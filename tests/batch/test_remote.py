@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from restorecli.batch import remote
-from restorecli.batch.remote import RemotePath, place
+from restorecli.batch.remote import RemotePath, parse_place
 from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError
 
 
@@ -38,7 +38,7 @@ def store() -> Iterator[RemotePath]:
     ],
 )
 def test_a_word_names_a_place(text: str, expected: object) -> None:
-    assert place(text) == expected
+    assert parse_place(text) == expected
     assert remote.is_url(text) == ("://" in text)
 
 
@@ -55,21 +55,21 @@ def test_a_word_names_a_place(text: str, expected: object) -> None:
 )
 def test_other_urls_are_refused_without_their_secrets(text: str, fact: str | None) -> None:
     if fact is None:
-        assert place(text) == Path(text)  # two colons make no scheme: a name like any other
+        assert parse_place(text) == Path(text)  # two colons make no scheme: a name like any other
         return
     with pytest.raises(PlanError) as refusal:
-        place(text)
+        parse_place(text)
     assert fact in str(refusal.value)
     assert "sesame" not in str(refusal.value)
 
 
 def test_a_remote_path_has_the_words_of_pathlib() -> None:
-    path = place("s3://b/a.d/x.tar.png")
+    path = parse_place("s3://b/a.d/x.tar.png")
     assert isinstance(path, RemotePath)
     assert (path.name, path.suffix, str(path)) == ("x.tar.png", ".png", "s3://b/a.d/x.tar.png")
-    assert path.with_suffix(".restored.png") == place("s3://b/a.d/x.tar.restored.png")
-    assert RemotePath("s3", "b/a.d/x").with_suffix(".png") == place("s3://b/a.d/x.png")
-    assert RemotePath("s3", "b") / PurePosixPath("c/d.jpg") == place("s3://b/c/d.jpg")
+    assert path.with_suffix(".restored.png") == parse_place("s3://b/a.d/x.tar.restored.png")
+    assert RemotePath("s3", "b/a.d/x").with_suffix(".png") == parse_place("s3://b/a.d/x.png")
+    assert RemotePath("s3", "b") / PurePosixPath("c/d.jpg") == parse_place("s3://b/c/d.jpg")
 
 
 def test_objects_are_put_fetched_and_listed(store: RemotePath) -> None:

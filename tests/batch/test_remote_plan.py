@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorecli.batch import plan
-from restorecli.batch.remote import RemotePath, place
+from restorecli.batch.remote import RemotePath, parse_place
 from restorecli.batch.remote_plan import WILDCARDS
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
 
@@ -34,10 +34,10 @@ def touch(*keys: str) -> None:
 
 
 def pairs(*sources: str, out: str = "memory://out", **how: bool) -> dict[str, str]:
-    found = plan.make([f"memory://{source}" for source in sources], place(out), **how)  # type: ignore[arg-type]
+    work = plan.make([f"memory://{source}" for source in sources], parse_place(out), **how)  # type: ignore[arg-type]
     return {
         str(task.source).removeprefix("memory://"): str(task.target).removeprefix("memory://")
-        for task in found.tasks
+        for task in work.tasks
     }
 
 
@@ -62,16 +62,16 @@ def test_a_store_and_a_folder_give_the_same_plan(tree: set[str], source: str) ->
 
         def planned(base: str) -> object:
             try:
-                found = plan.make([f"{base}/{source}"], place(f"{base}/out"))
+                work = plan.make([f"{base}/{source}"], parse_place(f"{base}/out"))
             except (PlanError, NothingToDoError) as refusal:
                 return type(refusal)
             shown = [
                 (str(task.source).removeprefix(base), str(task.target).removeprefix(base))
-                for task in found.tasks
+                for task in work.tasks
             ]
             if WILDCARDS & set(source):  # in another order, and hidden files are not counted
                 return sorted(shown)
-            return shown, found.ignored
+            return shown, work.ignored
 
         assert planned("memory://top") == planned(top)
 
@@ -79,8 +79,8 @@ def test_a_store_and_a_folder_give_the_same_plan(tree: set[str], source: str) ->
 def test_sources_may_be_on_either_side(tmp_path: Path) -> None:
     touch("in/deep/b.jpg")
     (tmp_path / "a.jpg").touch()
-    found = plan.make([str(tmp_path), "memory://in"], place("memory://out/"), ext="png")
-    assert [str(task.target) for task in found.tasks] == [
+    work = plan.make([str(tmp_path), "memory://in"], parse_place("memory://out/"), ext="png")
+    assert [str(task.target) for task in work.tasks] == [
         "memory://out/a.png",
         "memory://out/deep/b.png",
     ]
@@ -90,20 +90,20 @@ def test_a_list_may_lie_in_a_store(tmp_path: Path) -> None:
     touch("in/a.jpg", "in/deep/b.jpg")
     text = "memory://in/deep\nmemory://in/a.jpg\r\n\nmemory://in/missing.jpg\n"
     fsspec.filesystem("memory").pipe_file("list.txt", text.encode())
-    found = plan.make(["@memory://list.txt"], tmp_path / "out")
-    assert [str(task.source) for task in found.tasks] == [
+    work = plan.make(["@memory://list.txt"], tmp_path / "out")
+    assert [str(task.source) for task in work.tasks] == [
         "memory://in/deep/b.jpg",
         "memory://in/a.jpg",
         "memory://in/missing.jpg",  # fails when it is read, as a file does
     ]
-    assert found.tasks[0].target == tmp_path / "out" / "b.jpg"
+    assert work.tasks[0].target == tmp_path / "out" / "b.jpg"
 
 
 def test_file_urls_are_paths(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jpg").touch()
     for source in (f"file://{tmp_path}/in", f"file://{tmp_path}/in/*.jpg"):
-        (task,) = plan.make([source], place(f"file://{tmp_path}/out")).tasks
+        (task,) = plan.make([source], parse_place(f"file://{tmp_path}/out")).tasks
         assert (task.source, task.target) == (tmp_path / "in/a.jpg", tmp_path / "out/a.jpg")
 
 
@@ -140,17 +140,17 @@ def test_existing_targets_are_asked_about_and_counted() -> None:
 
 def test_existing_targets_cost_one_listing(monkeypatch: pytest.MonkeyPatch) -> None:
     touch(*(f"in/{index}.jpg" for index in range(50)), "out/7.jpg")
-    asked: list[str] = []
+    listings: list[str] = []
     keys_below = RemotePath.keys_below
 
     def count(path: RemotePath) -> list[str]:
-        asked.append(str(path))
+        listings.append(str(path))
         return keys_below(path)
 
     monkeypatch.setattr(RemotePath, "keys_below", count)
     monkeypatch.setattr(RemotePath, "exists", None)
     assert len(pairs("in", skip_existing=True)) == 49
-    assert asked == ["memory://in", "memory://out"]
+    assert listings == ["memory://in", "memory://out"]
 
 
 @pytest.mark.parametrize(

@@ -45,23 +45,23 @@ def make(folder: Path, clean: Sequence[str], degraded: Sequence[str]) -> Path:
 def test_the_usual_names_of_the_two_folders(tmp_path: Path, clean: str, degraded: str) -> None:
     write(tmp_path / clean / "a.png")
     write(tmp_path / degraded / "a.jpg")
-    (found,) = dataset.find(tmp_path)
-    assert (found.name, found.clean.parent.name) == ("a", clean)
-    assert found.degraded == tmp_path / degraded / "a.jpg"
+    (pair,) = dataset.find(tmp_path)
+    assert (pair.name, pair.clean.parent.name) == ("a", clean)
+    assert pair.degraded == tmp_path / degraded / "a.jpg"
 
 
 def test_by_name_not_by_position(tmp_path: Path) -> None:
     make(tmp_path, ["b.png", "a.png", "in/c.v2.png"], ["in/c.v2.webp", "a.bmp", "b.jpg"])
-    found = dataset.find(tmp_path)
-    assert [pair.name for pair in found] == ["a", "b", "in/c.v2"]
-    for pair in found:
+    pairs = dataset.find(tmp_path)
+    assert [pair.name for pair in pairs] == ["a", "b", "in/c.v2"]
+    for pair in pairs:
         assert pair.clean.stem == pair.degraded.stem == pair.name.split("/")[-1]
 
 
 def test_small_photos_may_carry_their_scale(tmp_path: Path) -> None:
     make(tmp_path, ["0001.png", "0002.png", "x2.png"], ["0001x2.png", "0002X4.png", "x2.png"])
-    found = {pair.name: pair.degraded.stem for pair in dataset.find(tmp_path)}
-    assert found == {"0001": "0001x2", "0002": "0002X4", "x2": "x2"}
+    stems = {pair.name: pair.degraded.stem for pair in dataset.find(tmp_path)}
+    assert stems == {"0001": "0001x2", "0002": "0002X4", "x2": "x2"}
 
 
 def test_two_scales_of_one_photo_are_refused(tmp_path: Path) -> None:
@@ -162,8 +162,8 @@ def test_a_photo_that_is_none(tmp_path: Path) -> None:
 
 @given(count=st.integers(0, 60), limit=st.none() | st.integers(1, 70))
 def test_spread_keeps_the_order_and_the_limit(count: int, limit: int | None) -> None:
-    chosen = dataset.spread(range(count), limit)
-    assert list(chosen) == sorted(set(chosen))
-    assert len(chosen) == min(count, count if limit is None else limit)
-    gaps = {b - a for a, b in itertools.pairwise(chosen)}
+    spread = dataset.spread(range(count), limit)
+    assert list(spread) == sorted(set(spread))
+    assert len(spread) == min(count, count if limit is None else limit)
+    gaps = {b - a for a, b in itertools.pairwise(spread)}
     assert not gaps or max(gaps) - min(gaps) <= 1

@@ -49,11 +49,11 @@ def made_in_order(made: MadeSet) -> list[str]:
 def test_pairs_obey_the_rule_and_the_table_tells_the_truth(photos: Path, tmp_path: Path) -> None:
     made = make(photos, tmp_path / "set", seed=3)
     assert (made_in_order(made), made.failures, made.exit_code) == (["a", "b", "한글/c"], (), 0)
-    found = dataset.find(tmp_path / "set")
+    pairs = dataset.find(tmp_path / "set")
     with (tmp_path / "set" / "pairs.csv").open(encoding="utf-8") as file:
         table = list(csv.DictReader(file))
-    assert [row["name"] for row in table] == [pair.name for pair in found]
-    for pair, row, label in zip(found, table, made.labels, strict=True):
+    assert [row["name"] for row in table] == [pair.name for pair in pairs]
+    for pair, row, label in zip(pairs, table, made.labels, strict=True):
         photo = dataset.read(pair)
         value = ssim(photo.degraded.image(), photo.clean.image())
         assert make_dataset.LEAST_SSIM <= value <= 0.5

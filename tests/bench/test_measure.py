@@ -54,7 +54,7 @@ def idle(photo: Photo, options: Options) -> Photo:
 
 
 def test_rows_of_all_methods_in_order(dataset: Path) -> None:
-    result = measure.run(dataset, oracle, setting=SETTING)
+    result = measure.run_bench(dataset, oracle, setting=SETTING)
     assert result.methods == ("restore", *BASELINES)
     assert result.metrics == ("ssim", "psnr")
     assert (result.count, len(result.rows), result.exit_code) == (3, 18, 0)
@@ -63,7 +63,7 @@ def test_rows_of_all_methods_in_order(dataset: Path) -> None:
 
 
 def test_scores_are_those_of_metrics(dataset: Path) -> None:
-    result = measure.run(dataset, oracle, setting=SETTING, metrics=["psnr-y", "ssim", "ssim"])
+    result = measure.run_bench(dataset, oracle, setting=SETTING, metrics=["psnr-y", "ssim", "ssim"])
     assert result.metrics == ("psnr-y", "ssim")
     assert [row.scores["ssim"] for row in result.of("restore")] == pytest.approx([1, 1, 1])
     degraded = Photo.read(dataset / "degraded" / "1.png").image()
@@ -84,13 +84,13 @@ def test_every_row_gets_its_stages_and_the_scale_of_the_pair(tmp_path: Path) -> 
             Photo(pixels=pixels(scale, 12 * factor, 14 * factor)).write(
                 tmp_path / part / f"{scale}.png"
             )
-    seen = []
+    calls = []
 
     def restore(photo: Photo, options: Options) -> Photo:
-        seen.append((options.stages, options.scale, options.fidelity))
+        calls.append((options.stages, options.scale, options.fidelity))
         return photo.replaced(photo.pixels.repeat(options.scale, 0).repeat(options.scale, 1))
 
-    result = measure.run(
+    result = measure.run_bench(
         tmp_path,
         restore,
         setting=SETTING,
@@ -100,7 +100,7 @@ def test_every_row_gets_its_stages_and_the_scale_of_the_pair(tmp_path: Path) -> 
     ours = ("denoise", "denoise+faces", "restore", "no steps")
     assert result.methods == (*ours, *BASELINES)
     assert result.of("notch")[2].scale == 4
-    assert set(seen) == {
+    assert set(calls) == {
         (stages, scale, 0.25)
         for stages in [("denoise",), ("denoise", "faces"), STAGES, ()]
         for scale in (1, 2, 4)
@@ -115,7 +115,7 @@ def test_a_failing_pair_is_left_out_of_every_mean(dataset: Path) -> None:
             raise DeviceError("cuda:0: out of memory. Use --tile 256.")
         return photo
 
-    result = measure.run(dataset, restore, setting=SETTING, baselines=FEW)
+    result = measure.run_bench(dataset, restore, setting=SETTING, baselines=FEW)
     assert [failure.name for failure in result.failures] == ["0", "2"]
     assert "out of memory" in result.failures[1].reason
     assert {row.name for row in result.rows} == {"1"}
@@ -132,7 +132,7 @@ def test_if_all_pairs_fail_the_first_reason_is_told(dataset: Path, error: Except
         raise error
 
     with pytest.raises(DatasetError, match=f"none of 3 pairs .* first one: {type(error).__name__}"):
-        measure.run(dataset, broken, setting=SETTING, baselines=())
+        measure.run_bench(dataset, broken, setting=SETTING, baselines=())
 
 
 def test_bugs_of_a_restorer_are_not_swallowed(dataset: Path) -> None:
@@ -140,7 +140,7 @@ def test_bugs_of_a_restorer_are_not_swallowed(dataset: Path) -> None:
         return Photo(pixels=photo.pixels[:12])
 
     with pytest.raises(ValueError, match="restore gave 20×12"):
-        measure.run(dataset, shrinks, setting=SETTING, baselines=())
+        measure.run_bench(dataset, shrinks, setting=SETTING, baselines=())
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_bugs_of_a_restorer_are_not_swallowed(dataset: Path) -> None:
 )
 def test_unknown_words_are_refused(dataset: Path, asked: dict[str, object], fact: str) -> None:
     with pytest.raises(PlanError, match=fact):
-        measure.run(dataset, idle, setting=SETTING, **asked)  # type: ignore[arg-type]
+        measure.run_bench(dataset, idle, setting=SETTING, **asked)  # type: ignore[arg-type]
 
 
 def test_the_first_pair_warms_up_and_the_limit_spreads(dataset: Path) -> None:
@@ -164,17 +164,17 @@ def test_the_first_pair_warms_up_and_the_limit_spreads(dataset: Path) -> None:
 
     passed: list[Pair] = []
 
-    def progress(chosen: Sequence[Pair]) -> Sequence[Pair]:
-        passed.extend(chosen)
-        return chosen
+    def progress(pairs: Sequence[Pair]) -> Sequence[Pair]:
+        passed.extend(pairs)
+        return pairs
 
-    measure.run(dataset, restore, setting=SETTING, baselines=(), limit=2, progress=progress)
+    measure.run_bench(dataset, restore, setting=SETTING, baselines=(), limit=2, progress=progress)
     assert names == ["0.png", "0.png", "1.png"]
     assert [pair.name for pair in passed] == ["0", "1"]
 
 
 def test_the_table(dataset: Path) -> None:
-    result = measure.run(dataset, idle, setting=SETTING, baselines=FEW, metrics=["ssim"])
+    result = measure.run_bench(dataset, idle, setting=SETTING, baselines=FEW, metrics=["ssim"])
     lines = table.to_text(result).splitlines()
     assert lines[0] == f"{dataset}: 3 pairs, x1"
     assert lines[2].split() == ["method", "SSIM", "[95", "%]", "s/photo", "Mpx/s"]
@@ -192,32 +192,32 @@ def test_the_table(dataset: Path) -> None:
 
 def test_without_families_there_is_one_table(dataset: Path) -> None:
     (dataset / "pairs.csv").unlink()
-    result = measure.run(dataset, idle, setting=SETTING, baselines=())
+    result = measure.run_bench(dataset, idle, setting=SETTING, baselines=())
     assert result.families == ()
     assert "family" not in table.to_text(result)
 
 
 def test_json_holds_everything_and_infinity_is_null(dataset: Path) -> None:
-    result = measure.run(dataset, oracle, setting=SETTING, baselines=FEW)
-    found = json.loads(table.to_json(result))
-    assert (found["pairs"], found["weights"], found["precision"]) == (3, "0123456789ab", "bf16")
-    assert found["conventions"]["ssim"] == metrics.SSIM_CONVENTION
-    ours = found["methods"]["restore"]
+    result = measure.run_bench(dataset, oracle, setting=SETTING, baselines=FEW)
+    parsed = json.loads(table.to_json(result))
+    assert (parsed["pairs"], parsed["weights"], parsed["precision"]) == (3, "0123456789ab", "bf16")
+    assert parsed["conventions"]["ssim"] == metrics.SSIM_CONVENTION
+    ours = parsed["methods"]["restore"]
     assert ours["psnr"] == {
         "mean": None,
         "interval": None,
         "families": {"grid": None, "sine": None},
     }
     assert ours["ssim"]["mean"] == pytest.approx(1)
-    low, high = found["methods"]["untouched"]["ssim"]["interval"]
-    assert low <= found["methods"]["untouched"]["ssim"]["mean"] <= high
-    assert len(found["photos"]) == 9
-    assert found["photos"][0]["family"] == "sine"
+    low, high = parsed["methods"]["untouched"]["ssim"]["interval"]
+    assert low <= parsed["methods"]["untouched"]["ssim"]["mean"] <= high
+    assert len(parsed["photos"]) == 9
+    assert parsed["photos"][0]["family"] == "sine"
     assert "inf" in table.to_text(result)
 
 
 def test_csv_has_a_line_for_each_photo_and_method(dataset: Path) -> None:
-    result = measure.run(dataset, idle, setting=SETTING, baselines=FEW)
+    result = measure.run_bench(dataset, idle, setting=SETTING, baselines=FEW)
     rows = list(csv.DictReader(io.StringIO(table.to_csv(result))))
     assert [row["method"] for row in rows[:3]] == ["restore", *FEW]
     for row, known in zip(rows, result.rows, strict=True):
@@ -248,20 +248,22 @@ scores = st.lists(st.floats(0, 1), min_size=2, max_size=30)
 def test_intervals_lie_within_the_scores_and_move_with_them(
     values: list[float], shift: float
 ) -> None:
-    found = measure.estimate(values)
-    assert found.interval is not None
-    low, high = found.interval
+    estimate = measure.estimate(values)
+    assert estimate.interval is not None
+    low, high = estimate.interval
     assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
     moved = measure.estimate([value + shift for value in values])
     assert moved.interval == pytest.approx((low + shift, high + shift), abs=1e-9)
-    assert measure.estimate(values) == found
+    assert measure.estimate(values) == estimate
 
 
 def test_the_interval_is_near_the_one_of_theory() -> None:
     values = np.random.default_rng(1).normal(0.8, 0.1, 400)
-    found = measure.estimate(values.tolist())
+    estimate = measure.estimate(values.tolist())
     half = 1.96 * values.std() / 20
-    assert found.interval == pytest.approx((found.mean - half, found.mean + half), abs=0.1 * half)
+    assert estimate.interval == pytest.approx(
+        (estimate.mean - half, estimate.mean + half), abs=0.1 * half
+    )
 
 
 @pytest.mark.parametrize("values", [[0.5], [1.0, math.inf]])
@@ -274,5 +276,5 @@ def test_free_memory_goes_back_after_each_pair(
 ) -> None:
     given = []
     monkeypatch.setattr(measure, "give_back", lambda: given.append(1))
-    measure.run(dataset, idle, setting=SETTING, baselines=())
+    measure.run_bench(dataset, idle, setting=SETTING, baselines=())
     assert len(given) == 3

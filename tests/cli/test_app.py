@@ -13,8 +13,7 @@ import pytest
 import typer
 
 import restorecli
-from restorecli.cli import app, main
-from restorecli.cli import options as given
+from restorecli.cli import app, main, options
 from restorecli.errors import PlanError
 from restorecli.manifest import set_hash
 from restorecli.options import STAGES, Options, RunOptions
@@ -45,7 +44,7 @@ def test_help_starts_with_three_examples(capsys: pytest.CaptureFixture[str]) -> 
 def test_options_stand_in_panels(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     shown = capsys.readouterr().out
-    for panel in (given.OUTPUT, given.PICTURE, given.FACES, given.SPEED, given.MESSAGES):
+    for panel in (options.OUTPUT, options.PICTURE, options.FACES, options.SPEED, options.MESSAGES):
         assert f"─ {panel} ─" in shown
 
 
@@ -177,7 +176,7 @@ def built(*words: str) -> tuple[object, ...]:
     """What a command gets that takes all kinds of parameters; nothing if it is refused."""
     found: list[object] = []
 
-    @given.takes_fields
+    @options.takes_fields
     def command(
         name: str,
         *,
@@ -208,25 +207,25 @@ def test_a_command_gets_whole_objects() -> None:
 
 def test_options_stand_in_the_order_of_their_table() -> None:
     names = [
-        [parameter.name for parameter in command.params if parameter.name in given.OPTIONS]
+        [parameter.name for parameter in command.params if parameter.name in options.OPTIONS]
         for command in command_reference.commands().values()
     ]
-    places = [[list(given.OPTIONS).index(name) for name in found] for found in names]
+    places = [[list(options.OPTIONS).index(name) for name in found] for found in names]
     assert any(places)
     assert all(found == sorted(found) for found in places)
 
 
 def test_no_faces_takes_the_step_out() -> None:
-    stages = given.without_faces(Options(), no_faces=True).stages
+    stages = options.without_faces(Options(), no_faces=True).stages
     assert stages == ("denoise", "relight", "refine", "upscale")
-    assert given.without_faces(Options(), no_faces=False) == Options()
+    assert options.without_faces(Options(), no_faces=False) == Options()
 
 
 def test_stages_come_out_in_their_order() -> None:
-    assert given.parse_stages(" faces , denoise,faces") == ("denoise", "faces")
-    assert given.parse_stages(",".join(STAGES)) == STAGES
+    assert options.parse_stages(" faces , denoise,faces") == ("denoise", "faces")
+    assert options.parse_stages(",".join(STAGES)) == STAGES
     with pytest.raises(PlanError, match="stage x: unknown"):
-        given.parse_stages("denoise,x")
+        options.parse_stages("denoise,x")
 
 
 class ClosedPipe(io.TextIOWrapper):

@@ -41,10 +41,10 @@ def test_bench_in_json_with_an_ablation(
 ) -> None:
     words = ["--stages", "denoise", "--stages", "faces,denoise", "--limit", "1", "--json"]
     assert main(["bench", "set", *words, "--fidelity", "1", "--tile", "64"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert list(found["methods"])[:2] == ["denoise", "denoise+faces"]
-    assert found["pairs"] == 1
-    assert found["methods"]["denoise"]["ssim"]["mean"] == pytest.approx(1)
+    parsed = json.loads(capsys.readouterr().out)
+    assert list(parsed["methods"])[:2] == ["denoise", "denoise+faces"]
+    assert parsed["pairs"] == 1
+    assert parsed["methods"]["denoise"]["ssim"]["mean"] == pytest.approx(1)
     assert {(options.fidelity, options.tile) for options in restorer.options} == {(1.0, 64)}
 
 
@@ -106,13 +106,13 @@ def test_options_of_bench_reach_the_engine(
     restorer: Untouching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[engine.Setting] = []
-    run: Callable[..., engine.Bench] = engine.run
+    run: Callable[..., engine.Bench] = engine.run_bench
 
     def note(dataset: Path, restore: engine.Restore, **given: object) -> engine.Bench:
         assert isinstance(given["setting"], engine.Setting)
         seen.append(given["setting"])
         return run(dataset, restore, **given)
 
-    monkeypatch.setattr(engine, "run", note)
+    monkeypatch.setattr(engine, "run_bench", note)
     assert main(["bench", "set", "--quiet"]) == 0
     assert seen == [engine.Setting(weights="0123456789ab", device="cpu", precision="fp32")]

@@ -29,26 +29,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("folder")
 def test_a_sound_installation_has_no_problems() -> None:
-    found = diagnosis.report(device="cpu")
-    assert found["problems"] == []
-    assert json.loads(json.dumps(found)) == found
-    assert found["device"]["chosen"] == "cpu"
-    assert found["device"]["threads"] >= 1
-    assert found["memory"]["tile"] >= 64
-    assert found["formats"]["avif"]
-    assert [file["status"] for file in found["weights"]["files"]] == ["ok"] * len(NETWORKS)
+    facts = diagnosis.report(device="cpu")
+    assert facts["problems"] == []
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["device"]["chosen"] == "cpu"
+    assert facts["device"]["threads"] >= 1
+    assert facts["memory"]["tile"] >= 64
+    assert facts["formats"]["avif"]
+    assert [file["status"] for file in facts["weights"]["files"]] == ["ok"] * len(NETWORKS)
 
 
 def test_the_text_says_what_the_report_says(folder: Path) -> None:
-    found = diagnosis.report(device="cpu", precision="fp32")
-    text = diagnosis.render(found)
+    facts = diagnosis.report(device="cpu", precision="fp32")
+    text = diagnosis.render(facts)
     for part in (
-        found["versions"]["torch"],
+        facts["versions"]["torch"],
         "jpeg, png, tiff, webp, avif, heic",
         "cpu: asked for",
         "float32: asked for",
-        f"{found['memory']['tile']} px",
-        f"{folder} ({found['weights']['set_hash']})",
+        f"{facts['memory']['tile']} px",
+        f"{folder} ({facts['weights']['set_hash']})",
         f"ok, 0.0 MB, sha256 {sha256(folder / 'orsnet.safetensors')[:12]}",
         "no problems found",
     ):
@@ -58,36 +58,36 @@ def test_the_text_says_what_the_report_says(folder: Path) -> None:
 def test_damaged_and_missing_weights_are_problems(folder: Path) -> None:
     (folder / "denoiser.safetensors").write_bytes(b"denoisex")
     (folder / "orsnet.safetensors").unlink()
-    found = diagnosis.report(device="cpu")
-    assert [problem.split(".")[0] for problem in found["problems"]] == [
+    facts = diagnosis.report(device="cpu")
+    assert [problem.split(".")[0] for problem in facts["problems"]] == [
         "denoiser: changed",
         "orsnet: missing",
     ]
-    text = diagnosis.render(found)
+    text = diagnosis.render(facts)
     assert "problem: denoiser: changed. Reinstall the package." in text
     assert "no problems" not in text
 
 
 def test_an_unreadable_manifest_is_a_problem(folder: Path) -> None:
     (folder / "manifest.toml").write_text("[")
-    found = diagnosis.report(device="cpu")
-    assert found["weights"] is None
-    assert "manifest.toml: not readable as TOML" in diagnosis.render(found)
+    facts = diagnosis.report(device="cpu")
+    assert facts["weights"] is None
+    assert "manifest.toml: not readable as TOML" in diagnosis.render(facts)
 
 
 @pytest.mark.usefixtures("folder")
 def test_an_unknown_device_is_a_problem() -> None:
-    found = diagnosis.report(device="abacus")
-    assert found["device"] is found["memory"] is None
-    assert "problem: abacus: not the name of a device" in diagnosis.render(found)
+    facts = diagnosis.report(device="abacus")
+    assert facts["device"] is facts["memory"] is None
+    assert "problem: abacus: not the name of a device" in diagnosis.render(facts)
 
 
 @pytest.mark.usefixtures("folder")
 def test_a_missing_format_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "check", lambda name: name != "avif")
-    found = diagnosis.report(device="cpu")
-    assert found["formats"]["avif"] is False
-    assert found["problems"] == [
+    facts = diagnosis.report(device="cpu")
+    assert facts["formats"]["avif"] is False
+    assert facts["problems"] == [
         "avif: cannot be read or written here. Reinstall pillow and pillow-heif."
     ]
 
@@ -108,9 +108,9 @@ def test_a_processor_without_native_bf16_is_said_to_have_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(device, "native_bf16", lambda: None)
-    found = diagnosis.report(device="cpu")
-    assert found["device"]["precision"] == "float32"
-    assert "native: no;" in diagnosis.render(found)
+    facts = diagnosis.report(device="cpu")
+    assert facts["device"]["precision"] == "float32"
+    assert "native: no;" in diagnosis.render(facts)
 
 
 def test_the_speedup_is_a_ratio() -> None:

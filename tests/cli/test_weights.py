@@ -9,9 +9,9 @@ from typing import ClassVar
 import pytest
 import torch
 
-from restorecli import import_retinaface, weights
-from restorecli.cli import diagnosis as examination
-from restorecli.cli import main
+from restorecli import weights
+from restorecli.cli import diagnosis, main
+from restorecli.faces import import_retinaface
 
 
 @pytest.fixture
@@ -116,11 +116,11 @@ def test_doctor(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = {"versions": {"restore": "1"}, "problems": problems}
-    monkeypatch.setattr(examination, "report", lambda device, precision: found)
-    monkeypatch.setattr(examination, "render", lambda found: "all I know")
+    facts = {"versions": {"restore": "1"}, "problems": problems}
+    monkeypatch.setattr(diagnosis, "report", lambda device, precision: facts)
+    monkeypatch.setattr(diagnosis, "render", lambda facts: "all I know")
     assert main(["doctor"]) == code
     assert main(["doctor", "--json", "--device", "cpu"]) == code
     first, second = capsys.readouterr().out.splitlines()
     assert first == "all I know"
-    assert json.loads(second) == found
+    assert json.loads(second) == facts

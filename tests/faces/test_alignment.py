@@ -13,12 +13,12 @@ from restorecli.faces.alignment import (
     TILT,
     Placement,
     align,
-    cut,
-    oval,
+    feather_mask,
+    fit_pixel_aligned,
+    fit_similarity,
     paste,
     pixel_centres,
-    place,
-    place_natively,
+    sample_crop,
 )
 from restorecli.tiling.sources import TensorSource
 
@@ -41,7 +41,7 @@ def gradient(height: int, width: int) -> Tensor:
 @settings(deadline=None)
 @given(st.floats(10, 500), angles, st.floats(-50, 900), st.floats(-50, 900))
 def test_a_similarity_is_recovered(scale: float, angle: float, x: float, y: float) -> None:
-    placement = place(landmarks(scale, angle, x, y), 64)
+    placement = fit_similarity(landmarks(scale, angle, x, y), 64)
     assert placement.scale == pytest.approx(scale / 64, rel=1e-3)
     centre = placement.to_photo(torch.tensor([[32.0, 32.0]], dtype=torch.float64))
     assert centre[0].tolist() == pytest.approx([x, y], abs=1e-2 * scale)
@@ -51,12 +51,12 @@ def test_a_similarity_is_recovered(scale: float, angle: float, x: float, y: floa
 
 def test_mirrored_landmarks_do_not_mirror_the_crop() -> None:
     marks = landmarks(100, 0.0, 60, 60) * torch.tensor([-1.0, 1.0]) + torch.tensor([120.0, 0])
-    assert float(place(marks, 64).matrix[:, :2].det()) > 0
+    assert float(fit_similarity(marks, 64).matrix[:, :2].det()) > 0
 
 
 def test_one_point_is_no_face() -> None:
     with pytest.raises(ValueError, match="do not span a face"):
-        place(torch.ones(5, 2), 64)
+        fit_similarity(torch.ones(5, 2), 64)
 
 
 @settings(deadline=None, max_examples=40)
@@ -73,22 +73,22 @@ def test_a_nearly_upright_face_is_cut_straight_out(
 ) -> None:
     image = torch.rand(1, 3, 80, 100, generator=torch.Generator().manual_seed(seed))
     marks = landmarks(scale, tilt + quarters * math.pi / 2, x, y)
-    placement = place_natively(marks, 24, 64)
+    placement = fit_pixel_aligned(marks, 24, 64)
     assert placement.size % 8 == 0
     assert abs(placement.size - scale) <= 4 + 1e-3
-    crop = cut(TensorSource(image), placement)
+    crop = sample_crop(TensorSource(image), placement)
     top, left, bottom, right = placement.region(80, 100)
-    seen = image[..., top:bottom, left:right].rot90(quarters % 4, (-2, -1))
-    if seen.shape[-2:] == (placement.size, placement.size):
-        torch.testing.assert_close(crop, seen, atol=1e-4, rtol=0)
+    upright = image[..., top:bottom, left:right].rot90(quarters % 4, (-2, -1))
+    if upright.shape[-2:] == (placement.size, placement.size):
+        torch.testing.assert_close(crop, upright, atol=1e-4, rtol=0)
     middle = placement.to_photo(torch.full((1, 2), placement.size / 2, dtype=torch.float64))
     assert middle[0].tolist() == pytest.approx([x, y], abs=0.51 + 1e-3)
 
 
 def test_paste_into_the_photos_own_pixels_is_exact() -> None:
     image = torch.rand(1, 3, 200, 200, generator=torch.Generator().manual_seed(0))
-    placement = place_natively(landmarks(100, 0.1, 101.3, 99.8), 64, 128)
-    crop = cut(TensorSource(image), placement)
+    placement = fit_pixel_aligned(landmarks(100, 0.1, 101.3, 99.8), 64, 128)
+    crop = sample_crop(TensorSource(image), placement)
     spot = torch.zeros_like(crop)
     spot[..., 40:60, 40:60] = 0.1 * torch.rand(20, 20, generator=torch.Generator().manual_seed(1))
     top, left, bottom, right = placement.region(200, 200)
@@ -105,9 +105,9 @@ def test_what_does_not_fit_the_pixels_is_placed_freely(
     scale: float, tilt: float, size: int
 ) -> None:
     marks = landmarks(scale, tilt, 100, 100)
-    placement = place_natively(marks, 32, 64)
+    placement = fit_pixel_aligned(marks, 32, 64)
     assert placement.size == size
-    assert torch.equal(placement.matrix, place(marks, size).matrix)
+    assert torch.equal(placement.matrix, fit_similarity(marks, size).matrix)
 
 
 @pytest.mark.parametrize(("scale", "tolerance"), [(40, 0.01), (64, 0.01), (300, 0.015)])
@@ -172,7 +172,7 @@ def test_detail_finer_than_the_crop_stays() -> None:
 
 
 def test_the_oval_fades_before_the_border() -> None:
-    mask = oval(64)[0, 0]
+    mask = feather_mask(64)[0, 0]
     assert mask.max() == 1
     assert torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).abs().max() == 0
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from restorecli.faces import anchors, detection
 from restorecli.faces.detection import detect, find, merged, whole
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from restorecli.faces.refinement import CONTEXT
 from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig, Refinements
 from restorecli.networks.retinaface import Predictions, RetinaFace, RetinaFaceConfig
@@ -35,7 +35,7 @@ class BrightFace(RetinaFace):
 
     def forward(self, image: Tensor) -> Predictions:
         self.sizes.append(tuple(image.shape[-2:]))
-        grid = anchors.priors(*image.shape[-2:])
+        grid = anchors.grid(*image.shape[-2:])
         logits = torch.tensor([8.0, 0.0]).repeat(1, len(grid), 1)
         boxes, marks = torch.zeros(1, len(grid), 4), torch.zeros(1, len(grid), 10)
         y, x = torch.nonzero(image[0, 0] > 0.5, as_tuple=True)
@@ -81,12 +81,12 @@ def test_a_turned_face_is_found_and_turned_back(turns: int) -> None:
         return image.shape[-2:] == (80, 60) and bool(image[0, 0, 11, 21] > 0.5)
 
     lying = torch.rot90(upright, -turns, (2, 3))
-    found = detect(BrightFace(sees), lying, threshold=0.5)
-    assert len(found) == 1
-    left, top, right, bottom = found.boxes[0].round().int().tolist()
+    detections = detect(BrightFace(sees), lying, threshold=0.5)
+    assert len(detections) == 1
+    left, top, right, bottom = detections.boxes[0].round().int().tolist()
     assert bool((lying[0, 0, top:bottom, left:right] == 1).all())
     assert (right - left) * (bottom - top) == 800
-    eyes = found.landmarks[0, 1] - found.landmarks[0, 0]
+    eyes = detections.landmarks[0, 1] - detections.landmarks[0, 0]
     angle = torch.atan2(eyes[1], eyes[0]).rad2deg().round()
     assert int(angle) % 360 == 90 * turns
 
@@ -156,10 +156,10 @@ def test_a_part_of_a_surer_larger_face_is_none() -> None:
         [[0.0, 0, 100, 100], [10, 10, 30, 30], [90, 90, 120, 120], [40, 40, 60, 60], [5, 5, 9, 9]]
     )
     scores = torch.tensor([0.9, 0.8, 0.8, 0.95, 0.9])
-    assert whole(Faces(boxes, torch.zeros(5, 5, 2), scores)).scores.tolist() == pytest.approx(
+    assert whole(Detections(boxes, torch.zeros(5, 5, 2), scores)).scores.tolist() == pytest.approx(
         [0.9, 0.8, 0.95, 0.9]
     )
-    assert len(whole(Faces(boxes[:0], torch.zeros(0, 5, 2), scores[:0]))) == 0
+    assert len(whole(Detections(boxes[:0], torch.zeros(0, 5, 2), scores[:0]))) == 0
 
 
 def test_a_doubtful_find_gets_a_second_look_and_an_impossible_one_does_not(
@@ -190,7 +190,7 @@ def test_turning_back_is_the_inverse_of_rot90(
     row, column = torch.nonzero(torch.rot90(image, turns))[0].tolist()
     box = torch.tensor([[column, row, column + 1, row + 1]], dtype=torch.float32)
     marks = box[:, :2].repeat(5, 1).reshape(1, 5, 2) + 0.5
-    back = Faces(box, marks, torch.ones(1)).turned_back(turns, height, width)
+    back = Detections(box, marks, torch.ones(1)).turned_back(turns, height, width)
     assert back.boxes[0].tolist() == [x, y, x + 1, y + 1]
     assert back.landmarks[0, 0].tolist() == [x + 0.5, y + 0.5]
 
@@ -199,7 +199,7 @@ def test_merged_faces_are_sound_and_sorted_by_size() -> None:
     boxes = torch.tensor(
         [[0.0, 0, 10, 10], [50, 50, 90, 90], [51, 50, 91, 90], [7, 7, 5, 9], [0, 0, torch.inf, 9]]
     )
-    faces = Faces(boxes, torch.zeros(5, 5, 2), torch.tensor([0.9, 0.7, 0.8, 0.99, 0.99]))
+    faces = Detections(boxes, torch.zeros(5, 5, 2), torch.tensor([0.9, 0.7, 0.8, 0.99, 0.99]))
     once = merged([faces])
     left = (51 * 0.8 + 50 * 0.7) / 1.5
     assert once.boxes[0].tolist() == pytest.approx([left, 50, left + 40, 90])

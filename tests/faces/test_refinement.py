@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from restorecli.faces import refinement
-from restorecli.faces.detections import Faces
-from restorecli.faces.refinement import CONTEXT, cut, refined, squares
+from restorecli.faces.detections import Detections
+from restorecli.faces.refinement import CONTEXT, crop_squares, refined, squares
 from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig, Refinements
 
 CONFIG = FaceRefinerConfig(size=32, widths=(4, 4, 4, 8), summary=8)
@@ -37,7 +37,7 @@ def test_a_crop_of_a_ramp_is_a_ramp(
     around = torch.tensor(
         [[across * width - half, down * height - half, across * width + half, down * height + half]]
     )
-    crop = cut(ramp(height, width), torch.zeros(1, dtype=torch.long), around, 16)[0]
+    crop = crop_squares(ramp(height, width), torch.zeros(1, dtype=torch.long), around, 16)[0]
     centres = (torch.arange(16) + 0.5) / 16
     assert torch.allclose(crop[0, 0], around[0, 0] + centres * 2 * half, atol=0.02)
     assert torch.allclose(crop[1, :, 0], around[0, 1] + centres * 2 * half, atol=0.02)
@@ -46,7 +46,7 @@ def test_a_crop_of_a_ramp_is_a_ramp(
 def test_each_square_is_cut_from_its_own_picture_and_may_reach_over_the_border() -> None:
     images = torch.cat([torch.zeros(1, 3, 50, 41), torch.ones(1, 3, 50, 41)])
     around = torch.tensor([[0.0, 0, 16, 16], [-200.0, -200, 300, 300], [5.0, 5, 9, 9]])
-    crops = cut(images, torch.tensor([1, 0, 1]), around, 16)
+    crops = crop_squares(images, torch.tensor([1, 0, 1]), around, 16)
     assert [float(crop.min()) for crop in crops] == pytest.approx([1, 0, 1])
     assert [float(crop.max()) for crop in crops] == pytest.approx([1, 0, 1])
 
@@ -54,7 +54,9 @@ def test_each_square_is_cut_from_its_own_picture_and_may_reach_over_the_border()
 def test_a_checkerboard_made_small_is_grey() -> None:
     board = (torch.arange(256)[:, None] + torch.arange(256)).remainder(2).float()
     image = board.expand(1, 3, 256, 256)
-    crop = cut(image, torch.zeros(1, dtype=torch.long), torch.tensor([[0.0, 0, 255, 255]]), 16)
+    crop = crop_squares(
+        image, torch.zeros(1, dtype=torch.long), torch.tensor([[0.0, 0, 255, 255]]), 16
+    )
     assert torch.allclose(crop, torch.full_like(crop, 0.5), atol=1e-4)
 
 
@@ -90,27 +92,27 @@ def test_two_looks_bring_crooked_finds_onto_the_face(monkeypatch: pytest.MonkeyP
     image = torch.zeros(1, 3, 90, 120)
     image[..., 30:60, 50:80] = 1
     boxes = torch.tensor([[40.0, 25, 70, 55], [60.0, 35, 95, 80], [50.0, 30, 80, 60]])
-    found = Faces(boxes, torch.zeros(3, 5, 2), torch.tensor([0.3, 0.4, 0.5]))
-    once = refined(Centring(CONFIG), image, found)
+    detections = Detections(boxes, torch.zeros(3, 5, 2), torch.tensor([0.3, 0.4, 0.5]))
+    once = refined(Centring(CONFIG), image, detections)
     again = refined(Centring(CONFIG), image, once)
     assert torch.allclose(again.boxes, torch.tensor([50.0, 30, 80, 60]).expand(3, 4), atol=1.0)
     assert torch.allclose(again.landmarks, torch.tensor([65.0, 45]).expand(3, 5, 2), atol=1.0)
-    wanted = (torch.tensor([-2.0, 2, -2]) + found.scores.logit()) / 2  # two at once, then one
-    assert torch.allclose(once.scores, wanted.sigmoid())
-    assert found.boxes.tolist() == boxes.tolist()
+    logits = (torch.tensor([-2.0, 2, -2]) + detections.scores.logit()) / 2  # two at once, then one
+    assert torch.allclose(once.scores, logits.sigmoid())
+    assert detections.boxes.tolist() == boxes.tolist()
 
 
 def test_a_look_does_not_forget_what_was_thought_before() -> None:
     """Not even where that was certain: of two who disagree wholly, nobody is right."""
     torch.manual_seed(0)
     box = torch.tensor([[2.0, 2, 18, 18]]).expand(3, 4)
-    found = Faces(box, torch.zeros(3, 5, 2), torch.tensor([0.0, 0.5, 1.0]))
+    detections = Detections(box, torch.zeros(3, 5, 2), torch.tensor([0.0, 0.5, 1.0]))
     with torch.inference_mode():
-        scores = refined(FaceRefiner(CONFIG).eval(), torch.rand(1, 3, 20, 20), found).scores
+        scores = refined(FaceRefiner(CONFIG).eval(), torch.rand(1, 3, 20, 20), detections).scores
     assert scores.isfinite().all()
     assert 0 < scores[0] < scores[1] < scores[2] < 1
 
 
 def test_nothing_to_look_at() -> None:
-    none = Faces(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
+    none = Detections(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
     assert refined(FaceRefiner(CONFIG), torch.rand(1, 3, 20, 20), none) is none

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from restorecli.faces.alignment import align
-from restorecli.faces.detections import Faces
-from restorecli.faces.restore import chosen, restore_faces
+from restorecli.faces.detections import Detections
+from restorecli.faces.restore import face_indices, restore_faces
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, FaceVAEPairConfig
 from restorecli.options import Options
 from restorecli.tiling.sources import TensorSource
@@ -41,13 +41,13 @@ class FakePair(FaceVAEPair):
         return FaceRestoration(face + self.fault, prior)
 
 
-def faces(*marks: Tensor) -> Faces:
+def faces(*marks: Tensor) -> Detections:
     """Finds with these landmarks, each box as wide as the template's crop."""
     rows = torch.stack(marks)
     centre = rows.mean(1)
     reach = (rows[:, 1] - rows[:, 0]).norm(dim=-1, keepdim=True) * 1.1
     boxes = torch.cat([centre - reach, centre + reach], dim=1)
-    return Faces(boxes, rows, torch.full((len(rows),), 0.9))
+    return Detections(boxes, rows, torch.full((len(rows),), 0.9))
 
 
 @pytest.fixture
@@ -56,46 +56,46 @@ def image() -> Tensor:
 
 
 def test_a_face_is_restored_and_measured(image: Tensor) -> None:
-    found = faces(landmarks(100, 0.1, 150, 100))
-    result, (record,) = restore_faces(image, found, FakePair(), Options(fidelity=0.0))
+    detections = faces(landmarks(100, 0.1, 150, 100))
+    result, (record,) = restore_faces(image, detections, FakePair(), Options(fidelity=0.0))
     assert record.status == "restored"
     assert record.prior == pytest.approx(0.5, abs=1e-6)
     assert 0.02 < record.moved < 0.1
     assert record.score == pytest.approx(0.9)
-    assert record.box == tuple(found.boxes[0].tolist())
-    assert record.landmarks[2] == tuple(found.landmarks[0, 2].tolist())
+    assert record.box == tuple(detections.boxes[0].tolist())
+    assert record.landmarks[2] == tuple(detections.landmarks[0, 2].tolist())
     assert float((image - result)[..., 95:105, 145:155].mean()) > 0.03
     assert torch.equal(result[..., :40, :], image[..., :40, :])
 
 
 def test_the_pair_sees_the_photo_as_it_came(image: Tensor) -> None:
-    found, pair = faces(landmarks(100, 0.1, 150, 100)), FakePair()
-    restore_faces(image, found, pair, Options())
-    restore_faces(image, found, pair, Options(), source=TensorSource(1 - image))
-    crop, _ = align(TensorSource(image), found.landmarks[0], CONFIG.size)
+    detections, pair = faces(landmarks(100, 0.1, 150, 100)), FakePair()
+    restore_faces(image, detections, pair, Options())
+    restore_faces(image, detections, pair, Options(), source=TensorSource(1 - image))
+    crop, _ = align(TensorSource(image), detections.landmarks[0], CONFIG.size)
     assert torch.equal(pair.sources[0], crop)
     torch.testing.assert_close(pair.sources[1], 1 - crop)
 
 
 def test_full_fidelity_changes_nothing(image: Tensor) -> None:
-    found = faces(landmarks(100, 0.1, 150, 100))
-    result, (record,) = restore_faces(image, found, FakePair(), Options(fidelity=1.0))
+    detections = faces(landmarks(100, 0.1, 150, 100))
+    result, (record,) = restore_faces(image, detections, FakePair(), Options(fidelity=1.0))
     assert torch.equal(result, image)
     assert record.moved == 0
 
 
 def test_in_place_gives_the_same_bits(image: Tensor) -> None:
-    found = faces(landmarks(100, 0.1, 150, 100))
+    detections = faces(landmarks(100, 0.1, 150, 100))
     before = image.clone()
-    aside, _ = restore_faces(image, found, FakePair(), Options(fidelity=0.0))
+    aside, _ = restore_faces(image, detections, FakePair(), Options(fidelity=0.0))
     assert torch.equal(image, before)
-    inside, _ = restore_faces(before, found, FakePair(), Options(fidelity=0.0), in_place=True)
+    inside, _ = restore_faces(before, detections, FakePair(), Options(fidelity=0.0), in_place=True)
     assert inside is before
     assert torch.equal(inside, aside)
 
 
 def test_no_faces(image: Tensor) -> None:
-    nobody = Faces(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
+    nobody = Detections(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
     pair = FakePair()
     result, records = restore_faces(image, nobody, pair, Options())
     assert torch.equal(result, image)
@@ -125,28 +125,30 @@ def test_why_a_face_is_kept(image: Tensor, marks: Tensor, status: str) -> None:
 
 
 def test_coinciding_landmarks_are_kept(image: Tensor) -> None:
-    found = Faces(torch.tensor([[50.0, 50, 150, 150]]), torch.full((1, 5, 2), 100.0), torch.ones(1))
-    result, (record,) = restore_faces(image, found, FakePair(), Options())
+    detections = Detections(
+        torch.tensor([[50.0, 50, 150, 150]]), torch.full((1, 5, 2), 100.0), torch.ones(1)
+    )
+    result, (record,) = restore_faces(image, detections, FakePair(), Options())
     assert record.status == "kept: too small"
     assert torch.equal(result, image)
 
 
 @pytest.mark.parametrize("fault", [math.nan, math.inf])
 def test_a_broken_face_is_kept_and_said(image: Tensor, fault: float) -> None:
-    found = faces(landmarks(100, 0.0, 150, 100))
-    result, (record,) = restore_faces(image, found, FakePair(fault), Options())
+    detections = faces(landmarks(100, 0.0, 150, 100))
+    result, (record,) = restore_faces(image, detections, FakePair(fault), Options())
     assert record.status == "kept: not restorable"
     assert torch.equal(result, image)
 
 
 def test_choice_and_order(image: Tensor) -> None:
-    found = faces(
+    detections = faces(
         landmarks(90, 0.0, 60, 60), landmarks(80, 0.0, 160, 60), landmarks(70, 0.0, 240, 60)
     )
-    _, records = restore_faces(image, found, FakePair(), Options(faces="0,2"))
+    _, records = restore_faces(image, detections, FakePair(), Options(faces="0,2"))
     statuses = ["restored", "kept: not chosen", "restored"]
     assert [record.status for record in records] == statuses
-    assert [record.box for record in records] == [tuple(box) for box in found.boxes.tolist()]
+    assert [record.box for record in records] == [tuple(box) for box in detections.boxes.tolist()]
 
 
 def test_many_faces_go_in_batches(image: Tensor) -> None:
@@ -176,4 +178,4 @@ def test_faces_of_one_size_go_together(image: Tensor) -> None:
     [("all", 3, {0, 1, 2}), ("largest", 3, {0}), ("largest", 0, set()), ("0, 2,7", 3, {0, 2})],
 )
 def test_chosen(choice: str, count: int, expected: set[int]) -> None:
-    assert chosen(choice, count) == expected
+    assert face_indices(choice, count) == expected

@@ -61,8 +61,12 @@ def compare(name: str, actual: np.ndarray, expected: np.ndarray) -> None:
     if difference.max() <= LARGEST and difference.mean() <= MEAN:
         return
     OUT.mkdir(exist_ok=True)
-    shown = {"actual": actual, "expected": expected, "difference": (10 * difference).clip(max=255)}
-    for kind, pixels in shown.items():
+    pictures = {
+        "actual": actual,
+        "expected": expected,
+        "difference": (10 * difference).clip(max=255),
+    }
+    for kind, pixels in pictures.items():
         Image.fromarray(pixels.astype(np.uint8)).save(OUT / f"{name}.{kind}.png")
     histogram = np.bincount(difference.ravel())
     counts = ", ".join(f"{level}: {count}" for level, count in enumerate(histogram) if count)

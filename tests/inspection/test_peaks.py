@@ -44,11 +44,11 @@ def test_a_wave_is_found_within_five_percent_and_two_degrees(
 ) -> None:
     size = (300, 420)
     image = scenery(*size, seed) * (1 - contrast) + contrast * wave(*size, period, angle)
-    found = find_peaks(image)
-    assert found
-    assert found[0].period == pytest.approx(period, rel=0.05)
-    assert off(found[0].angle, angle) < 2
-    assert found[0].strength == pytest.approx(contrast / 2, rel=0.5)
+    peaks = find_peaks(image)
+    assert peaks
+    assert peaks[0].period == pytest.approx(period, rel=0.05)
+    assert off(peaks[0].angle, angle) < 2
+    assert peaks[0].strength == pytest.approx(contrast / 2, rel=0.5)
 
 
 def test_a_dot_screen_has_two_waves_across_each_other() -> None:

@@ -38,8 +38,8 @@ def test_any_photo_has_windows_and_they_cover_its_corners(height: int, width: in
 @pytest.mark.parametrize("place", ["pattern", "noise"])
 def test_presence_is_nothing_below_all_above_and_rises_between(place: str) -> None:
     def presence(value: float) -> float:
-        found = {"pattern": 0.0, "noise": 0.0, place: value}
-        return Inspection(printed=1.0, pattern=found["pattern"], noise=found["noise"]).presence
+        values = {"pattern": 0.0, "noise": 0.0, place: value}
+        return Inspection(printed=1.0, pattern=values["pattern"], noise=values["noise"]).presence
 
     assert presence(FAINTEST) == 0
     assert presence(SUREST) == 1
@@ -51,9 +51,9 @@ def test_presence_is_nothing_below_all_above_and_rises_between(place: str) -> No
 def test_the_network_judges_any_photo_and_many_at_once() -> None:
     torch.manual_seed(0)
     network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
-    found = inspect(torch.rand(1, 3, 70, 133), network)
-    assert 0 <= found.pattern <= 1
-    assert 0 <= found.printed <= 1
+    inspection = inspect(torch.rand(1, 3, 70, 133), network)
+    assert 0 <= inspection.pattern <= 1
+    assert 0 <= inspection.printed <= 1
     pair = torch.rand(2, 3, 80, 80)
     together = network(windows(pair, 32, 3)).pattern
     for one, answer in zip(pair, together, strict=True):

@@ -1,4 +1,4 @@
-"""Step 1's network: size law, starting point, gradients, refusals."""
+"""The denoiser's network: size law, starting point, gradients, refusals."""
 
 import pytest
 import torch

@@ -5,7 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.networks.face_vae import TWICE, FaceVAEPair, FaceVAEPairConfig, LatentAttention
+from restorecli.networks.face_vae import (
+    FLIP_ENSEMBLE_MAX_SIDE,
+    FaceVAEPair,
+    FaceVAEPairConfig,
+    LatentAttention,
+)
 
 TINY = FaceVAEPairConfig(
     size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2,
@@ -44,13 +49,13 @@ def test_fidelity_zero_is_all_prior(
 ) -> None:
     restored = pair(crops, source, 0.0)
     assert (restored.mask == 1).all()
-    assert torch.equal(restored.face, pair.belief(crops, source).picture.clamp(0, 1))
+    assert torch.equal(restored.face, pair.predict_ensemble(crops, source).picture.clamp(0, 1))
 
 
 def test_half_fidelity_is_the_mask_as_predicted(
     pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
 ) -> None:
-    predicted = torch.sigmoid(pair.belief(crops, source).logit)
+    predicted = torch.sigmoid(pair.predict_ensemble(crops, source).logit)
     assert torch.equal(pair(crops, source, 0.5).mask, predicted)
 
 
@@ -74,7 +79,10 @@ def test_mask_falls_as_fidelity_rises(one: float, other: float) -> None:
 def test_face_lies_between_the_evidence_and_the_prior(
     pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
 ) -> None:
-    face, prior = pair(crops, source, 0.4).face, pair.belief(crops, source).picture.clamp(0, 1)
+    face, prior = (
+        pair(crops, source, 0.4).face,
+        pair.predict_ensemble(crops, source).picture.clamp(0, 1),
+    )
     assert (face >= torch.minimum(crops, prior) - 1e-6).all()
     assert (face <= torch.maximum(crops, prior) + 1e-6).all()
 
@@ -84,14 +92,14 @@ def test_a_mirrored_crop_gives_the_mirrored_face(
 ) -> None:
     face, mirrored = pair(crops, source, 0.5).face, pair(crops.flip(3), source.flip(3), 0.5).face
     torch.testing.assert_close(mirrored.flip(3), face, atol=1e-6, rtol=0)
-    once = pair.prior(crops, source).picture
-    assert not torch.allclose(pair.prior(crops.flip(3), source.flip(3)).picture.flip(3), once)
+    once = pair.predict(crops, source).picture
+    assert not torch.allclose(pair.predict(crops.flip(3), source.flip(3)).picture.flip(3), once)
 
 
 def test_a_large_crop_is_seen_once(pair: FaceVAEPair) -> None:
-    crops = torch.rand(1, 3, TWICE + 8, TWICE + 8)
-    once, seen = pair.prior(crops, crops), pair.belief(crops, crops)
-    assert torch.equal(seen.picture, once.picture)
+    crops = torch.rand(1, 3, FLIP_ENSEMBLE_MAX_SIDE + 8, FLIP_ENSEMBLE_MAX_SIDE + 8)
+    once, ensemble = pair.predict(crops, crops), pair.predict_ensemble(crops, crops)
+    assert torch.equal(ensemble.picture, once.picture)
 
 
 def test_other_sides_than_the_native_one_work(pair: FaceVAEPair) -> None:

@@ -1,4 +1,4 @@
-"""Step 3's network: size law for every head, and that it starts as the picture it was given."""
+"""Upscale's network: size law for every head, and that it starts as the picture it was given."""
 
 import pytest
 import torch

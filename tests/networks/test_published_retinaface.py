@@ -63,7 +63,7 @@ def test_anchors_and_decoding_agree() -> None:
     torch.manual_seed(0)
     sides, strides = [list(pair) for pair in anchors.SIDES], list(anchors.STRIDES)
     theirs = priorbox(sides, strides, False, (HEIGHT, WIDTH))
-    ours = anchors.priors(HEIGHT, WIDTH)
+    ours = anchors.grid(HEIGHT, WIDTH)
     size = torch.tensor([WIDTH, HEIGHT] * 2)
     assert torch.allclose(theirs * size, ours, atol=1e-3)
     offsets, marks = torch.randn(len(ours), 4), torch.randn(len(ours), 10)

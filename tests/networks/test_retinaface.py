@@ -53,7 +53,7 @@ def test_one_answer_for_each_anchor(backbone: Backbone, height: int, width: int)
     network = RetinaFace(RetinaFaceConfig(backbone=backbone)).eval()
     with torch.inference_mode():
         predictions = network(torch.rand(2, 3, height, width))
-    count = len(anchors.priors(height, width))
+    count = len(anchors.grid(height, width))
     assert [tuple(part.shape) for part in predictions] == [
         (2, count, 4), (2, count, 2), (2, count, 10),
     ]  # fmt: skip

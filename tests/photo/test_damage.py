@@ -168,8 +168,8 @@ def test_warnings_of_pillow_stay_inside_a_command(recwarn: pytest.WarningsRecord
     warnings.simplefilter("always")
     process.silence_pillow()
     with ThreadPoolExecutor(4) as readers:
-        for found in readers.map(Photo.read, [odd_file()] * 12):
-            assert np.array_equal(found.pixels, quadrants())
+        for photo in readers.map(Photo.read, [odd_file()] * 12):
+            assert np.array_equal(photo.pixels, quadrants())
     assert [str(warning.message) for warning in recwarn] == []
 
 
@@ -190,9 +190,9 @@ def test_where_warnings_are_errors_an_odd_file_is_refused_in_one_line() -> None:
 
 def test_damaged_exif_does_not_cost_the_photo() -> None:
     data = saved(Image.fromarray(quadrants()), "JPEG", exif=b"Exif\0\0" + exif_block()[:40])
-    found = Photo.read(data)
-    assert found.metadata.exif is None
-    assert found.notices == ("its EXIF block is damaged and was left out",)
+    photo = Photo.read(data)
+    assert photo.metadata.exif is None
+    assert photo.notices == ("its EXIF block is damaged and was left out",)
 
 
 def test_opencv_and_pillow_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,11 +206,11 @@ def test_mutated_files_end_in_a_photo_or_in_one_line() -> None:
     for number in range(8 * len(files)):
         data = mutated(files[number % len(files)], chance)
         try:
-            found = Photo.read(data, max_megapixels=1)
+            photo = Photo.read(data, max_megapixels=1)
         except RestoreError as error:
             refusals.append(str(error))
         else:
-            assert found.encode("png")[1:4] == b"PNG"
+            assert photo.encode("png")[1:4] == b"PNG"
             read += 1
     assert min(read, len(refusals)) > 50
     assert not any("\n" in line for line in refusals)

@@ -15,7 +15,7 @@ MARKS = pytest.mark.parametrize("mark", ["<", ">"])
 def test_the_orientation_becomes_1_and_nothing_moves(mark: str, turn: int) -> None:
     block = exif_block(turn, mark=mark)
     assert exif.orientation(block) == turn
-    changed = exif.neutral(block)
+    changed = exif.upright_and_without_thumbnail(block)
     assert exif.orientation(changed) == 1
     assert len(changed) == len(block)
     assert exif_tags(changed) == exif_tags(block) | {"orientation": 1}
@@ -25,7 +25,7 @@ def test_the_orientation_becomes_1_and_nothing_moves(mark: str, turn: int) -> No
 def test_a_thumbnail_of_the_old_picture_is_blanked_and_unlinked(mark: str) -> None:
     block = exif_block(6, mark=mark, thumbnail=b"\xff\xd8 the old picture")
     assert b"old picture" in block
-    changed = exif.neutral(block)
+    changed = exif.upright_and_without_thumbnail(block)
     assert b"old picture" not in changed
     assert len(changed) == len(block)
     assert exif.first_directory(changed).next_offset == 0
@@ -36,7 +36,7 @@ def test_a_thumbnail_directory_outside_the_block_is_only_unlinked() -> None:
     block = bytearray(exif_block())
     position = exif.first_directory(bytes(block)).next_position
     block[position : position + 4] = b"\xff\xff\0\0"
-    assert exif.first_directory(exif.neutral(bytes(block))).next_offset == 0
+    assert exif.first_directory(exif.upright_and_without_thumbnail(bytes(block))).next_offset == 0
 
 
 def test_no_orientation_and_nonsense() -> None:
@@ -86,7 +86,7 @@ def test_centimetres_are_inches_in_disguise() -> None:
 
 def test_marks_in_front_are_taken_off() -> None:
     block = exif_block()
-    assert exif.bare(b"Exif\0\0Exif\0\0" + block) == block
+    assert exif.strip_marker(b"Exif\0\0Exif\0\0" + block) == block
 
 
 @settings(deadline=None)
@@ -96,7 +96,7 @@ def test_marks_in_front_are_taken_off() -> None:
 def test_nonsense_is_a_value_error_or_harmless(block: bytes) -> None:
     for surgery in (
         exif.orientation,
-        exif.neutral,
+        exif.upright_and_without_thumbnail,
         exif.resolution,
         exif.without_orientation,
         lambda given: exif.sized(given, 3, 4),

@@ -168,10 +168,10 @@ def test_damaged_exif_in_tiff_costs_neither_profile_nor_orientation() -> None:
     pointer = b"\x69\x87\x04\x00\x01\x00\x00\x00"
     at = data.rindex(pointer) + len(pointer)
     data[at : at + 4] = b"\xff\xff\xff\x7f"
-    found = Photo.read(bytes(data))
-    assert found.metadata.icc == ICC_RGB
-    assert found.metadata.dpi == (300.0, 300.0)
-    assert np.array_equal(found.pixels, TURNS[6](quadrants()))
+    photo = Photo.read(bytes(data))
+    assert photo.metadata.icc == ICC_RGB
+    assert photo.metadata.dpi == (300.0, 300.0)
+    assert np.array_equal(photo.pixels, TURNS[6](quadrants()))
 
 
 def test_exif_that_pillow_chokes_on_is_left_out_of_tiff(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,17 +182,17 @@ def test_exif_that_pillow_chokes_on_is_left_out_of_tiff(monkeypatch: pytest.Monk
         "tiff"
     )
     monkeypatch.setattr(Image.Exif, "tobytes", choke)
-    found = Photo.read(data)
-    assert found.notices == ("its EXIF block is damaged and was left out",)
-    assert found.metadata.icc == ICC_RGB
-    assert np.array_equal(found.pixels, TURNS[8](quadrants()))
+    photo = Photo.read(data)
+    assert photo.notices == ("its EXIF block is damaged and was left out",)
+    assert photo.metadata.icc == ICC_RGB
+    assert np.array_equal(photo.pixels, TURNS[8](quadrants()))
 
 
 def test_xmp_speaks_where_exif_is_silent() -> None:
     xmp = XMP.replace(b'Orientation="1"', b'Orientation="3"')
-    found = from_info({"xmp": xmp, "exif": exif_block(None)}, 4, 4)
-    assert found.orientation == 3
-    assert found.metadata.xmp == XMP
+    facts = from_info({"xmp": xmp, "exif": exif_block(None)}, 4, 4)
+    assert facts.orientation == 3
+    assert facts.metadata.xmp == XMP
     spoken = from_info({"xmp": xmp, "exif": exif_block(1)}, 4, 4)
     assert spoken.orientation == 1
     element = b"<tiff:Orientation>8</tiff:Orientation>"
@@ -202,9 +202,9 @@ def test_xmp_speaks_where_exif_is_silent() -> None:
 
 def test_damaged_exif_is_left_out_with_a_notice() -> None:
     for block in (b"nonsense", exif_block()[:30], b"II*\0\xff\xff\0\0"):
-        found = from_info({"exif": block}, 4, 4)
-        assert found.metadata.exif is None
-        assert found.notices == ("its EXIF block is damaged and was left out",)
+        facts = from_info({"exif": block}, 4, 4)
+        assert facts.metadata.exif is None
+        assert facts.notices == ("its EXIF block is damaged and was left out",)
 
 
 def test_imagemagicks_text_chunk_is_exif_too() -> None:

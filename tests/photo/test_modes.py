@@ -47,37 +47,37 @@ def test_cmyk_goes_through_its_profile_which_is_then_gone(format: str) -> None:
     inks = np.zeros((16, 16, 4), np.uint8)
     inks[:, 8:, 0] = 255
     data = saved(Image.fromarray(inks, "CMYK"), format, icc_profile=profile)
-    found = Photo.read(data)
-    assert found.metadata.icc is None
-    assert found.notices == ()
-    assert found.pixels[8, 2].min() > 250
-    assert np.abs(found.pixels[8, 13].astype(int) - (255, 0, 0)).max() < 12
+    photo = Photo.read(data)
+    assert photo.metadata.icc is None
+    assert photo.notices == ()
+    assert photo.pixels[8, 2].min() > 250
+    assert np.abs(photo.pixels[8, 13].astype(int) - (255, 0, 0)).max() < 12
 
 
 @pytest.mark.parametrize("profile", [b"", ICC_RGB, cmyk_profile((0, 0, 0))[:200]])
 def test_cmyk_without_a_usable_profile_is_approximated_with_a_notice(profile: bytes) -> None:
     picture = Image.fromarray(quadrants()).convert("CMYK")
-    found = Photo.read(saved(picture, "TIFF", icc_profile=profile))
-    assert found.metadata.icc is None
-    (notice,) = found.notices
+    photo = Photo.read(saved(picture, "TIFF", icc_profile=profile))
+    assert photo.metadata.icc is None
+    (notice,) = photo.notices
     assert "CMYK" in notice
-    assert np.abs(found.pixels.astype(int) - quadrants()).max() < 3
+    assert np.abs(photo.pixels.astype(int) - quadrants()).max() < 3
 
 
 def test_lab_becomes_srgb() -> None:
     to_lab = ImageCms.buildTransform(SRGB, ImageCms.createProfile("LAB"), "RGB", "LAB")
     lab = ImageCms.applyTransform(Image.fromarray(quadrants()), to_lab)
     assert lab is not None
-    found = Photo.read(saved(lab, "TIFF"))
-    assert found.notices == ()
-    assert np.abs(found.pixels.astype(int) - quadrants()).max() < 12
+    photo = Photo.read(saved(lab, "TIFF"))
+    assert photo.notices == ()
+    assert np.abs(photo.pixels.astype(int) - quadrants()).max() < 12
 
 
 def test_ycbcr_becomes_rgb_and_keeps_its_profile() -> None:
     picture = Image.fromarray(quadrants()).convert("YCbCr")
-    found = Photo.read(saved(picture, "TIFF", icc_profile=ICC_RGB))
-    assert np.abs(found.pixels.astype(int) - quadrants()).max() < 4
-    assert found.metadata.icc == ICC_RGB
+    photo = Photo.read(saved(picture, "TIFF", icc_profile=ICC_RGB))
+    assert np.abs(photo.pixels.astype(int) - quadrants()).max() < 4
+    assert photo.metadata.icc == ICC_RGB
 
 
 def test_jpeg_and_fax_inside_tiff() -> None:
@@ -92,50 +92,50 @@ def test_jpeg_and_fax_inside_tiff() -> None:
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "BMP", "GIF"])
 def test_one_bit_is_black_and_white(format: str) -> None:
     drawn = np.eye(9, dtype=bool)
-    found = Photo.read(saved(Image.fromarray(drawn), format))
-    assert found.grey
-    assert np.array_equal(found.pixels, drawn.astype(np.uint8) * 255)
+    photo = Photo.read(saved(Image.fromarray(drawn), format))
+    assert photo.grey
+    assert np.array_equal(photo.pixels, drawn.astype(np.uint8) * 255)
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "BMP", "GIF"])
 def test_a_palette_becomes_its_colours(format: str) -> None:
-    found = Photo.read(saved(Image.fromarray(quadrants()).quantize(8), format))
-    assert np.array_equal(found.pixels, quadrants())
-    assert found.alpha is None
+    photo = Photo.read(saved(Image.fromarray(quadrants()).quantize(8), format))
+    assert np.array_equal(photo.pixels, quadrants())
+    assert photo.alpha is None
 
 
 @pytest.mark.parametrize("format", ["PNG", "GIF"])
 def test_one_transparent_palette_entry(format: str) -> None:
     picture = Image.fromarray(quadrants()).quantize(8)
     corner = picture.getpixel((0, 0))
-    found = Photo.read(saved(picture, format, transparency=corner))
-    assert found.alpha is not None
+    photo = Photo.read(saved(picture, format, transparency=corner))
+    assert photo.alpha is not None
     expected = np.where((quadrants() == (220, 30, 30)).all(axis=2), 0, 255)
-    assert np.array_equal(found.alpha, expected)
+    assert np.array_equal(photo.alpha, expected)
 
 
 def test_a_palette_with_an_alpha_each() -> None:
     picture = Image.fromarray(quadrants()).quantize(4)
-    found = Photo.read(saved(picture, "PNG", transparency=bytes((0, 80, 160, 255))))
-    assert found.alpha is not None
+    photo = Photo.read(saved(picture, "PNG", transparency=bytes((0, 80, 160, 255))))
+    assert photo.alpha is not None
     expected = np.array((0, 80, 160, 255), np.uint8)[np.asarray(picture)]
-    assert np.array_equal(found.alpha, expected)
+    assert np.array_equal(photo.alpha, expected)
 
 
 def test_a_grey_palette_is_grey() -> None:
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).convert("P")
-    found = Photo.read(saved(ramp, "PNG"))
-    assert found.grey
+    photo = Photo.read(saved(ramp, "PNG"))
+    assert photo.grey
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_one_transparent_value(mode: str) -> None:
     pixels = noise(8, 8, 1) // 64
     picture = Image.fromarray(pixels).convert(mode)
-    found = Photo.read(saved(picture, "PNG", transparency=2 if mode == "L" else (2, 2, 2)))
-    assert found.alpha is not None
-    assert np.array_equal(found.alpha, np.where(pixels == 2, 0, 255))
-    assert found.grey
+    photo = Photo.read(saved(picture, "PNG", transparency=2 if mode == "L" else (2, 2, 2)))
+    assert photo.alpha is not None
+    assert np.array_equal(photo.alpha, np.where(pixels == 2, 0, 255))
+    assert photo.grey
 
 
 def test_equal_channels_are_grey_and_one_unequal_pixel_is_not() -> None:
@@ -167,24 +167,24 @@ def test_16_bit_png_of_other_programs(colours: int, alpha: bool) -> None:
         chosen = stored if alpha else stored[..., :3]
         ready, data = cv2.imencode(".png", chosen)
         assert ready
-        found = Photo.read(data.tobytes())
-        assert np.array_equal(found.pixels, stored[..., 2::-1])
+        photo = Photo.read(data.tobytes())
+        assert np.array_equal(photo.pixels, stored[..., 2::-1])
     else:
-        found = Photo.read(Photo(pixels=stored[..., 0], alpha=stored[..., 3]).encode("png"))
-        assert np.array_equal(found.pixels, stored[..., 0])
+        photo = Photo.read(Photo(pixels=stored[..., 0], alpha=stored[..., 3]).encode("png"))
+        assert np.array_equal(photo.pixels, stored[..., 0])
         alpha = True
-    assert found.bits == 16
-    assert (found.alpha is not None) == alpha
-    if found.alpha is not None:
-        assert np.array_equal(found.alpha, stored[..., 3])
+    assert photo.bits == 16
+    assert (photo.alpha is not None) == alpha
+    if photo.alpha is not None:
+        assert np.array_equal(photo.alpha, stored[..., 3])
 
 
 def test_a_very_dark_16_bit_photo_is_16_bit() -> None:
     dark = noise(8, 8, 3, 16) // 300
     for format in ("png", "tiff"):
-        found = Photo.read(Photo(pixels=dark).encode(format))
-        assert found.bits == 16
-        assert np.array_equal(found.pixels, dark)
+        photo = Photo.read(Photo(pixels=dark).encode(format))
+        assert photo.bits == 16
+        assert np.array_equal(photo.pixels, dark)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -196,11 +196,11 @@ def test_one_transparent_16_bit_value(channels: int) -> None:
     crc = struct.pack(">I", zlib.crc32(chunk))
     at = data.index(b"IDAT") - 4
     data = data[:at] + struct.pack(">I", len(chunk) - 4) + chunk + crc + data[at:]
-    found = Photo.read(data)
-    assert np.array_equal(found.pixels, pixels)
-    assert found.alpha is not None
-    assert found.alpha[3, 4] == 0
-    assert (found.alpha == 65535).sum() == 63
+    photo = Photo.read(data)
+    assert np.array_equal(photo.pixels, pixels)
+    assert photo.alpha is not None
+    assert photo.alpha[3, 4] == 0
+    assert (photo.alpha == 65535).sum() == 63
 
 
 def test_one_transparent_colour_where_opencv_leaves_it_to_us(
@@ -225,8 +225,8 @@ def test_what_other_programs_see_in_our_16_bit_png() -> None:
 
 def test_16_bits_are_rounded_for_formats_of_8() -> None:
     ramp = np.arange(65536, dtype=np.uint32).astype(np.uint16).reshape(256, 256)
-    found = Photo.read(Photo(pixels=ramp).encode("bmp"))
-    assert np.array_equal(found.pixels, np.rint(ramp / 257).astype(np.uint8))
+    photo = Photo.read(Photo(pixels=ramp).encode("bmp"))
+    assert np.array_equal(photo.pixels, np.rint(ramp / 257).astype(np.uint8))
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -238,7 +238,7 @@ def test_transparency_is_put_on_white_where_there_is_none(bits: int, channels: i
     original = Photo(pixels=pixels, alpha=alpha)
     opacity = (alpha if channels == 1 else alpha[..., None]) / most
     expected = (pixels / most * opacity + 1 - opacity) * 255
-    found = Photo.read(original.encode("bmp"))
-    assert found.alpha is None
-    assert np.abs(found.pixels - expected).max() <= 0.51 + (bits == 8) * 0.01
+    photo = Photo.read(original.encode("bmp"))
+    assert photo.alpha is None
+    assert np.abs(photo.pixels - expected).max() <= 0.51 + (bits == 8) * 0.01
     assert "BMP has no transparency: put on white" in original.losses("bmp")

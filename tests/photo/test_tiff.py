@@ -46,10 +46,10 @@ def test_colour_in_any_layout(order: str, compression: str | None, bits: int, la
     }
     shape = shapes[layout]
     data = written(pixels, byteorder=order, compression=compression, **shape)
-    found = Photo.read(data)
-    assert found.bits == bits
-    assert np.array_equal(found.pixels, pixels)
-    assert found.metadata.exif is None or b"tifffile" in found.metadata.exif
+    photo = Photo.read(data)
+    assert photo.bits == bits
+    assert np.array_equal(photo.pixels, pixels)
+    assert photo.metadata.exif is None or b"tifffile" in photo.metadata.exif
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -76,13 +76,13 @@ def test_kinds_of_alpha(bits: int, colours: int, kind: str) -> None:
     values[..., :-1] = np.minimum(values[..., :-1], values[..., -1:])
     photometric = "rgb" if colours == 3 else "minisblack"
     data = written(values, photometric, planarconfig="contig", extrasamples=[kind])
-    found = Photo.read(data)
+    photo = Photo.read(data)
     if kind == "unspecified":
-        assert found.alpha is None
+        assert photo.alpha is None
         return
-    assert found.alpha is not None
-    assert np.array_equal(found.alpha, values[..., -1])
-    shown = found.pixels if colours == 3 else found.pixels[..., None]
+    assert photo.alpha is not None
+    assert np.array_equal(photo.alpha, values[..., -1])
+    shown = photo.pixels if colours == 3 else photo.pixels[..., None]
     if kind == "unassalpha":
         assert np.array_equal(shown, values[..., :-1])
     else:
@@ -97,9 +97,9 @@ def test_pillows_compressions(compression: str, mode: str) -> None:
     if mode == "I;16":
         values = values.astype(np.uint16) * 200
     data = saved(Image.fromarray(values), "TIFF", compression=compression)
-    found = Photo.read(data)
+    photo = Photo.read(data)
     expected = values[..., 0] if mode == "LA" else values[..., :3] if mode == "RGBA" else values
-    assert np.array_equal(found.pixels, expected)
+    assert np.array_equal(photo.pixels, expected)
 
 
 @pytest.mark.parametrize(("compression", "predictor"), [(1, 1), (5, 1), (5, 2), (8, 2), (8, 1)])
@@ -120,9 +120,9 @@ def test_floats_from_0_to_1_become_16_bits_with_a_notice(compression: int, predi
     settings += [cv2.IMWRITE_TIFF_PREDICTOR, predictor]
     ready, data = cv2.imencode(".tiff", pixels, settings)
     assert ready
-    found = Photo.read(data.tobytes())
-    assert np.array_equal(found.pixels, np.rint(pixels[..., ::-1] * 65535).astype(np.uint16))
-    assert found.notices == ("its floating-point values became 16-bit whole numbers",)
+    photo = Photo.read(data.tobytes())
+    assert np.array_equal(photo.pixels, np.rint(pixels[..., ::-1] * 65535).astype(np.uint16))
+    assert photo.notices == ("its floating-point values became 16-bit whole numbers",)
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -141,17 +141,17 @@ def test_the_float_predictor_undoes_its_definition(order: str) -> None:
         planarconfig="contig",
         extrasamples=["unassalpha"],
     )
-    found = Photo.read(data)
-    assert found.alpha is not None
-    again = np.dstack((found.pixels, found.alpha))
+    photo = Photo.read(data)
+    assert photo.alpha is not None
+    again = np.dstack((photo.pixels, photo.alpha))
     assert np.array_equal(again, np.rint(values * 65535).astype(np.uint16))
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64])
 def test_other_floats(kind: type[np.generic]) -> None:
     pixels = np.linspace(0, 1, 99).reshape(3, 11, 3).astype(kind)
-    found = Photo.read(written(pixels))
-    assert np.abs(found.pixels / 65535 - pixels.astype(np.float64)).max() < 1e-3
+    photo = Photo.read(written(pixels))
+    assert np.abs(photo.pixels / 65535 - pixels.astype(np.float64)).max() < 1e-3
 
 
 @pytest.mark.parametrize("wrong", [255.0, -1.0, float("nan"), float("inf")])
@@ -164,9 +164,9 @@ def test_floats_of_another_range_are_refused(wrong: float) -> None:
 
 def test_32_bits_become_16_with_a_notice() -> None:
     pixels = noise(4, 5, 3, 16).astype(np.uint32) * 65537
-    found = Photo.read(written(pixels))
-    assert np.array_equal(found.pixels, pixels >> 16)
-    assert found.notices == ("its 32 bits a channel became 16",)
+    photo = Photo.read(written(pixels))
+    assert np.array_equal(photo.pixels, pixels >> 16)
+    assert photo.notices == ("its 32 bits a channel became 16",)
 
 
 @pytest.mark.parametrize("pixels", [noise(4, 4, 3, 16).astype(np.int16), noise(4, 4, 8, 16)])
@@ -181,10 +181,10 @@ def test_bigtiff_and_later_pages() -> None:
     with tifffile.TiffWriter(file, bigtiff=True) as pages:
         for page in (first, second):
             pages.write(page, photometric="rgb", iccprofile=ICC_RGB, resolution=(300, 300))
-    found = Photo.read(file.getvalue())
-    assert np.array_equal(found.pixels, first)
-    assert found.metadata.icc == ICC_RGB
-    assert found.metadata.dpi == (300.0, 300.0)
+    photo = Photo.read(file.getvalue())
+    assert np.array_equal(photo.pixels, first)
+    assert photo.metadata.icc == ICC_RGB
+    assert photo.metadata.dpi == (300.0, 300.0)
 
 
 def test_resolution_in_centimetres() -> None:
@@ -238,9 +238,9 @@ def test_a_tag_beyond_the_end_does_not_hide_those_after_it() -> None:
     pixels = noise(16, 16, 3, 16)
     data = bytearray(written(pixels, compression="zlib", predictor=2, iccprofile=ICC_RGB))
     struct.pack_into("<II", data, entries(data)[282] + 4, 1, 1 << 30)  # before predictor and ICC
-    found = Photo.read(bytes(data))
-    assert np.array_equal(found.pixels, pixels)
-    assert found.metadata.icc == ICC_RGB
+    photo = Photo.read(bytes(data))
+    assert np.array_equal(photo.pixels, pixels)
+    assert photo.metadata.icc == ICC_RGB
 
 
 @pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits", "zstd"])

@@ -58,11 +58,11 @@ def test_change_is_a_root_mean_square_in_0_to_1() -> None:
 def test_they_are_no_part_of_the_record(tmp_path: Path) -> None:
     photo = Photo.read(picture(tmp_path / "a.png"))
     outcome = record.restored("a", "b", photo, FakeRestorer().restore(photo))
-    shown = replace(
+    with_pictures = replace(
         outcome, thumbnails=record.Thumbnails(pictures={StageImage.INPUT: b"b"}, changed=0)
     )
-    assert record.json_line(shown) == record.json_line(outcome)
-    assert "pictures" not in repr(shown)
+    assert record.json_line(with_pictures) == record.json_line(outcome)
+    assert "pictures" not in repr(with_pictures)
 
 
 def test_a_face_in_a_smaller_picture() -> None:

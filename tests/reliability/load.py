@@ -65,7 +65,9 @@ def run(folder: Path, count: int, step: int) -> None:
     made(folder / "in", count)
     work = plan.make([str(folder / "in")], folder / "out")
     restorer, failed, began = Restorer.load(device="cpu"), 0, time.perf_counter()
-    outcomes = local.run(work.tasks, restorer, Options(scale=1), SaveOptions(), RunOptions())
+    outcomes = local.restore_tasks(
+        work.tasks, restorer, Options(scale=1), SaveOptions(), RunOptions()
+    )
     for done, outcome in enumerate(outcomes, start=1):
         failed += outcome.status == "failed"
         if done % step == 0:

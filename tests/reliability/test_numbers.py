@@ -11,7 +11,7 @@ from torch import Tensor
 
 from restorecli.cli import main
 from restorecli.networks.denoiser import Denoiser
-from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet
 from restorecli.options import Options
 from restorecli.photo import Photo
@@ -76,7 +76,7 @@ def infinite_somewhere(result: Tensor) -> Tensor:
 )
 @pytest.mark.parametrize(
     ("network", "method", "scale"),
-    [(Denoiser, "forward", "1"), (SecondLook, "look_both_ways", "1"), (ORSNet, "forward", "2")],
+    [(Denoiser, "forward", "1"), (GuidedDenoiser, "flip_ensemble", "1"), (ORSNet, "forward", "2")],
 )
 def test_broken_tiles_are_computed_again_in_float32_and_said(
     network: type,
@@ -115,8 +115,8 @@ def test_what_is_repaired_is_what_float32_gives(
 def test_several_tiles_are_counted(tiny: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
     break_low(monkeypatch, Denoiser, undefined)
     photo = Photo(pixels=noise(96, 150))
-    found = tiny.restore(photo, Options(scale=1, stages=("denoise",), tile=96))
-    (notice,) = found.notices
+    restoration = tiny.restore(photo, Options(scale=1, stages=("denoise",), tile=96))
+    (notice,) = restoration.notices
     assert re.fullmatch(rf"\d tiles came out {NOTICE}", notice)
 
 
@@ -132,7 +132,7 @@ def test_a_network_that_stays_broken_is_an_error(
 
 
 def limited(monkeypatch: pytest.MonkeyPatch, side: int) -> list[int]:
-    """Let step 1 lack memory for tiles above a side, as torch's allocator says it."""
+    """Let the denoiser lack memory for tiles above a side, as torch's allocator says it."""
     forward, sides = Denoiser.forward, []
 
     def allocate(self: Denoiser, image: Tensor) -> object:

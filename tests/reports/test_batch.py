@@ -66,7 +66,7 @@ def report(
     """The text of the page."""
     target = Path("report.html")
     plan = plan or work(len(outcomes))
-    page = batch.Report(target, plan, options or Options(), overwrite=overwrite)
+    page = batch.BatchReport(target, plan, options or Options(), overwrite=overwrite)
     assert [given.thumbnails for given in page.gathered(outcomes)] == [None] * len(outcomes)
     page.write()
     return target.read_text("utf-8")
@@ -96,8 +96,8 @@ def test_the_worst_come_first() -> None:
             failed(5),
         ]
     )
-    found = re.findall(r"<(?:h3|dt)>in/(\d)\.png<", text)
-    assert found == ["5", "4", "2", "3", "1", "0"]
+    order = re.findall(r"<(?:h3|dt)>in/(\d)\.png<", text)
+    assert order == ["5", "4", "2", "3", "1", "0"]
     assert "no memory" in text
     assert "moved 102.0/255" in text
 
@@ -152,7 +152,7 @@ def test_equal_batches_give_equal_pages() -> None:
 def test_a_page_is_replaced_with_its_pictures_and_nothing_else() -> None:
     report([outcome(number) for number in range(MANY)])
     Path("report_files/mine.jpg").touch()
-    page = batch.Report(Path("report.html"), work(MANY), Options(), overwrite=True)
+    page = batch.BatchReport(Path("report.html"), work(MANY), Options(), overwrite=True)
     list(page.gathered([outcome(7)]))
     page.write()
     assert len(names("report_files")) == 2 + 1
@@ -194,14 +194,14 @@ def test_a_photo_on_another_drive_has_no_link(monkeypatch: pytest.MonkeyPatch) -
 def test_targets_that_cannot_be(name: str) -> None:
     Path("folder.html").mkdir()
     with pytest.raises((PlanError, PhotoWriteError)) as refusal:
-        batch.Report(Path(name), work(1), Options(), overwrite=True)
+        batch.BatchReport(Path(name), work(1), Options(), overwrite=True)
     assert str(refusal.value).startswith(f"{name}: ")
 
 
 def test_an_existing_page_is_not_replaced_unasked() -> None:
     Path("report.html").write_text("mine")
     with pytest.raises(PhotoWriteError, match="exists"):
-        batch.Report(Path("report.html"), work(1), Options(), overwrite=False)
+        batch.BatchReport(Path("report.html"), work(1), Options(), overwrite=False)
 
 
 @pytest.mark.parametrize("paths", [("report_files/a.png", "out/a.png"), ("a.png", "in/b/a.png")])
@@ -216,13 +216,13 @@ def test_pictures_are_not_mixed_with_photos(paths: tuple[str, str]) -> None:
         Plan(tasks=work(MANY).tasks[:1] * MANY, skipped=(task,)),
     ):
         with pytest.raises(PlanError, match="would hold the report's pictures"):
-            batch.Report(target, plan, Options(), overwrite=False)
+            batch.BatchReport(target, plan, Options(), overwrite=False)
 
 
 def test_a_file_in_the_place_of_the_folder() -> None:
     Path("report_files").touch()
     with pytest.raises(PlanError, match="report_files: is a file"):
-        batch.Report(Path("report.html"), work(MANY), Options(), overwrite=False)
+        batch.BatchReport(Path("report.html"), work(MANY), Options(), overwrite=False)
     report([outcome(1)])
 
 
@@ -235,7 +235,7 @@ def test_a_picture_that_cannot_be_written_stops_nothing(monkeypatch: pytest.Monk
         real(target, *rest, **given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(batch, "replace_file", full)
-    page = batch.Report(Path("report.html"), work(MANY), Options(), overwrite=False)
+    page = batch.BatchReport(Path("report.html"), work(MANY), Options(), overwrite=False)
     assert len(list(page.gathered(outcome(number) for number in range(3)))) == 3
     with pytest.raises(PhotoWriteError, match="no space left"):
         page.write()
@@ -249,7 +249,7 @@ def test_a_stopped_batch_leaves_a_page_of_what_was_done() -> None:
         yield outcome(0)
         raise KeyboardInterrupt
 
-    page = batch.prepare(Path("report.html"), work(2), Options(), overwrite=False)
+    page = batch.open_report(Path("report.html"), work(2), Options(), overwrite=False)
     with (
         pytest.raises(KeyboardInterrupt),
         batch.following(interrupted(), page) as followed,
@@ -259,7 +259,7 @@ def test_a_stopped_batch_leaves_a_page_of_what_was_done() -> None:
 
 
 def test_no_report_no_page() -> None:
-    page = batch.prepare(None, work(1), Options(), overwrite=False)
+    page = batch.open_report(None, work(1), Options(), overwrite=False)
     outcomes = iter([outcome(0)])
     with batch.following(outcomes, page) as followed:
         assert followed is outcomes

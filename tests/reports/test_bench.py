@@ -55,7 +55,7 @@ def pair(tmp_path: Path) -> PhotoPair:
 
 
 def test_only_the_worst_twelve_are_kept(tmp_path: Path, pair: PhotoPair) -> None:
-    page = bench_report.Report(tmp_path / "a.html", overwrite=False)
+    page = bench_report.BenchReport(tmp_path / "a.html", overwrite=False)
     scores = [(7 * number % 20) / 20 for number in range(20)]
     scores[3] = scores[0]
     made = result(scores)
@@ -77,7 +77,7 @@ def test_only_the_worst_twelve_are_kept(tmp_path: Path, pair: PhotoPair) -> None
 def test_the_table_has_intervals_and_the_notes_their_convention(
     tmp_path: Path, pair: PhotoPair
 ) -> None:
-    page = bench_report.prepare(tmp_path / "a.html", overwrite=False)
+    page = bench_report.open_report(tmp_path / "a.html", overwrite=False)
     assert page is not None
     page.write(result([0.5, 0.6]))
     text = (tmp_path / "a.html").read_text("utf-8")
@@ -89,16 +89,16 @@ def test_the_table_has_intervals_and_the_notes_their_convention(
 def test_only_the_first_method_is_watched(tmp_path: Path) -> None:
     for part in ("clean", "degraded"):
         picture(tmp_path / part / "a.png", height=24, width=20)
-    seen = []
-    measure.run(
+    calls = []
+    measure.run_bench(
         tmp_path,
         lambda photo, options: photo,
         setting=Setting(),
         stages=[("denoise",), ()],
         options=Options(),
-        watch=lambda row, photos, photo: seen.append((row.method, photos.scale, photo.name)),
+        watch=lambda row, photos, photo: calls.append((row.method, photos.scale, photo.name)),
     )
-    assert seen == [("denoise", 1, "a.png")]
+    assert calls == [("denoise", 1, "a.png")]
 
 
 @pytest.mark.parametrize("chart", [charts.by_family, charts.input_against_output])
@@ -121,8 +121,8 @@ def test_charts_are_bare_svg_in_the_colours_of_the_page(
 @pytest.mark.parametrize("family", ["$", "$\\frac$", "<b>&", "한글", None])
 def test_families_of_any_name(family: str | None) -> None:
     text = charts.by_family(result([0.5, 0.75], family=family), "ssim")
-    shown = (family or "all").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    assert f">{shown}</text>" in text
+    label = (family or "all").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert f">{label}</text>" in text
 
 
 def test_without_matplotlib_one_line_says_what_to_install(
@@ -138,10 +138,10 @@ def test_without_matplotlib_one_line_says_what_to_install(
 
 def test_pages_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="is no name of a page"):
-        bench_report.Report(tmp_path / "a.csv", overwrite=True)
+        bench_report.BenchReport(tmp_path / "a.csv", overwrite=True)
     (tmp_path / "a.html").touch()
     with pytest.raises(PhotoWriteError, match="exists"):
-        bench_report.Report(tmp_path / "a.html", overwrite=False)
+        bench_report.BenchReport(tmp_path / "a.html", overwrite=False)
 
 
 def test_the_command_writes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -66,8 +66,8 @@ def test_large_results_are_shown_smaller(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def pictures(page: str) -> list[Image.Image]:
     """The pictures inside a page, the result first."""
-    found = re.findall(r'src="data:image/webp;base64,([^"]+)"', page)
-    return [Image.open(io.BytesIO(b64decode(text))) for text in found]
+    sources = re.findall(r'src="data:image/webp;base64,([^"]+)"', page)
+    return [Image.open(io.BytesIO(b64decode(text))) for text in sources]
 
 
 class Tags(HTMLParser):

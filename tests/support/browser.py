@@ -81,11 +81,11 @@ def visit(
         has_touch=touch,
         offline=True,
     )
-    seen = Visit(context.new_page())
-    seen.page.on("request", lambda request: seen.fetched.append(request.url))
-    seen.page.on("requestfailed", lambda request: seen.wrong.append(request.url))
-    seen.page.on("pageerror", lambda error: seen.wrong.append(str(error)))
-    seen.page.on("console", lambda message: seen.wrong.append(message.text))
-    seen.page.on("dialog", seen.dismiss)
-    seen.page.goto(path.resolve().as_uri())
-    return seen
+    page_visit = Visit(context.new_page())
+    page_visit.page.on("request", lambda request: page_visit.fetched.append(request.url))
+    page_visit.page.on("requestfailed", lambda request: page_visit.wrong.append(request.url))
+    page_visit.page.on("pageerror", lambda error: page_visit.wrong.append(str(error)))
+    page_visit.page.on("console", lambda message: page_visit.wrong.append(message.text))
+    page_visit.page.on("dialog", page_visit.dismiss)
+    page_visit.page.goto(path.resolve().as_uri())
+    return page_visit

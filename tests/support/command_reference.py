@@ -32,14 +32,14 @@ Row = tuple[str, str]
 
 def commands() -> dict[str, Command]:
     """Every command by its words after `restore`, as in `"weights list"`."""
-    found: dict[str, Command] = {}
+    by_name: dict[str, Command] = {}
     group: Any = typer.main.get_command(app)
     for name, command in group.commands.items():
         for inner, leaf in getattr(command, "commands", {}).items():
-            found[f"{name} {inner}"] = leaf
+            by_name[f"{name} {inner}"] = leaf
         if not hasattr(command, "commands"):
-            found[name] = command
-    return found
+            by_name[name] = command
+    return by_name
 
 
 def rows(name: str) -> list[Row]:

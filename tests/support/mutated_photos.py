@@ -77,12 +77,12 @@ def _tiffs(picture: Image.Image) -> list[bytes]:
         {"tile": (16, 16), "compression": "zlib", "predictor": True},
         {"planarconfig": "separate", "photometric": "rgb"},
     )
-    for wanted in settings:
+    for setting in settings:
         file = BytesIO()
         deep = noise(32, 32, bits=16)
-        pixels = deep.transpose(2, 0, 1) if "planarconfig" in wanted else deep
-        chosen: dict[str, Any] = {"photometric": "rgb"} | wanted
-        tifffile.imwrite(file, pixels, **chosen)
+        pixels = deep.transpose(2, 0, 1) if "planarconfig" in setting else deep
+        keywords: dict[str, Any] = {"photometric": "rgb"} | setting
+        tifffile.imwrite(file, pixels, **keywords)
         files.append(file.getvalue())
     return files
 

@@ -102,7 +102,7 @@ def exif_tags(block: bytes | None) -> dict[str, object]:
     """What another reader, Pillow, sees in a block."""
     assert block is not None
     exif = Image.Exif()
-    exif.load(b"Exif\0\0" + photo_exif.bare(block))
+    exif.load(b"Exif\0\0" + photo_exif.strip_marker(block))
     inner, gps = exif.get_ifd(0x8769), exif.get_ifd(0x8825)
     return {
         "maker": str(exif.get(0x010F, "")).rstrip("\0"),

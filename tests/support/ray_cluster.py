@@ -89,9 +89,9 @@ def kill_reader(pipe: Path) -> None:
 
 def _holders(pipe: Path) -> set[int]:
     """Processes that have a file open."""
-    found = set()
+    holders = set()
     for entry in Path("/proc").glob("[0-9]*/fd/*"):
         with contextlib.suppress(OSError):
             if entry.readlink() == pipe:
-                found.add(int(entry.parts[2]))
-    return found
+                holders.add(int(entry.parts[2]))
+    return holders

@@ -42,12 +42,12 @@ class S3Server:
     def objects(self, prefix: str) -> dict[str, bytes]:
         """Every object below a prefix, by the rest of its key."""
         client = self._client()
-        found = client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        entries = client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
         return {
             entry["Key"].removeprefix(prefix): client.get_object(Bucket=BUCKET, Key=entry["Key"])[
                 "Body"
             ].read()
-            for entry in found
+            for entry in entries
         }
 
     def _client(self) -> "boto3.client":

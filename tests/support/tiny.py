@@ -8,7 +8,7 @@ from restorecli import weights
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
-from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.inspector import Inspector, InspectorConfig
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
 from restorecli.networks.relighter import Relighter, RelighterConfig
@@ -39,7 +39,7 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
         detector=RetinaFace(RetinaFaceConfig()),
         refiner=FaceRefiner(REFINER),
         face_pair=FaceVAEPair(FACE_PAIR),
-        second_look=SecondLook(DENOISER),
+        second_look=GuidedDenoiser(DENOISER),
         upscaler=ORSNet(ORSNET),
         device=torch.device("cpu"),
         precision=precision,

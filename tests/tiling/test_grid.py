@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.tiling.grid import LARGEST_TILE, SMALLEST_TILE, Axis, choose_tile, plan
+from restorecli.tiling.grid import LARGEST_TILE, SMALLEST_TILE, Axis, choose_tile, tile_grid
 
 lengths = st.integers(1, 700)
 tiles = st.integers(1, 300)
@@ -17,7 +17,7 @@ steps = st.sampled_from([1, 3, 24, 64])
 
 
 def axis(length: int, tile: int, overlap: int, multiple: int, step: int = 1) -> Axis:
-    return plan(length, 1, tile, overlap, multiple=multiple, step=step).rows
+    return tile_grid(length, 1, tile, overlap, multiple=multiple, step=step).rows
 
 
 @settings(deadline=None)
@@ -82,20 +82,20 @@ def test_the_outer_quarters_of_an_overlap_belong_to_one_tile() -> None:
 
 
 def test_what_fits_is_one_tile() -> None:
-    grid = plan(300, 512, 512, 64)
+    grid = tile_grid(300, 512, 512, 64)
     assert (grid.rows.starts, grid.columns.starts) == ((0,), (0,))
     assert (grid.rows.sizes, grid.columns.sizes) == ((304,), (512,))
 
 
 def test_tiles_are_no_larger_than_their_number_needs() -> None:
-    rows = plan(520, 1, 512, 64).rows
+    rows = tile_grid(520, 1, 512, 64).rows
     assert rows == Axis(length=520, starts=(0, 232), stops=(296, 520))
 
 
 @pytest.mark.parametrize("values", [(0, 1, 64, 8), (1, 0, 64, 8), (1, 1, 0, 8), (1, 1, 64, -1)])
 def test_impossible_grids_are_refused(values: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError, match="no grid for"):
-        plan(*values)
+        tile_grid(*values)
 
 
 @settings(deadline=None)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from restorecli.tiling.sources import PixelSource, Source, TensorSource
+from restorecli.tiling.sources import ImageSource, PixelSource, TensorSource
 
 
 def test_tensor_tiles_are_parts_of_the_image() -> None:
     image = torch.rand(1, 5, 7, 9, generator=torch.Generator().manual_seed(0))
     source = TensorSource(image)
-    assert isinstance(source, Source)
+    assert isinstance(source, ImageSource)
     assert (source.height, source.width) == (7, 9)
     assert torch.equal(source.read(2, 3, 6, 9), image[:, :, 2:6, 3:9])
     assert TensorSource(image.half()).read(0, 0, 7, 9).dtype == torch.float32
@@ -22,7 +22,7 @@ def test_pixel_tiles_are_floats_in_range(kind: type, brightest: int) -> None:
     pixels: np.ndarray = random.integers(0, brightest + 1, (7, 9, 3)).astype(kind)
     pixels[2, 3] = brightest
     source = PixelSource(pixels)
-    assert isinstance(source, Source)
+    assert isinstance(source, ImageSource)
     tile = source.read(2, 3, 6, 9)
     assert tile.dtype == torch.float32
     assert tile[0, :, 0, 0].eq(1).all()

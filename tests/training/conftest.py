@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from training.data.photo_pool import PhotoPool
-from training.data.scenes import Stock
+from training.data.scenes import FacePhotos
 
 CPU = torch.device("cpu")
 FACE_BOX = [30.0, 20.0, 70.0, 70.0]
@@ -53,6 +53,6 @@ def pool(tmp_path: Path) -> PhotoPool:
 
 
 @pytest.fixture
-def stock(pool: PhotoPool, labels: Path, monkeypatch: pytest.MonkeyPatch) -> Stock:
+def stock(pool: PhotoPool, labels: Path, monkeypatch: pytest.MonkeyPatch) -> FacePhotos:
     monkeypatch.setattr("training.data.photo_pool.is_held_out", lambda name: False)
-    return Stock.read(pool, labels, held_out=False)
+    return FacePhotos.read(pool, labels, held_out=False)

@@ -1,7 +1,7 @@
-"""Scenes as steps 1 and 1½ leave them, made once: what the face detector sees at run time.
+"""Scenes as denoise and relight leave them, made once: what the face detector sees at run time.
 
-Step 1 costs ten times what the detector costs, so its outputs are made before training and kept in
-a file; place, light, grey and mirror still change from draw to draw.
+The denoiser costs ten times what the detector costs, so its outputs are made before training and
+kept in a file; place, light, grey and mirror still change from draw to draw.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restorecli.degrade import DegradeConfig, degrade
-from training.data.scenes import MIRRORED_ORDER, SMALLEST, WHOLE_ENOUGH, Scene, Stock
+from training.data.scenes import MIRRORED_ORDER, SMALLEST, WHOLE_ENOUGH, FacePhotos, Scene
 from training.tasks.multibox import FACE, IGNORED
 
 BATCH = 8
@@ -53,12 +53,12 @@ def cropped(scene: Scene, left: int, top: int, size: int) -> Scene:
     boxes = scene.boxes - [left, top, left, top]
     clipped = boxes.clip(0, size)
     sides = clipped[:, 2:] - clipped[:, :2]
-    seen = sides.prod(axis=1) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    visible = sides.prod(axis=1) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     landmarks = scene.landmarks - [left, top]
     whole = ((landmarks >= 0) & (landmarks <= size)).all(axis=(1, 2))
     kinds = np.where(whole, scene.kinds, np.minimum(scene.kinds, FACE))
-    kinds = np.where((seen < WHOLE_ENOUGH) | (sides[:, 0] < SMALLEST), IGNORED, kinds)
-    rows = seen > 0
+    kinds = np.where((visible < WHOLE_ENOUGH) | (sides[:, 0] < SMALLEST), IGNORED, kinds)
+    rows = visible > 0
     pixels = scene.pixels[top : top + size, left : left + size]
     return Scene(pixels, clipped[rows], landmarks[rows], kinds[rows])
 
@@ -73,7 +73,7 @@ def mirrored(scene: Scene) -> Scene:
 
 
 def denoised_scenes(
-    stock: Stock,
+    stock: FacePhotos,
     denoise: Denoise,
     degradation: DegradeConfig,
     *,
@@ -85,13 +85,13 @@ def denoised_scenes(
 
     Args:
         stock: What scenes are made of.
-        denoise: Steps 1 and 1½: (n, 3, s, s) in [0, 1] on `device` → the same.
+        denoise: What leaves them so: (n, 3, s, s) in [0, 1] on `device` → the same.
         degradation: What befalls the scenes before.
         count: Scenes to make.
-        size: Their side in pixels, a multiple of step 1's.
+        size: Their side in pixels, a multiple of the denoiser's.
         device: Where `denoise` runs.
     """
-    made = []
+    denoised: list[Scene] = []
     for start in range(0, count, BATCH):
         seeds = range(start, min(start + BATCH, count))
         scenes = [stock.scene(seed, size) for seed in seeds]
@@ -101,11 +101,11 @@ def denoised_scenes(
             pair = degrade(clean, torch.tensor(list(seeds), device=device), degradation)
             image = denoise(pair.image).float().clamp(0, 1)
         rows = image.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        made += [
+        denoised += [
             Scene(row, scene.boxes, scene.landmarks, scene.kinds)
             for row, scene in zip(rows, scenes, strict=True)
         ]
-    return made
+    return denoised
 
 
 def _write(path: Path, scenes: list[Scene]) -> None:

@@ -1,9 +1,9 @@
-"""Crops of faces: as step 1 leaves a face, as it came to step 1, and clean.
+"""Crops of faces: as the denoiser leaves a face, as it came to the denoiser, and clean.
 
 `python -m training.data.face_crops --photos DIR --faces faces.json --out crops/` writes them once,
 in parts, so that a stopped run goes on and later parts can see a better denoiser; `FacePairs` reads
-them. The crops are made as at run time: photo → pattern → step 1 → a square around the face, at the
-photo's own pixels.
+them. The crops are made as at run time: photo → pattern → denoiser → a square around the face, at
+the photo's own pixels.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from restorecli.networks.denoiser import Denoiser
 from training.arguments import machine_options, open_photos, photo_options, use_threads
 from training.data.photo_pool import PhotoPool
 
-WINDOWS = (208, 240, 272, 304)  # px; the part of a photo that step 1 sees
+WINDOWS = (208, 240, 272, 304)  # px; the part of a photo that the denoiser sees
 EYES = (3.9, 5.6)  # so many eye distances is it wide
 MIN_SCORE = 0.9
 MIN_EYE_DISTANCE = 36  # px; smaller faces would be mostly invented
@@ -102,10 +102,10 @@ def make_pairs(
         faces: As many as `seeds`.
         seeds: What happens to each.
         side: Of the crops in px; at most the smallest of `WINDOWS`.
-        denoiser: Step 1, on the pool's device; None leaves faint patterns and blur instead.
+        denoiser: On the pool's device; None leaves faint patterns and blur instead.
 
     Returns:
-        The crops after step 1, before it, and clean; a face is near the middle of its crop.
+        The crops after denoise, before it, and clean; a face is near the middle of its crop.
     """
     rows = []
     for face, seed in zip(faces, seeds, strict=True):
@@ -134,8 +134,8 @@ class FacePairs:
     """Pairs of crops held in memory as bytes.
 
     Attributes:
-        degraded: (m, 3, s, s) uint8, as step 1 left them.
-        source: (m, 3, s, s) uint8, as they came to step 1.
+        degraded: (m, 3, s, s) uint8, as the denoiser left them.
+        source: (m, 3, s, s) uint8, as they came to the denoiser.
         clean: (m, 3, s, s) uint8.
         domain: (m,) 0 or 1: the random half of the photos that each crop's photo is in.
     """
@@ -162,7 +162,12 @@ class FacePairs:
         return cls(*(torch.from_numpy(column).to(device) for column in columns))
 
     def draw(
-        self, seeds: Int[Tensor, " n"], size: int, *, domain: int | None = None, lost: float = 0.0
+        self,
+        seeds: Int[Tensor, " n"],
+        size: int,
+        *,
+        domain: int | None = None,
+        drop_source: float = 0.0,
     ) -> tuple[Crops, Crops, Crops]:
         """Random crops, mirrored at times, a few in grey, cut to a random square of `size` px.
 
@@ -170,10 +175,10 @@ class FacePairs:
             seeds: One a crop.
             size: At most the crops' side; multiples of 8 are cut at multiples of 8.
             domain: Only crops of this half of the photos.
-            lost: Share of the crops whose source is given as what step 1 made of it.
+            drop_source: Share of the crops whose source is given as what the denoiser made of it.
 
         Returns:
-            What step 1 left, the source, and the clean crops.
+            What the denoiser left, the source, and the clean crops.
         """
         draws = Draws(seeds, stream=29)
         among = torch.arange(len(self.domain), device=seeds.device)
@@ -183,7 +188,7 @@ class FacePairs:
         mirrored, grey = draws.chance(0.5).tolist(), draws.chance(0.06).tolist()
         room = (self.clean.shape[-1] - size) // 8 + 1
         tops, lefts = draws.integers(0, room) * 8, draws.integers(0, room) * 8
-        unknown = draws.chance(lost).tolist()
+        unknown = draws.chance(drop_source).tolist()
         rows = []
         for row, (number, top, left) in enumerate(zip(which, tops, lefts, strict=True)):
             source = self.degraded if unknown[row] else self.source
@@ -191,8 +196,8 @@ class FacePairs:
             crops = crops[:, :, top : top + size, left : left + size].float() / 255
             crops = crops.flip(3) if mirrored[row] else crops
             rows.append(crops.mean(1, keepdim=True).expand_as(crops) if grey[row] else crops)
-        degraded, known, clean = torch.stack(rows, 1)
-        return degraded, known, clean
+        degraded, source, clean = torch.stack(rows, 1)
+        return degraded, source, clean
 
 
 _KEYS = ("degraded", "source", "clean", "domain")
@@ -244,11 +249,11 @@ def main() -> None:
         if path.exists():
             continue
         seeds = list(range(number * arguments.size, (number + 1) * arguments.size))
-        chosen = [faces[order[seed % len(faces)]] for seed in seeds]
+        faces_drawn = [faces[order[seed % len(faces)]] for seed in seeds]
         salt = 10**6 if arguments.part == "train" else 2 * 10**9
         salted = [seed + salt for seed in seeds]
-        _write_part(pool, chosen, salted, path, arguments.side, denoiser)
-        print(f"{path}: {len(chosen)} of {len(faces)} faces", flush=True)
+        _write_part(pool, faces_drawn, salted, path, arguments.side, denoiser)
+        print(f"{path}: {len(faces_drawn)} of {len(faces)} faces", flush=True)
 
 
 if __name__ == "__main__":

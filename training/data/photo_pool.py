@@ -110,8 +110,8 @@ class PhotoPool:
         """
         draws = Draws(seeds, stream=7)
         which = draws.integers(0, len(among)).tolist()
-        wanted = draws.log_uniform(1, 3)
-        shrink = torch.where(draws.chance(0.3), 1.0, wanted)
+        sharpness = draws.log_uniform(1, 3)
+        shrink = torch.where(draws.chance(0.3), 1.0, sharpness)
         places = torch.stack([draws.uniform(), draws.uniform()], 1).tolist()
         mirrored = draws.chance(0.5).tolist()
         large = draws.chance(enlarged)

@@ -12,7 +12,7 @@ from restorecli.degrade.rng import Draws
 from restorecli.metrics import psnr, ssim_per_image
 from training.data.colours import recolour
 from training.data.photo_pool import PhotoPool
-from training.engine.recipe import Recipe, Source
+from training.engine.recipe import Recipe, SampleSource
 
 VALIDATION = DegradeConfig(clean=0, plain=0, mild=0, dimmed=0)
 UNTOUCHED = DegradeConfig(clean=1)
@@ -50,7 +50,7 @@ class Samples:
     def __init__(self, recipe: Recipe, pool: PhotoPool) -> None:
         self.recipe, self.pool = recipe, pool
         self.config = DegradeConfig(**recipe.degrade)
-        sources = recipe.sources or (Source(clean=self.config.clean),)
+        sources = recipe.sources or (SampleSource(clean=self.config.clean),)
         total, bound = sum(source.share for source in sources), 0.0
         named = {name for source in sources for name in source.sets}
         every = {name.split("/", 1)[0] for name in pool.names}

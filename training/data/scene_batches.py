@@ -1,6 +1,6 @@
 """Batches of made scenes, as the face detector and the face refiner see them in training.
 
-Lit, degraded, or as steps 1 and 1½ leave them. The scenes themselves are made by
+Lit, degraded, or as denoise and relight leave them. The scenes themselves are made by
 `training.data.scenes`.
 """
 
@@ -23,7 +23,7 @@ from restorecli.networks.relighter import Relighter
 from restorecli.relight import relight
 from training.data.denoised_scenes import DenoisedScenes, denoised_scenes
 from training.data.photo_pool import PhotoPool
-from training.data.scenes import Scene, Stock
+from training.data.scenes import FacePhotos, Scene
 from training.engine.recipe import Recipe
 from training.tasks.multibox import NOTHING, Truth
 
@@ -42,7 +42,7 @@ class SceneBatches:
             them (`denoised_share`, 0).
         pool: Photos.
         labels: `faces.json` of the pool's photos.
-        steps_folder: Of the weights of steps 1 and 1½, which make the denoised scenes.
+        steps_folder: Of the denoiser's and relighter's weights, which make the denoised scenes.
         cache: Beside it these are kept, `<cache>-train.npz` and `<cache>-held-out.npz`.
     """
 
@@ -51,10 +51,10 @@ class SceneBatches:
     ) -> None:
         self.recipe = recipe
         self.degradation = DegradeConfig(**recipe.degrade)
-        self.train = Stock.read(pool, labels, held_out=False)
-        self.held_out = Stock.read(pool, labels, held_out=True)
+        self.train = FacePhotos.read(pool, labels, held_out=False)
+        self.held_out = FacePhotos.read(pool, labels, held_out=True)
         self._painters = ThreadPoolExecutor(torch.get_num_threads())
-        self._denoised: dict[Stock, DenoisedScenes] = {}
+        self._denoised: dict[FacePhotos, DenoisedScenes] = {}
         count = int(recipe.options.get("denoised_scenes", 0))
         if count:
             self._keep_denoised(count, steps_folder, cache, pool.pixels.device)
@@ -72,20 +72,20 @@ class SceneBatches:
             )
 
         parts = {"train": (self.train, count), "held-out": (self.held_out, HELD_OUT_SCENES)}
-        for part, (stock, wanted) in parts.items():
+        for part, (stock, number) in parts.items():
             make = partial(
                 denoised_scenes,
                 stock,
                 denoise,
                 self.degradation,
-                count=wanted,
+                count=number,
                 size=int(self.recipe.options.get("denoised_side", 256)),
                 device=device,
             )
             path = cache.with_name(f"{cache.name}-{part}.npz")
             self._denoised[stock] = DenoisedScenes.open(path, make)
 
-    def batch(self, stock: Stock, seeds: Int[Tensor, " n"], size: int) -> tuple[Image, Truth]:
+    def batch(self, stock: FacePhotos, seeds: Int[Tensor, " n"], size: int) -> tuple[Image, Truth]:
         """Scenes of some seeds, badly lit, degraded or denoised, on the seeds' device."""
         share = float(self.recipe.options.get("denoised_share", 0)) if self._denoised else 0.0
         denoised = Draws(seeds, stream=25).chance(share)
@@ -104,7 +104,7 @@ class SceneBatches:
         return image, padded(scenes, seeds.device)
 
     def held_out_batches(
-        self, stock: Stock, count: int, device: torch.device
+        self, stock: FacePhotos, count: int, device: torch.device
     ) -> list[tuple[Image, Truth]]:
         """The same batches every time, of the size that training ends with."""
         first = torch.arange(HELD_OUT_BATCH, device=device) + HELD_OUT_SEEDS
@@ -148,13 +148,13 @@ def spoil(image: Image, seeds: Int[Tensor, " n"], config: DegradeConfig) -> Imag
     """Degrade half of the scenes, in full or by what a denoiser may leave: faint and blurred."""
     draws = Draws(seeds, stream=22)
     share = torch.where(draws.chance(0.55), 1.0, draws.uniform(0.03, 0.5)).view(-1, 1, 1, 1)
-    chosen = torch.nonzero(draws.chance(0.5))[:, 0]
-    if len(chosen):
-        pair = degrade(image[chosen], seeds[chosen], config)
-        left = pair.target + (pair.image - pair.target) * share[chosen]
-        image = image.index_copy(0, chosen, left)
+    rows = torch.nonzero(draws.chance(0.5))[:, 0]
+    if len(rows):
+        pair = degrade(image[rows], seeds[rows], config)
+        left = pair.target + (pair.image - pair.target) * share[rows]
+        image = image.index_copy(0, rows, left)
     sigma = draws.log_uniform(0.4, 2.5)
-    chosen = torch.nonzero(draws.chance(0.25))[:, 0]
-    if len(chosen):
-        image = image.index_copy(0, chosen, gaussian_blur(image[chosen], sigma[chosen]))
+    rows = torch.nonzero(draws.chance(0.25))[:, 0]
+    if len(rows):
+        image = image.index_copy(0, rows, gaussian_blur(image[rows], sigma[rows]))
     return (image * 255).round() / 255

@@ -53,7 +53,7 @@ class Scene:
 
 
 @dataclass(frozen=True, eq=False)
-class Stock:
+class FacePhotos:
     """Photos to make scenes of.
 
     Attributes:
@@ -65,7 +65,7 @@ class Stock:
     empty: tuple[Pixels, ...]
 
     @classmethod
-    def read(cls, pool: PhotoPool, labels: Path, *, held_out: bool) -> "Stock":
+    def read(cls, pool: PhotoPool, labels: Path, *, held_out: bool) -> "FacePhotos":
         """Join the photos of one split with their labels, at most `LONGEST_SIDE` pixels long.
 
         Args:
@@ -95,20 +95,21 @@ class Stock:
 
     def scene(self, seed: int, size: int) -> Scene:
         """Make the scene of a seed, `size` pixels square."""
-        return _Easel(self, np.random.default_rng(seed), size).paint()
+        return SceneBuilder(self, np.random.default_rng(seed), size).build()
 
 
-class _Easel:
+class SceneBuilder:
     """One scene while it is made."""
 
-    def __init__(self, stock: Stock, rng: np.random.Generator, size: int) -> None:
+    def __init__(self, stock: FacePhotos, rng: np.random.Generator, size: int) -> None:
         self.stock, self.rng, self.size = stock, rng, size
         self.canvas = self._background()
         self.boxes: list[Floats] = []
         self.landmarks: list[Floats] = []
         self.kinds: list[int] = []
 
-    def paint(self) -> Scene:
+    def build(self) -> Scene:
+        """Paint one scene."""
         kind = self.rng.random()
         if kind < 0.4:
             self._paste_portrait(float(self._log_uniform(20, 1.25 * self.size)), whole=True)
@@ -134,10 +135,10 @@ class _Easel:
             return np.full((size, size, 3), self.rng.integers(0, 256, 3), dtype=np.uint8)
         if kind < 0.6:
             photo = self.stock.empty[self.rng.integers(len(self.stock.empty))]
-            taken = np.zeros((0, 4))
+            faces = np.zeros((0, 4))
         else:
             portrait = self.stock.portraits[self.rng.integers(len(self.stock.portraits))]
-            photo, taken = portrait.photo, portrait.boxes
+            photo, faces = portrait.photo, portrait.boxes
         height, width = photo.shape[:2]
         for attempt in range(12):
             side = int(min(height, width, max(32, min(height, width) * self.rng.uniform(0.15, 1))))
@@ -145,7 +146,7 @@ class _Easel:
             left = int(self.rng.integers(0, max(1, width - side + 1)))
             top = int(self.rng.integers(0, max(1, height - side + 1)))
             window = np.array([left, top, left + side, top + side])
-            if not len(taken) or _covered(_grown(taken, 0.15), window).max() == 0:
+            if not len(faces) or _covered(_grown(faces, 0.15), window).max() == 0:
                 piece = photo[top : top + side, left : left + side]
                 if self.rng.random() < 0.5:
                     piece = piece[:, ::-1]
@@ -233,11 +234,11 @@ class _Easel:
             _turned(portrait.boxes, matrix), points, inside, portrait.trusted, strict=True
         ):
             clipped = np.clip(box, 0, self.size)
-            seen = share * np.prod(np.maximum(clipped[2:] - clipped[:2], 0))
-            seen /= np.prod(box[2:] - box[:2])
-            if seen <= 0:
+            visible = share * np.prod(np.maximum(clipped[2:] - clipped[:2], 0))
+            visible /= np.prod(box[2:] - box[:2])
+            if visible <= 0:
                 continue
-            usable = trusted and seen >= WHOLE_ENOUGH and clipped[2] - clipped[0] >= SMALLEST
+            usable = trusted and visible >= WHOLE_ENOUGH and clipped[2] - clipped[0] >= SMALLEST
             whole = ((marks >= 0) & (marks <= self.size)).all()
             kind = FACE_WITH_LANDMARKS if whole else FACE
             self.boxes.append(clipped)

@@ -12,15 +12,15 @@ import cv2
 from PIL import Image
 
 from training.drawn.fonts import SYSTEM_FOLDERS
-from training.drawn.pictures import KINDS, Stock, picture
+from training.drawn.pictures import KINDS, Material, picture
 
 QUALITY = 92
 
 
-def write(number: int, folder: Path, seed: int, stock: Stock, kind: str | None) -> Path:
+def write(number: int, folder: Path, seed: int, material: Material, kind: str | None) -> Path:
     """Draw one picture and write it."""
     cv2.setNumThreads(1)
-    name, pixels = picture(seed, number, stock, kind=kind)
+    name, pixels = picture(seed, number, material, kind=kind)
     path = folder / f"{name}_{number:05}.webp"
     Image.fromarray(pixels).save(path, quality=QUALITY, method=3)
     return path
@@ -43,7 +43,7 @@ def main() -> None:
         write,
         folder=arguments.out,
         seed=arguments.seed,
-        stock=Stock.find(arguments.fonts, arguments.photos),
+        material=Material.find(arguments.fonts, arguments.photos),
         kind=arguments.kind,
     )
     numbers = range(arguments.first, arguments.first + arguments.count)

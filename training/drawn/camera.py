@@ -55,10 +55,10 @@ def photographed(
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
     wander = rng.uniform(-0.12, 0.16, (4, 2)).astype(np.float32)
     spread = np.float32(rng.uniform(0.92, 1.25))
-    seen = (corners - 0.5) * spread + 0.5 + wander * np.sign(0.5 - corners)
+    quadrangle = (corners - 0.5) * spread + 0.5 + wander * np.sign(0.5 - corners)
     size = np.array([width, height], np.float32) * 2
     sheet = np.array([pixels.shape[1], pixels.shape[0]], np.float32)
-    view = cv2.getPerspectiveTransform(corners * sheet, seen * size)
+    view = cv2.getPerspectiveTransform(corners * sheet, quadrangle * size)
     doubled = (width * 2, height * 2)
     page = cv2.warpPerspective(pixels, view, doubled, flags=cv2.INTER_LINEAR)
     cover = cv2.warpPerspective(np.ones(pixels.shape[:2], np.float32), view, doubled)

@@ -80,8 +80,8 @@ class Fonts:
             and not any(word in path.name.lower() for word in UNREADABLE)
             and held_out in (None, _is_held_out(path))
         )
-        seen = {path.name: Face(str(path)) for path in paths}  # one of files installed twice
-        faces = tuple(face for face in seen.values() if any(face.writes(s) for s in SCRIPTS))
+        by_name = {path.name: Face(str(path)) for path in paths}  # one of files installed twice
+        faces = tuple(face for face in by_name.values() if any(face.writes(s) for s in SCRIPTS))
         faces = faces or (Face(None),)
         even = tuple(
             f for f in faces if any(word in Path(str(f.path)).name.lower() for word in MONOSPACED)

@@ -75,14 +75,16 @@ FLAT = {"screenshot": 0.8, "code": 0.7, "spreadsheet": 0.8, "keyboard": 0.1}  # 
 
 
 @dataclass(frozen=True)
-class Stock:
+class Material:
     """What pictures are made from: fonts, and photos to stand behind."""
 
     fonts: Fonts
     photos: tuple[Path, ...] = ()
 
     @classmethod
-    def find(cls, fonts: Iterable[Path], photos: Path | None, *, held_out: bool = False) -> "Stock":
+    def find(
+        cls, fonts: Iterable[Path], photos: Path | None, *, held_out: bool = False
+    ) -> "Material":
         """Fonts and photos below some folders: those for training, or those for measuring.
 
         Every so many portraits stand behind; drawn pictures never do.
@@ -117,7 +119,7 @@ class Stock:
 
 
 def picture(
-    seed: int, index: int, stock: Stock, *, kind: str | None = None,
+    seed: int, index: int, material: Material, *, kind: str | None = None,
     size: tuple[int, int] | None = None,
 ) -> tuple[str, Pixels]:  # fmt: skip
     """Make the picture of a seed and an index.
@@ -125,7 +127,7 @@ def picture(
     Args:
         seed: Of the whole set.
         index: Of the picture in it.
-        stock: The same stock gives the same picture.
+        material: The same stock gives the same picture.
         kind: One of `KINDS`; None leaves it to the seed.
         size: (height, width) in px; None leaves it to the seed.
 
@@ -138,15 +140,17 @@ def picture(
     kind = kind or drawn
     height, width = size or _size(rng)
     if kind in SHEETS:
-        return kind, _sheet(rng, stock, kind, height, width)
-    image = SCENES[kind](rng, stock.backdrop(rng, height, width))
+        return kind, _sheet(rng, material, kind, height, width)
+    image = SCENES[kind](rng, material.backdrop(rng, height, width))
     if rng.random() < 0.3:
         image = rounded(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.7)))
     return kind, image
 
 
-def _sheet(rng: np.random.Generator, stock: Stock, kind: str, height: int, width: int) -> Pixels:
-    canvas = SHEETS[kind](rng, stock.fonts, width, height)
+def _sheet(
+    rng: np.random.Generator, material: Material, kind: str, height: int, width: int
+) -> Pixels:
+    canvas = SHEETS[kind](rng, material.fonts, width, height)
     way = rng.random()
     flat = FLAT.get(kind, 0.4)
     if way < flat:
@@ -156,7 +160,7 @@ def _sheet(rng: np.random.Generator, stock: Stock, kind: str, height: int, width
     if way < flat + (1 - flat) * 0.6:
         return scanned(rng, canvas.pixels(), height, width)
     return shrunk(
-        photographed(rng, canvas.pixels(), height, width, stock.backdrop(rng, height, width)),
+        photographed(rng, canvas.pixels(), height, width, material.backdrop(rng, height, width)),
         height,
         width,
     )

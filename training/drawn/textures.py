@@ -21,8 +21,8 @@ def stripes(rng: np.random.Generator, period: float) -> Texture:
     colours, edges = _bands(rng, period)
 
     def at(u: Plane, v: Plane) -> Colours:
-        shown = colours[np.searchsorted(edges, np.mod(u, period)) % len(colours)]
-        return np.asarray(shown, dtype=np.float32)
+        colour = colours[np.searchsorted(edges, np.mod(u, period)) % len(colours)]
+        return np.asarray(colour, dtype=np.float32)
 
     return at
 
@@ -50,8 +50,8 @@ def houndstooth(rng: np.random.Generator, period: float) -> Texture:
     def at(u: Plane, v: Plane) -> Colours:
         column, row = np.floor(u * 8 / period).astype(int), np.floor(v * 8 / period).astype(int)
         above = np.mod(column - row, 4) < 2
-        chosen = np.where(above, np.mod(column, 8) < 4, np.mod(row, 8) < 4)
-        return _mix(light, dark, chosen.astype(np.float32))
+        threads = np.where(above, np.mod(column, 8) < 4, np.mod(row, 8) < 4)
+        return _mix(light, dark, threads.astype(np.float32))
 
     return at
 
@@ -298,14 +298,14 @@ def books(rng: np.random.Generator, period: float) -> Texture:
         )
         title = (np.abs(across - 0.5) < 0.16) & (np.abs(up - 0.5) < 0.2) & (
             np.mod(v * 0.55 + bands[book, 0] * 9, 3) < 1.7)  # fmt: skip
-        shown = _mix(
+        colour = _mix(
             palette[book],
             palette[(book + 91) % len(palette)],
             (band | title).astype(np.float32) * 0.8,
         )
-        shown = shown * lit[..., None]
+        colour = colour * lit[..., None]
         empty = (up > heights[book]) | (up < 0.09)
-        return _mix(shown, wood * np.where(up < 0.09, 1, 0.3)[..., None], empty.astype(np.float32))
+        return _mix(colour, wood * np.where(up < 0.09, 1, 0.3)[..., None], empty.astype(np.float32))
 
     return at
 

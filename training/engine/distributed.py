@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 
-class Crew:
+class ProcessGroup:
     """The processes of a run; of one, if `torchrun` did not start this one.
 
     Attributes:
@@ -50,10 +50,10 @@ class Crew:
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def any(self, flag: bool) -> bool:
+    def any_rank(self, flag: bool) -> bool:
         """Whether any process says so; all get the same answer."""
         if self.size == 1:
             return flag
-        found = torch.tensor([float(flag)])
-        dist.all_reduce(found, op=dist.ReduceOp.MAX)
-        return bool(found.item())
+        flags = torch.tensor([float(flag)])
+        dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+        return bool(flags.item())

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from restorecli import weights
 from training.engine import plot
-from training.engine.distributed import Crew
+from training.engine.distributed import ProcessGroup
 from training.engine.optimizer import Optimizer
 from training.engine.recipe import Phase, Recipe
 
@@ -75,7 +75,7 @@ class Run:
         network: Being trained, on the device.
         average: Its exponential moving average, which is what gets exported.
         step: Optimiser steps done.
-        crew: The processes that share the run; the first alone scores and writes.
+        processes: The processes that share the run; the first alone scores and writes.
     """
 
     def __init__(self, task: Task, recipe: Recipe, out: Path, device: torch.device) -> None:
@@ -84,7 +84,7 @@ class Run:
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = Optimizer(self.network, recipe.optimizer, weight_decay=recipe.weight_decay)
         self.step = 0
-        self.crew = Crew()
+        self.processes = ProcessGroup()
         self._skipped = 0
         out.mkdir(parents=True, exist_ok=True)
         self._resume()
@@ -107,9 +107,9 @@ class Run:
             for name, value in self._one_step().items():
                 sums[name] = sums.get(name, 0.0) + float(value)
             self.step += 1
-            late = self.crew.any(time.monotonic() - start > minutes * 60)
+            late = self.processes.any_rank(time.monotonic() - start > minutes * 60)
             if self.step % every == 0 or self.step == self.recipe.steps or late:
-                if self.crew.rank == 0:
+                if self.processes.rank == 0:
                     count = (self.step - 1) % every + 1
                     seconds = (time.monotonic() - last) / count
                     means = {name: value / count for name, value in sums.items()}
@@ -151,12 +151,12 @@ class Run:
     def _one_step(self) -> dict[str, Tensor]:
         phase = self.recipe.phase(self.step)
         seeds = sample_seeds(self.recipe, self.step, phase.batch, self.device)
-        seeds = self.crew.share(seeds)
+        seeds = self.processes.share(seeds)
         low = self.recipe.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
             losses = self.task.losses(self.network, seeds, phase)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-        self.crew.average_gradients(self.network)
+        self.processes.average_gradients(self.network)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         if not norm.isfinite():  # one broken batch must not cost the run
             self._skip(seeds)

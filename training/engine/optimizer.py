@@ -39,8 +39,8 @@ class Optimizer:
             raise ValueError(f"muon: needs torch 2.9 or newer, this is {torch.__version__}")
         trained = [p for p in network.parameters() if p.requires_grad]
         kernels = [p for p in trained if name == "muon" and _is_matrix(p)]
-        chosen = {id(kernel) for kernel in kernels}
-        rest = [p for p in trained if id(p) not in chosen]
+        kernel_ids = {id(kernel) for kernel in kernels}
+        rest = [p for p in trained if id(p) not in kernel_ids]
         self._pairs = [(kernel, nn.Parameter(_matrix(kernel.detach()))) for kernel in kernels]
         self._parts: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(rest, lr=0.0, weight_decay=weight_decay)

@@ -26,7 +26,7 @@ class Phase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class SampleSource:
     """A group of photos that samples are drawn from.
 
     Attributes:
@@ -81,7 +81,7 @@ class Recipe:
     ema: float = 0.999
     losses: dict[str, float] = field(default_factory=dict)
     degrade: dict[str, Any] = field(default_factory=dict)
-    sources: tuple[Source, ...] = ()
+    sources: tuple[SampleSource, ...] = ()
     recoloured: float = 0.0
     enlarged: float = 0.0
     start_from: str = ""
@@ -122,7 +122,7 @@ def read_recipe(path: Path) -> Recipe:
             f"{path.name}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}"
         )
     data["phases"] = tuple(Phase(**phase) for phase in data.get("phases", []))
-    data["sources"] = tuple(Source(**_tuples(source)) for source in data.get("sources", []))
+    data["sources"] = tuple(SampleSource(**_tuples(source)) for source in data.get("sources", []))
     data["config"] = _tuples(data.get("config", {}))
     return Recipe(**data)
 

@@ -1,4 +1,4 @@
-"""What each part of step 1 is worth: variants trained on equal batches, `docs/ablation.md`.
+"""What each part of the denoiser is worth: variants trained on equal batches, `docs/ablation.md`.
 
 `python -m training.evaluate.ablation_denoiser --photos photos --out runs/ablation` trains every
 variant for the same steps, from the same seed, on the same samples; a run that was stopped goes on.
@@ -108,7 +108,7 @@ VARIANTS = (
 
 
 class AblationTask(DenoiserTask):
-    """Step 1's task with a variant for a network."""
+    """The denoiser's task with a variant for a network."""
 
     def __init__(self, recipe: Recipe, pool: PhotoPool, variant: Variant) -> None:
         super().__init__(recipe, pool)

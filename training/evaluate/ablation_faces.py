@@ -13,7 +13,7 @@ from torch import Tensor
 
 from restorecli import weights
 from restorecli.metrics import ssim_per_image
-from restorecli.networks.face_fusion import Fused
+from restorecli.networks.face_fusion import FusionOutput
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from training.arguments import thread_options, use_threads
 from training.data.face_crops import FacePairs
@@ -91,7 +91,7 @@ def row(pair: FaceVAEPair, crops: FacePairs, fidelity: float) -> dict[str, float
     }
 
 
-def _uncorrected(_module: object, _inputs: object, fused: Fused) -> Fused:
+def _uncorrected(_module: object, _inputs: object, fused: FusionOutput) -> FusionOutput:
     return fused._replace(correction=torch.zeros_like(fused.correction))
 
 
@@ -106,7 +106,7 @@ def main() -> None:
     recipe = read_recipe(RECIPE)
     held_out = FacePairs.open(arguments.crops, "held-out", CPU)
     untouched = weights.load(FaceVAEPair, "face_vae", folder=arguments.weights)
-    print("before step 2", _words(row(untouched, held_out, 1.0)), flush=True)
+    print("before faces", _words(row(untouched, held_out, 1.0)), flush=True)
     for left_out in PARTS:
         name = f"without {left_out}" if left_out else "whole"
         task = FaceAblationTask(recipe, arguments.crops, arguments.weights, left_out)
@@ -114,12 +114,12 @@ def main() -> None:
         run.go(every=recipe.steps)
         assert isinstance(run.average, FuseTraining)
         for fidelity in (0.5, 0.0):
-            found = row(run.average.shipped, held_out, fidelity)
-            print(f"{name}, fidelity {fidelity}:", _words(found), flush=True)
+            scores = row(run.average.shipped, held_out, fidelity)
+            print(f"{name}, fidelity {fidelity}:", _words(scores), flush=True)
 
 
-def _words(found: dict[str, float]) -> str:
-    return " ".join(f"{name} {value:.4f}" for name, value in found.items())
+def _words(scores: dict[str, float]) -> str:
+    return " ".join(f"{name} {value:.4f}" for name, value in scores.items())
 
 
 if __name__ == "__main__":

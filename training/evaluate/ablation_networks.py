@@ -1,4 +1,4 @@
-"""What step 1 is compared with in `ablation_denoiser`: other gates, and MPRNet's first stage."""
+"""Rivals of the denoiser in `ablation_denoiser`: other gates, and MPRNet's first stage."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -2,7 +2,7 @@
 
 `python -m training.evaluate.ablation_orsnet --photos photos --out runs/orsnet_ablation` trains
 every variant at x2 and x4 for the same steps, from the same seed, on the same samples, over the
-shipped step 1; what was trained before is read.
+shipped denoiser; what was trained before is read.
 """
 
 import argparse
@@ -76,11 +76,11 @@ VARIANTS = (
 
 
 class VariantTask(ORSNetTask):
-    """Step 3's task with a variant for a network."""
+    """Upscale's task with a variant for a network."""
 
     def __init__(self, variant: Variant, recipe: Recipe, pool: PhotoPool, folder: Path) -> None:
-        kept = {name: w for name, w in recipe.losses.items() if name not in variant.without}
-        super().__init__(replace(recipe, losses=kept), pool, folder)
+        losses = {name: w for name, w in recipe.losses.items() if name not in variant.without}
+        super().__init__(replace(recipe, losses=losses), pool, folder)
         torch.manual_seed(recipe.seed)
         self.network = variant.make(self.network.config)
 
@@ -90,7 +90,7 @@ class VariantTask(ORSNetTask):
         Returns:
             `x2` and `x4`, PSNR-Y in dB over bicubic of clean photos made small by bicubic; of small
             photos degraded strongly, at x2, `ssim` against the clean one, and `energy`, the
-            gradient energy over that of bicubic after step 1.
+            gradient energy over that of bicubic after denoise.
         """
         rows = []
         sharp = self.pool.sharper_than(self.recipe.options["sharp_below"], self._held_out)
@@ -117,7 +117,7 @@ class VariantTask(ORSNetTask):
         return row | {"ssim": ssim(ours, clean), "energy": _energy(ours) / _energy(plain)}
 
     def _enlarged(self, network: nn.Module, degraded: Image, scale: int) -> tuple[Image, Image]:
-        """Give step 3's picture, and step 1's enlarged bicubically."""
+        """Give upscale's picture, and the denoiser's enlarged bicubically."""
         denoised, features = self.denoiser(degraded)
         denoised = denoised.clamp(0, 1)
         plain = F.interpolate(denoised, scale_factor=float(scale), mode="bicubic")
@@ -159,7 +159,7 @@ def main() -> None:
         description=__doc__, parents=[ablation_denoiser.variant_options(RECIPE)]
     )
     parser.add_argument(
-        "--denoiser", type=Path, default=Path("weights"), help="folder of step 1's weights"
+        "--denoiser", type=Path, default=Path("weights"), help="folder of the denoiser's weights"
     )
     arguments = parser.parse_args()
     use_threads(arguments)

@@ -23,19 +23,19 @@ from torch import Tensor
 from restorecli import weights
 from restorecli.faces import anchors
 from restorecli.faces.detection import detect
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.retinaface import RetinaFace
 from training.arguments import open_photos, photo_options
-from training.data.scenes import Stock
+from training.data.scenes import FacePhotos
 from training.tasks.multibox import FACE
 
 TRUSTED_SCORE = 0.6
 SAME_FACE = 0.5
 SMALL_WIDTHS = (12, 16, 24, 48)  # px
 MADE_SCENES, MADE_SIDE = 300, 256
-Finder = Callable[[Float[Tensor, "1 3 h w"]], Faces]
+Finder = Callable[[Float[Tensor, "1 3 h w"]], Detections]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class DetectorScore:
     seconds: float
 
 
-def score(finder: Finder, samples: Iterable[tuple[Tensor, Faces]]) -> DetectorScore:
+def score(finder: Finder, samples: Iterable[tuple[Tensor, Detections]]) -> DetectorScore:
     """Compare what a detector finds with labels.
 
     Args:
@@ -69,24 +69,24 @@ def score(finder: Finder, samples: Iterable[tuple[Tensor, Faces]]) -> DetectorSc
     seconds = 0.0
     for image, labels in samples:
         start = time.perf_counter()
-        found = finder(image)
+        detections = finder(image)
         seconds += time.perf_counter() - start
         photos += 1
         trusted = labels.scores >= TRUSTED_SCORE
         true += int(trusted.sum())
-        shared = anchors.overlap(found.boxes, labels.boxes)
-        best = shared.max(1) if len(labels) and len(found) else None
+        shared = anchors.iou(detections.boxes, labels.boxes)
+        best = shared.max(1) if len(labels) and len(detections) else None
         if best is None:
-            wrong += len(found)
+            wrong += len(detections)
             continue
         same = best.values >= SAME_FACE
         wrong += int((~same).sum())
         right += int((same & trusted[best.indices]).sum())
         hits += int(((shared >= SAME_FACE).any(0) & trusted).sum())
         for row in torch.nonzero(same & trusted[best.indices])[:, 0].tolist():
-            wanted = labels.landmarks[best.indices[row]]
-            distance = (found.landmarks[row] - wanted).norm(dim=-1).mean()
-            errors.append(float(distance / (wanted[1] - wanted[0]).norm()))
+            truth = labels.landmarks[best.indices[row]]
+            distance = (detections.landmarks[row] - truth).norm(dim=-1).mean()
+            errors.append(float(distance / (truth[1] - truth[0]).norm()))
     return DetectorScore(
         recall=hits / max(1, true),
         precision=right / max(1, right + wrong),
@@ -96,7 +96,7 @@ def score(finder: Finder, samples: Iterable[tuple[Tensor, Faces]]) -> DetectorSc
     )
 
 
-def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, Faces]]:
+def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, Detections]]:
     """Photos of a folder with the faces that a JSON list says of their names."""
     faces = {entry["name"]: entry["faces"] for entry in json.loads(labels.read_text("utf-8"))}
     for path in sorted(folder.iterdir())[::every]:
@@ -106,7 +106,7 @@ def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, F
         entries = faces.get(path.stem, [])
         yield (
             image,
-            Faces(
+            Detections(
                 torch.tensor([face["box"] for face in entries]).reshape(-1, 4),
                 torch.tensor([face["landmarks"] for face in entries]).reshape(-1, 5, 2),
                 torch.tensor([face["score"] for face in entries]).reshape(-1),
@@ -114,9 +114,9 @@ def labelled(folder: Path, labels: Path, every: int) -> Iterable[tuple[Tensor, F
         )
 
 
-def made(
-    stock: Stock, *, count: int, size: int, narrowest: float, widest: float
-) -> Iterable[tuple[Tensor, Faces]]:
+def made_scenes(
+    stock: FacePhotos, *, count: int, size: int, narrowest: float, widest: float
+) -> Iterable[tuple[Tensor, Detections]]:
     """Scenes of a stock; only faces of these widths in pixels count, the others are not trusted."""
     for seed in range(count):
         scene = stock.scene(seed, size)
@@ -126,16 +126,18 @@ def made(
         boxes, landmarks, scores = (
             torch.from_numpy(values).float() for values in (scene.boxes, scene.landmarks, counts)
         )
-        yield image, Faces(boxes, landmarks, scores)
+        yield image, Detections(boxes, landmarks, scores)
 
 
-def print_made(finder: Finder, stock: Stock, threshold: float) -> None:
+def print_made(finder: Finder, stock: FacePhotos, threshold: float) -> None:
     """Print the scores on small faces, and in how many scenes without faces none is found."""
     for narrowest, widest in itertools.pairwise(SMALL_WIDTHS):
-        scenes = made(stock, count=MADE_SCENES, size=MADE_SIDE, narrowest=narrowest, widest=widest)
+        scenes = made_scenes(
+            stock, count=MADE_SCENES, size=MADE_SIDE, narrowest=narrowest, widest=widest
+        )
         recall = score(finder, scenes).recall
         print(f"{threshold} made, {narrowest} to {widest} px: recall {recall:.3f}", flush=True)
-    scenes = made(stock, count=MADE_SCENES * 4, size=MADE_SIDE, narrowest=0, widest=0)
+    scenes = made_scenes(stock, count=MADE_SCENES * 4, size=MADE_SIDE, narrowest=0, widest=0)
     empty = [len(finder(image)) == 0 for image, faces in scenes if not len(faces)]
     share = sum(empty) / max(1, len(empty))
     print(f"{threshold} made, no faces: none found in {share:.3f} of {len(empty)}", flush=True)
@@ -151,7 +153,7 @@ def main() -> None:
     parser.add_argument(
         "--without-refiner", action="store_true", help="take the detector's finds as they are"
     )
-    parser.add_argument("--denoiser", type=Path, default=None, help="folder of step 1's weights")
+    parser.add_argument("--denoiser", type=Path, default=None, help="folder of its weights")
     parser.add_argument("--threshold", type=float, nargs="+", default=[0.6])
     parser.add_argument("--every", type=int, default=1, help="every so many photos")
     parser.add_argument("--faces", type=Path, help="faces.json of those photos")
@@ -171,7 +173,7 @@ def main() -> None:
     for threshold in arguments.threshold:
         finder = partial(detect, detector, threshold=threshold, refiner=refiner)
 
-        def after_step_1(image: Tensor, finder: Finder = finder) -> Faces:
+        def after_step_1(image: Tensor, finder: Finder = finder) -> Detections:
             assert denoiser is not None
             return finder(denoiser(image)[0].clamp(0, 1))
 
@@ -182,11 +184,11 @@ def main() -> None:
             folder = arguments.set / ("clean" if name == "clean" else "degraded")
             with torch.inference_mode():
                 samples = labelled(folder, arguments.set / "faces.json", arguments.every)
-                chosen = after_step_1 if name == "denoised" else finder
-                print(threshold, name, score(chosen, samples), flush=True)
+                finder_of_name = after_step_1 if name == "denoised" else finder
+                print(threshold, name, score(finder_of_name, samples), flush=True)
         if arguments.photos and arguments.faces:
             pool = open_photos(arguments, torch.device("cpu"))
-            stock = Stock.read(pool, arguments.faces, held_out=True)
+            stock = FacePhotos.read(pool, arguments.faces, held_out=True)
             with torch.inference_mode():
                 print_made(finder, stock, threshold)
 

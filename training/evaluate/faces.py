@@ -1,8 +1,9 @@
-"""What step 2 does to the faces of a labelled set: `python -m training.evaluate.faces SET`.
+"""What the face step does to the faces of a labelled set: `python -m training.evaluate.faces SET`.
 
-SET holds `clean/`, `degraded/` and `faces.json`, as for `training.evaluate.detector`. Steps 1 and
-1½ run once, step 2 at each fidelity; every restored face is compared with the clean one in its box,
-before and after. To measure only; nothing is chosen by it. `--sheet` shows faces side by side.
+SET holds `clean/`, `degraded/` and `faces.json`, as for `training.evaluate.detector`. Denoise and
+relight run once, the face step at each fidelity; every restored face is compared with the clean one
+in its box, before and after. To measure only; nothing is chosen by it. `--sheet` shows faces side
+by side.
 """
 
 import argparse
@@ -23,13 +24,13 @@ from restorecli import weights
 from restorecli.faces.alignment import (
     MASK_FEATHER,
     align,
-    cut,
+    fit_pixel_aligned,
     pixel_centres,
-    place_natively,
     radii,
+    sample_crop,
 )
 from restorecli.faces.detection import detect
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from restorecli.faces.restore import FaceRecord, FaceStatus, restore_faces
 from restorecli.metrics import psnr, ssim
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
@@ -49,14 +50,14 @@ Image3 = Float[Tensor, "1 3 h w"]
 
 
 class Sample(NamedTuple):
-    """A photo on its way: clean, as it came, after steps 1 and 1½, and what was found in it."""
+    """A photo: clean, as it came, after denoise and relight, and the faces found in it."""
 
     name: str
     clean: Image3
     degraded: Image3
     image: Image3
     relit: bool
-    found: Faces
+    detections: Detections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ class Quality:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A restored face: its quality before and after step 2, its brightness, and the record."""
+    """A restored face: its quality before and after faces, its brightness, and the record."""
 
     before: Quality
     after: Quality
@@ -89,18 +90,18 @@ class Comparison:
 def quality(image: Image3, clean: Image3, record: FaceRecord, config: FaceVAEPairConfig) -> Quality:
     """Compare a face with the clean one, the pair's config saying how it was cut out."""
     x0, y0, x1, y1 = (max(0, int(value)) for value in record.box)
-    face, wanted = (part[..., y0:y1, x0:x1] for part in (image, clean))
+    face, clean_face = (part[..., y0:y1, x0:x1] for part in (image, clean))
     marks = torch.tensor(record.landmarks)
-    placement = place_natively(marks, config.smallest, config.largest)
-    slope = gradient(cut(TensorSource(image), placement))
+    placement = fit_pixel_aligned(marks, config.smallest, config.largest)
+    slope = gradient(sample_crop(TensorSource(image), placement))
     side = placement.size
     radius = radii(pixel_centres(0, 0, side, side) / side)[:-1, :-1]
     under = (radius > EDGE[0]) & (radius < EDGE[1])
     beside = (radius > BESIDE[0]) & (radius < BESIDE[1]) & ~under
     return Quality(
-        ssim=ssim(face, wanted),
-        psnr=psnr(face, wanted),
-        gradient=float(gradient(face).mean() / gradient(wanted).mean()),
+        ssim=ssim(face, clean_face),
+        psnr=psnr(face, clean_face),
+        gradient=float(gradient(face).mean() / gradient(clean_face).mean()),
         edge=float(slope[under].mean() / slope[beside].mean()),
     )
 
@@ -114,9 +115,9 @@ def gradient(image: Image3) -> Float[Tensor, "h w"]:
 def restored(
     sample: Sample, pair: FaceVAEPair, options: Options
 ) -> tuple[Image3, list[FaceRecord]]:
-    """Run step 2."""
+    """Run the face step."""
     source = None if sample.relit else TensorSource(sample.degraded)
-    image, records = restore_faces(sample.image, sample.found, pair, options, source=source)
+    image, records = restore_faces(sample.image, sample.detections, pair, options, source=source)
     return image, list(records)
 
 
@@ -181,26 +182,26 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def samples(restorer: Restorer, folder: Path, every: int) -> Iterable[tuple[Sample, Faces]]:
-    """Every so many photos of a set after steps 1 and 1½, with their labels."""
+def samples(restorer: Restorer, folder: Path, every: int) -> Iterable[tuple[Sample, Detections]]:
+    """Every so many photos of a set after denoise and relight, with their labels."""
     labels = folder / "faces.json"
     names = [path.stem for path in sorted((folder / "clean").iterdir())[::every]]
     clean, degraded = (labelled(folder / part, labels, every) for part in ("clean", "degraded"))
-    for name, (wanted, faces), (source, _) in zip(names, clean, degraded, strict=True):
+    for name, (clean_photo, faces), (source, _) in zip(names, clean, degraded, strict=True):
         image, relit = relight(restorer.denoiser(source)[0].clamp(0, 1), restorer.relighter, "auto")
-        yield Sample(name, wanted, source, image, relit, finder(restorer, image)), faces
+        yield Sample(name, clean_photo, source, image, relit, finder(restorer, image)), faces
 
 
-def finder(restorer: Restorer, image: Image3) -> Faces:
+def finder(restorer: Restorer, image: Image3) -> Detections:
     """Find faces as the pipeline does by default."""
     threshold = Options().face_threshold
     return detect(restorer.detector, image, threshold=threshold, refiner=restorer.refiner)
 
 
-def sheet(shown: Iterable[Sample], pair: FaceVAEPair, options: Options) -> Image.Image:
-    """Draw the largest restored face of each photo as it came, after step 1, after 2, and clean."""
+def sheet(samples: Iterable[Sample], pair: FaceVAEPair, options: Options) -> Image.Image:
+    """Draw the largest restored face of each photo as it came, denoised, restored, clean."""
     rows = []
-    for sample in shown:
+    for sample in samples:
         image, records = restored(sample, pair, options)
         for record in [record for record in records if record.status == FaceStatus.RESTORED][:1]:
             pictures = (sample.degraded, sample.image, image, sample.clean)
@@ -224,8 +225,8 @@ def main() -> None:
     parser.add_argument("--pair", type=Path, default=None, help="folder of face_vae, if another")
     parser.add_argument("--fidelity", type=float, nargs="+", default=[Options().fidelity])
     parser.add_argument("--every", type=int, default=1, help="every so many photos")
-    parser.add_argument("--sheet", type=Path, help="picture of faces: as they came | after step 1 "
-                        "| after step 2 at the first fidelity | clean")  # fmt: skip
+    parser.add_argument("--sheet", type=Path, help="picture of faces: as they came | after denoise "
+                        "| after faces at the first fidelity | clean")  # fmt: skip
     parser.add_argument("--shown", type=Path, help="list of the sheet's photos, a line each")
     arguments = parser.parse_args()
     use_threads(arguments)
@@ -236,12 +237,12 @@ def main() -> None:
     find = partial(finder, restorer)
     with torch.inference_mode():
         both = list(samples(restorer, arguments.set, arguments.every))
-        taken = [sample for sample, _ in both]
+        samples_of_set = [sample for sample, _ in both]
         before = score(find, ((sample.image, faces) for sample, faces in both))
         print(f"landmarks before: {before.landmark_error:.4f}")
         for fidelity in arguments.fidelity:
             options = Options(fidelity=fidelity)
-            rows, statuses = compare(taken, pair, options)
+            rows, statuses = compare(samples_of_set, pair, options)
             print(f"fidelity {fidelity}: {len(rows)} faces,", dict(statuses))
             for name, (first, second) in summary(rows).items():
                 print(f"  {name:32} {first:8.4f} {second:8.4f}")
@@ -250,9 +251,9 @@ def main() -> None:
         if arguments.sheet:
             lines = arguments.shown.read_text("utf-8").splitlines()
             names = {line.split()[0] for line in lines if line and not line.startswith("#")}
-            shown = [sample for sample in taken if sample.name in names]
+            examples = [sample for sample in samples_of_set if sample.name in names]
             options = Options(fidelity=arguments.fidelity[0])
-            sheet(shown, pair, options).save(arguments.sheet, quality=85)
+            sheet(examples, pair, options).save(arguments.sheet, quality=85)
 
 
 if __name__ == "__main__":

@@ -100,11 +100,11 @@ def step_1(denoiser: Denoiser) -> Restore:
 
 def thinned(cases: Iterable[Case], every: int) -> Iterator[Case]:
     """The first of each group, and every so many of those that follow in it."""
-    seen = Counter[str]()
+    counts = Counter[str]()
     for case in cases:
-        if seen[case.group] % every == 0:
+        if counts[case.group] % every == 0:
             yield case
-        seen[case.group] += 1
+        counts[case.group] += 1
 
 
 def measure(restore: Restore, cases: Iterable[Case], save: Path | None = None) -> list[Score]:
@@ -253,9 +253,10 @@ def main() -> None:
     scores: list[Score] = []
     for kind in arguments.kinds:
         every = QUICK if arguments.quick else arguments.every
-        done = measure(restore, thinned(KINDS[kind](held), every), arguments.save)
-        print(f"{kind}: {len(done)} in {sum(score.seconds for score in done):.0f} s", flush=True)
-        scores += done
+        of_kind = measure(restore, thinned(KINDS[kind](held), every), arguments.save)
+        seconds = sum(score.seconds for score in of_kind)
+        print(f"{kind}: {len(of_kind)} in {seconds:.0f} s", flush=True)
+        scores += of_kind
     print(SSIM_CONVENTION, PSNR_CONVENTION, "", table(scores), "", notes(scores), sep="\n")
     if arguments.json:
         arguments.json.write_text(

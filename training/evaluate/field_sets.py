@@ -22,7 +22,7 @@ from restorecli.degrade.corruption import jpeg
 from restorecli.metrics import ssim
 from training.data.photo_pool import PLENTIFUL, photo_names
 from training.drawn.fonts import SYSTEM_FOLDERS
-from training.drawn.pictures import Stock, picture
+from training.drawn.pictures import Material, picture
 
 SEED = 10**6
 SMALL, PAGE, LARGE = 384, 480, 512  # px, sides of the pictures
@@ -80,7 +80,7 @@ def scenes(held: Held) -> Iterator[Case]:
 
 def textured(held: Held, count: int) -> list[tuple[str, Image3]]:
     """The most textured crops of 384² of the scenes, two a scene at most."""
-    found: list[tuple[float, str, Image3]] = []
+    candidates: list[tuple[float, str, Image3]] = []
     for path in held.scenes:
         photo = read(path)
         if min(photo.shape[-2:]) < SMALL:
@@ -93,17 +93,17 @@ def textured(held: Held, count: int) -> list[tuple[str, Image3]]:
             for left in columns
             for crop in (photo[..., top : top + SMALL, left : left + SMALL],)
         ]
-        found += sorted(crops, key=lambda one: -one[0])[:2]
-    found.sort(key=lambda one: -one[0])
-    return [(name, crop) for _, name, crop in found[:count]]
+        candidates += sorted(crops, key=lambda one: -one[0])[:2]
+    candidates.sort(key=lambda one: -one[0])
+    return [(name, crop) for _, name, crop in candidates[:count]]
 
 
 def pages(held: Held) -> Iterator[Case]:
     """24 drawn pages, screens, sheets of music and clothes of 480²."""
-    stock = Stock.find(SYSTEM_FOLDERS, held.folder, held_out=True)
+    material = Material.find(SYSTEM_FOLDERS, held.folder, held_out=True)
     for kind, count in PAGES.items():
         for number in range(count):
-            _, pixels = picture(SEED, number, stock, kind=kind, size=(PAGE, PAGE))
+            _, pixels = picture(SEED, number, material, kind=kind, size=(PAGE, PAGE))
             image = _tensor(pixels)
             yield Case(kind="pages", group=kind, name=f"{number}", image=image, clean=image)
 

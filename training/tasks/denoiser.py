@@ -1,4 +1,4 @@
-"""The task of step 1: degraded crops in, clean crops out."""
+"""The task of the denoiser: degraded crops in, clean crops out."""
 
 import torch
 from torch import Tensor, nn

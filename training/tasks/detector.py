@@ -24,7 +24,7 @@ class DetectorTask:
         recipe: `losses` weighs score, box and landmarks; the rest is for `SceneBatches`.
         pool: Photos.
         labels: `faces.json` of the pool's photos.
-        steps_folder: Of the weights of steps 1 and 1½.
+        steps_folder: Of the denoiser's and relighter's weights.
         cache: Where denoised scenes are kept.
     """
 
@@ -64,7 +64,7 @@ class DetectorTask:
 
     def _terms(self, network: nn.Module, image: Image, truth: Truth) -> dict[str, Tensor]:
         predictions = network(image.contiguous(memory_format=torch.channels_last))
-        grid = anchors.priors(image.shape[-2], image.shape[-1], image.device)
+        grid = anchors.grid(image.shape[-2], image.shape[-1], image.device)
         with torch.autocast(image.device.type, enabled=False):
             terms = multibox_loss(predictions, truth, grid)
         return {name: term * self.recipe.losses.get(name, 1.0) for name, term in terms.items()}

@@ -1,8 +1,8 @@
 """Training of the pair of VAEs, stage 1: each VAE learns to draw the faces of its domain.
 
 First one VAE learns both domains, so that the latents nearly agree when the two part; from there
-VAE A sees faces as step 1 leaves them, VAE B clean faces, of different halves of the photos. These
-are two runs: the averaged weights must part too. The later stages are in `face_fusion`.
+VAE A sees faces as the denoiser leaves them, VAE B clean faces, of different halves of the photos.
+These are two runs: the averaged weights must part too. The later stages are in `face_fusion`.
 
 What run time does not need lives here: sampling, encoder B, the two discriminators. They are one
 network with the pair, so one optimiser and one checkpoint hold everything.
@@ -69,7 +69,7 @@ class FaceTraining(nn.Module):
         self.clean_encoder = FaceEncoder(config)
         self.judges = nn.ModuleList([PatchDiscriminator(), PatchDiscriminator()])
 
-    def part(self) -> None:
+    def initialise_clean_vae(self) -> None:
         """Start VAE B from VAE A's weights."""
         self.clean_encoder.load_state_dict(self.pair.degraded_encoder.state_dict())
         self.pair.clean_decoder.load_state_dict(self.pair.degraded_decoder.state_dict())
@@ -88,15 +88,19 @@ def autoencode(
     return decoder(sampled), weight * divergence
 
 
-def judged(judge: nn.Module, real: Crops, drawn: Crops) -> tuple[Tensor, Tensor]:
+def adversarial_losses(
+    discriminator: nn.Module, real: Crops, decoded: Crops
+) -> tuple[Tensor, Tensor]:
     """Least-squares adversary (Mao et al. 2017): the decoder's loss and the judge's own.
 
     The first sends no gradient to the judge, the second none to the decoder.
     """
-    frozen = {name: value.detach() for name, value in judge.named_parameters()}
-    fooled = torch.func.functional_call(judge, frozen, (drawn,))
-    own = ((judge(real) - 1) ** 2).mean() + (judge(drawn.detach()) ** 2).mean()
-    return ((fooled - 1) ** 2).mean(), 0.5 * own
+    frozen = {name: value.detach() for name, value in discriminator.named_parameters()}
+    generator_loss = torch.func.functional_call(discriminator, frozen, (decoded,))
+    discriminator_loss = ((discriminator(real) - 1) ** 2).mean() + (
+        discriminator(decoded.detach()) ** 2
+    ).mean()
+    return ((generator_loss - 1) ** 2).mean(), 0.5 * discriminator_loss
 
 
 class CommonTask:
@@ -114,10 +118,10 @@ class CommonTask:
         assert isinstance(network, FaceTraining)
         image = torch.cat(both_domains(self._pairs, seeds, phase.size))
         pair = network.pair
-        drawn, divergence = autoencode(
+        decoded, divergence = autoencode(
             pair.degraded_encoder, pair.degraded_decoder, image, self.recipe.options["divergence"]
         )
-        return {**picture_loss(drawn, image, self.recipe.losses), "divergence": divergence}
+        return {**picture_loss(decoded, image, self.recipe.losses), "divergence": divergence}
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """PSNR of what A draws of held-out crops of both domains, from the latents' means."""
@@ -133,7 +137,7 @@ class AutoencodeTask:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         network = weights.load(FaceTraining, recipe.start_from, folder=start)
-        network.part()
+        network.initialise_clean_vae()
         network.requires_grad_(True)
         network.pair.mapping.requires_grad_(False)
         network.pair.fusion.requires_grad_(False)
@@ -152,14 +156,18 @@ class AutoencodeTask:
         drawn_b, divergence_b = autoencode(
             network.clean_encoder, pair.clean_decoder, clean, options["divergence"]
         )
-        fooled_a, own_a = judged(network.judges[0], degraded, drawn_a)
-        fooled_b, own_b = judged(network.judges[1], clean, drawn_b)
-        drawn, wanted = torch.cat((drawn_a, drawn_b)), torch.cat((degraded, clean))
+        generator_loss_a, discriminator_loss_a = adversarial_losses(
+            network.judges[0], degraded, drawn_a
+        )
+        generator_loss_b, discriminator_loss_b = adversarial_losses(
+            network.judges[1], clean, drawn_b
+        )
+        decoded, target = torch.cat((drawn_a, drawn_b)), torch.cat((degraded, clean))
         return {
-            **picture_loss(drawn, wanted, self.recipe.losses),
+            **picture_loss(decoded, target, self.recipe.losses),
             "divergence": (divergence_a + divergence_b) / 2,
-            "adversary": options["adversary"] * (fooled_a + fooled_b) / 2,
-            "judges": (own_a + own_b) / 2,
+            "adversary": options["adversary"] * (generator_loss_a + generator_loss_b) / 2,
+            "discriminators": (discriminator_loss_a + discriminator_loss_b) / 2,
         }
 
     def score(self, network: nn.Module) -> dict[str, float]:
@@ -198,7 +206,7 @@ def fast(crops: Crops) -> Crops:
     return crops.contiguous(memory_format=torch.channels_last)
 
 
-def mean_psnr(drawn: Crops, wanted: Crops) -> float:
+def mean_psnr(decoded: Crops, target: Crops) -> float:
     """Mean over the crops of their PSNR in dB."""
-    rows = [psnr(a[None].clamp(0, 1), b[None]) for a, b in zip(drawn, wanted, strict=True)]
+    rows = [psnr(a[None].clamp(0, 1), b[None]) for a, b in zip(decoded, target, strict=True)]
     return sum(rows) / len(rows)

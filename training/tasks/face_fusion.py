@@ -27,8 +27,8 @@ from training.tasks.face_autoencoder import (
     CommonTask,
     FaceTraining,
     PatchDiscriminator,
+    adversarial_losses,
     fast,
-    judged,
     mean_psnr,
 )
 
@@ -77,8 +77,8 @@ class FuseTraining(nn.Module):
 class FuseTask:
     """Stage 3, and stage 4 where the recipe starts from a finished pair ("face_vae").
 
-    Options: `tune` (names of the parts trained), `lost` (share of crops without their source),
-    `decibels` (weight of the error's logarithm), `picture` (weight of the prior's picture, which is
+    Options: `tune` (names of the parts trained), `drop_source` (share of crops without their
+    source), `decibels` (weight of the error's logarithm), `picture` (weight of the prior's picture,
     all that fidelity 0 shows), `prior` (of decoder B's and of the second look's alone, which starve
     where the fusion does not trust them) and `adversary` (weight of the least-squares adversary; 0
     is without).
@@ -107,9 +107,9 @@ class FuseTask:
         """Of the face fused at fidelity 0.5, of the prior's picture, and of decoder B's alone."""
         assert isinstance(network, FuseTraining)
         options, terms = self.recipe.options, self.recipe.losses
-        drawn = self._pairs.draw(seeds, phase.size, lost=options["lost"])
-        degraded, source, clean = (fast(part) for part in drawn)
-        prior = network.shipped.prior(degraded, source)
+        crops = self._pairs.draw(seeds, phase.size, drop_source=options["drop_source"])
+        degraded, source, clean = (fast(part) for part in crops)
+        prior = network.shipped.predict(degraded, source)
         fused = torch.lerp(degraded, prior.picture, torch.sigmoid(prior.logit))
         quick = {name: weight for name, weight in terms.items() if name != "structure"}
         nothing = torch.zeros(()).to(clean)
@@ -122,8 +122,11 @@ class FuseTask:
             alone = sum(picture_loss(picture, clean, quick).values(), nothing)
             losses[name] = options["picture" if name == "picture" else "prior"] * alone
         if options["adversary"]:
-            fooled, own = judged(network.judge, clean, fused)
-            losses |= {"adversary": options["adversary"] * fooled, "judge": own}
+            generator_loss, discriminator_loss = adversarial_losses(network.judge, clean, fused)
+            losses |= {
+                "adversary": options["adversary"] * generator_loss,
+                "discriminator": discriminator_loss,
+            }
         return losses
 
     def score(self, network: nn.Module) -> dict[str, float]:
@@ -142,7 +145,7 @@ def make_face_task(
         crops: Folder that `training.data.face_crops` wrote.
         start: Folder of the earlier stage's weights file, named in `start_from`.
         device: Of the training.
-        denoiser: Folder of step 1's weights, which the second look starts from; None: the shipped.
+        denoiser: Folder of the weights that the second look starts from; None: the shipped.
 
     Raises:
         ValueError: There is no such stage.
@@ -159,12 +162,12 @@ def make_face_task(
     raise ValueError(f"stage {stage!r}: not one of common, autoencode, map, fuse")
 
 
-def log_error(found: Float[Tensor, "n c h w"], wanted: Float[Tensor, "n c h w"]) -> Tensor:
+def log_error(image: Float[Tensor, "n c h w"], target: Float[Tensor, "n c h w"]) -> Tensor:
     """Mean over the batch of the logarithm of the mean square error.
 
     What PSNR averages: a face that is nearly right counts as much as one that is beyond help.
     """
-    return ((found - wanted) ** 2).mean((1, 2, 3)).add(1e-5).log().mean()
+    return ((image - target) ** 2).mean((1, 2, 3)).add(1e-5).log().mean()
 
 
 def latents(encoder: FaceEncoder, crops: Tensor) -> Float[Tensor, "m c h4 w4"]:
@@ -198,7 +201,7 @@ def pair_scores(pair: FaceVAEPair, held_out: FacePairs) -> dict[str, float]:
         crops = (held_out.degraded, held_out.source, held_out.clean)
         degraded, source, clean = (part[rows].float() / 255 for part in crops)
         with torch.inference_mode():
-            prior = pair.prior(degraded, source)
+            prior = pair.predict(degraded, source)
             fused = torch.lerp(degraded, prior.picture.clamp(0, 1), torch.sigmoid(prior.logit))
             pictures = {
                 "in": degraded, "b": prior.clean, "second": prior.second, "prior": prior.picture,

@@ -1,4 +1,4 @@
-"""The task of step 3 at x1: the photo and what the earlier steps made of it in, clean crops out."""
+"""The task of the second look: the photo and its denoised picture in, clean crops out."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from restorecli import weights
 from restorecli.degrade.rng import Draws
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_vae import FaceVAEPair
-from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from training.data.photo_pool import PhotoPool
 from training.data.samples import Samples
 from training.engine.losses import picture_loss
@@ -18,10 +18,10 @@ from training.tasks.orsnet import with_better_faces
 
 
 class SecondLookTask:
-    """Trains `SecondLook` for whole photos on top of a frozen `Denoiser`, begun from its weights.
+    """Trains `GuidedDenoiser` for whole photos on a frozen `Denoiser`, begun from its weights.
 
     Options of the recipe:
-        lost: Share of the crops whose photo is given as the picture so far, as after relighting.
+        drop_source: Share of the crops whose photo is the picture so far, as after relighting.
     """
 
     def __init__(self, recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> None:
@@ -29,7 +29,7 @@ class SecondLookTask:
         torch.manual_seed(recipe.seed)
         self.denoiser = weights.load(Denoiser, "denoiser", folder=denoiser_folder)
         self.denoiser.to(pool.pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network = SecondLook(self.denoiser.config)
+        self.network = GuidedDenoiser(self.denoiser.config)
         self.network.load_state_dict(self.denoiser.state_dict(), strict=False)
         self.samples = Samples(recipe, pool)
 
@@ -50,14 +50,14 @@ class SecondLookTask:
         with torch.no_grad():
             denoised = self.denoiser(degraded)[0].float().clamp(0, 1)
             composed = with_better_faces(denoised, pair.target, seeds)
-            lost = Draws(seeds, stream=37).chance(self.recipe.options["lost"])
-            degraded = torch.where(lost.view(-1, 1, 1, 1), composed, degraded)
+            drop_source = Draws(seeds, stream=37).chance(self.recipe.options["drop_source"])
+            degraded = torch.where(drop_source.view(-1, 1, 1, 1), composed, degraded)
         image = network.look(degraded, composed)  # type: ignore[operator]
         with torch.autocast(seeds.device.type, enabled=False):
             return picture_loss(image, pair.target, self.recipe.losses)
 
     def score(self, network: nn.Module) -> dict[str, float]:
-        """Scores of steps 1 + 3 at x1, as `Samples.score` has them."""
+        """Scores of denoise and refine at x1, as `Samples.score` has them."""
 
         def both(degraded: Tensor) -> Tensor:
             denoised = self.denoiser(degraded)[0].clamp(0, 1)

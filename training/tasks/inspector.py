@@ -23,7 +23,7 @@ Image = Float[Tensor, "n 3 h w"]
 
 
 class InspectorTask:
-    """Trains `Inspector` on the samples that step 1 learns from.
+    """Trains `Inspector` on the samples that the denoiser learns from.
 
     Making a sample takes longer than learning from it, so they are kept and seen again, mirrored
     or turned.
@@ -52,13 +52,15 @@ class InspectorTask:
         """Pictures and what is true of them, as `_truth`, made at their first use."""
         missing = [seed for seed in set(seeds.tolist()) if (size, seed) not in self._kept]
         if missing:
-            wanted = torch.tensor(missing, device=seeds.device)
-            pair = self.samples.batch(wanted, size)
-            image = wear(pair.image, wanted, untouched(pair), dimmed=DIMMED).mul(255).byte()
+            missing_seeds = torch.tensor(missing, device=seeds.device)
+            pair = self.samples.batch(missing_seeds, size)
+            image = wear(pair.image, missing_seeds, untouched(pair), dimmed=DIMMED).mul(255).byte()
             for seed, picture, truth in zip(missing, image, _truth(pair), strict=True):
                 self._kept[size, seed] = picture.clone(), truth.clone()
-        kept = [self._kept[size, seed] for seed in seeds.tolist()]
-        return torch.stack([p for p, _ in kept]).float() / 255, torch.stack([t for _, t in kept])
+        samples = [self._kept[size, seed] for seed in seeds.tolist()]
+        return torch.stack([p for p, _ in samples]).float() / 255, torch.stack(
+            [t for _, t in samples]
+        )
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """On held-out photos: the losses, clean ones taken for patterned, patterns not seen."""
@@ -69,13 +71,13 @@ class InspectorTask:
                 seeds = torch.arange(start, start + 8) + HELD_OUT_SEEDS
                 pair = self.samples.batch(seeds, size, held_out=True)
                 free = untouched(pair)
-                found = self._asked(network, wear(pair.image, seeds, free, dimmed=DIMMED))
-                for name, value in _cross_entropies(found, _truth(pair)).items():
+                answer = self._asked(network, wear(pair.image, seeds, free, dimmed=DIMMED))
+                for name, value in _cross_entropies(answer, _truth(pair)).items():
                     totals[name] = totals.get(name, 0.0) + float(value)
-                seen = torch.maximum(found[0], found[1]) > 0
+                detected = torch.maximum(answer[0], answer[1]) > 0
                 there = _visible(pair)
-                wrong, clean = wrong + int((seen & free).sum()), clean + int(free.sum())
-                missed += int((~seen & there).sum())
+                wrong, clean = wrong + int((detected & free).sum()), clean + int(free.sum())
+                missed += int((~detected & there).sum())
                 patterned += int(there.sum())
         batches = self.recipe.validation / 8
         scores = {f"held_out_{name}": value / batches for name, value in totals.items()}
@@ -86,8 +88,8 @@ class InspectorTask:
 
     def _asked(self, network: nn.Module, image: Image) -> tuple[Tensor, Tensor, Tensor]:
         config = self.network.config
-        found: tuple[Tensor, Tensor, Tensor] = network(windows(image, config.side, config.levels))
-        return found
+        answer: tuple[Tensor, Tensor, Tensor] = network(windows(image, config.side, config.levels))
+        return answer
 
 
 def _visible(pair: Degraded) -> Bool[Tensor, " n"]:
@@ -105,13 +107,13 @@ def _truth(pair: Degraded) -> Float[Tensor, "n 6"]:
 
 
 def _cross_entropies(
-    found: tuple[Tensor, Tensor, Tensor], truth: Float[Tensor, "n 6"]
+    answer: tuple[Tensor, Tensor, Tensor], truth: Float[Tensor, "n 6"]
 ) -> dict[str, Tensor]:
     true, known = truth[:, :3], truth[:, 3:]
     names = (("pattern", 1.0), ("noise", 0.3), ("printed", 0.3))
     return {
         name: weight * _known(logit, true[:, column], known[:, column])
-        for column, ((name, weight), logit) in enumerate(zip(names, found, strict=True))
+        for column, ((name, weight), logit) in enumerate(zip(names, answer, strict=True))
     }
 
 

@@ -57,13 +57,13 @@ def match(truth: Truth, grid: Float[Tensor, "p 4"]) -> Match:
     `UNDECIDED`, unless a good part of it lies on a face that is to be ignored.
     """
     squares = torch.cat([grid[:, :2] - grid[:, 2:] / 2, grid[:, :2] + grid[:, 2:] / 2], dim=1)
-    shared = anchors.overlap(truth.boxes, squares.expand(len(truth.boxes), -1, -1))
+    shared = anchors.iou(truth.boxes, squares.expand(len(truth.boxes), -1, -1))
     is_face = (truth.kinds >= FACE).unsqueeze(-1)
     ours = torch.where(is_face, shared, -1.0)
     best, face = ours.max(dim=1)
     favourite = ours.max(dim=2).indices
-    chosen = torch.zeros_like(ours).scatter_(2, favourite.unsqueeze(-1), 1.0) * is_face
-    forced, forced_face = chosen.max(dim=1)
+    favourites = torch.zeros_like(ours).scatter_(2, favourite.unsqueeze(-1), 1.0) * is_face
+    forced, forced_face = favourites.max(dim=1)
     face = torch.where(forced > 0, forced_face, face)
     positive = (best >= MATCHED) | (forced > 0)
     centre = grid[:, :2].view(1, 1, -1, 2)
@@ -73,12 +73,12 @@ def match(truth: Truth, grid: Float[Tensor, "p 4"]) -> Match:
     return Match(face, positive, (best < UNDECIDED) & ~positive & ~spared)
 
 
-def hard_negatives(loss: Float[Tensor, "n p"], found: Match) -> Tensor:
+def hard_negatives(loss: Float[Tensor, "n p"], matches: Match) -> Tensor:
     """The worst negatives of each scene, seven for each positive anchor."""
-    hardness = torch.where(found.negative, loss.detach(), -1.0)
+    hardness = torch.where(matches.negative, loss.detach(), -1.0)
     rank = hardness.argsort(dim=1, descending=True).argsort(dim=1)
-    wanted = (found.positive.sum(1) * NEGATIVES_PER_POSITIVE).clamp(min=LEAST_NEGATIVES)
-    return (rank < wanted.unsqueeze(1)) & found.negative
+    count = (matches.positive.sum(1) * NEGATIVES_PER_POSITIVE).clamp(min=LEAST_NEGATIVES)
+    return (rank < count.unsqueeze(1)) & matches.negative
 
 
 def multibox_loss(
@@ -89,22 +89,22 @@ def multibox_loss(
     Returns:
         `score` (cross-entropy with hard negatives), `box` and `landmarks` (smooth L1 on offsets).
     """
-    found = match(truth, grid)
+    matches = match(truth, grid)
     logits = predictions.logits.float()
-    target = found.positive.long()
+    target = matches.positive.long()
     entropy = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
-    used = found.positive | hard_negatives(entropy, found)
-    positives = found.positive.sum().clamp(min=1)
+    used = matches.positive | hard_negatives(entropy, matches)
+    positives = matches.positive.sum().clamp(min=1)
     score = (entropy * used).sum() / positives
 
-    sample, anchor = torch.nonzero(found.positive, as_tuple=True)
-    face = found.face[sample, anchor]
-    wanted = anchors.encode_boxes(truth.boxes[sample, face], grid[anchor])
-    box = F.smooth_l1_loss(predictions.boxes[sample, anchor].float(), wanted, reduction="sum")
+    sample, anchor = torch.nonzero(matches.positive, as_tuple=True)
+    face = matches.face[sample, anchor]
+    box_targets = anchors.encode_boxes(truth.boxes[sample, face], grid[anchor])
+    box = F.smooth_l1_loss(predictions.boxes[sample, anchor].float(), box_targets, reduction="sum")
 
-    seen = truth.kinds[sample, face] == FACE_WITH_LANDMARKS
-    points = anchors.encode_landmarks(truth.landmarks[sample, face], grid[anchor])[seen]
-    guess = predictions.landmarks[sample, anchor].float()[seen]
+    with_landmarks = truth.kinds[sample, face] == FACE_WITH_LANDMARKS
+    points = anchors.encode_landmarks(truth.landmarks[sample, face], grid[anchor])[with_landmarks]
+    guess = predictions.landmarks[sample, anchor].float()[with_landmarks]
     distance = F.smooth_l1_loss(guess, points, reduction="sum", beta=LANDMARK_KNEE)
-    landmarks = distance / seen.sum().clamp(min=1)
+    landmarks = distance / with_landmarks.sum().clamp(min=1)
     return {"score": score, "box": box / positives, "landmarks": landmarks}

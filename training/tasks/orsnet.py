@@ -1,4 +1,4 @@
-"""The task of step 3: what step 1 leaves in, sharp crops of the same or a larger size out."""
+"""The task of ORSNet: denoised crops in, sharp crops of the same or a larger size out."""
 
 from pathlib import Path
 
@@ -65,8 +65,8 @@ class ORSNetTask:
         with torch.no_grad():
             denoised, features = self.denoiser(degraded)
             composed = with_better_faces(denoised.float().clamp(0, 1), pair.target, seeds)
-            kept = free & Draws(seeds, stream=57).chance(self._as_it_came)
-            composed = torch.where(kept.view(-1, 1, 1, 1), degraded, composed)
+            same = free & Draws(seeds, stream=57).chance(self._as_it_came)
+            composed = torch.where(same.view(-1, 1, 1, 1), degraded, composed)
         image = network(composed, degraded, features, scale)
         with torch.autocast(seeds.device.type, enabled=False):
             return picture_loss(image, target, self.recipe.losses)
@@ -75,9 +75,9 @@ class ORSNetTask:
         """Scores on held-out photos.
 
         Returns:
-            Where x1 is trained, the mean SSIM of steps 1 + 3, as `DenoiserTask.score` has it for
-            step 1; for each larger scale the gain in dB over bicubic enlarging on clean, sharp
-            photos that were made small.
+            Where x1 is trained, the mean SSIM of denoise and refine, as `DenoiserTask.score` has it
+            for the denoiser; for each larger scale the gain in dB over bicubic enlarging on clean,
+            sharp photos that were made small.
         """
 
         def both(degraded: Tensor) -> Tensor:
@@ -123,9 +123,9 @@ def reduce(clean: Image, scale: int, seeds: Tensor) -> Image:
 
 
 def with_better_faces(denoised: Image, clean: Image, seeds: Tensor) -> Image:
-    """Make a soft ellipse of every other crop cleaner, as step 2 will a face.
+    """Make a soft ellipse of every other crop cleaner, as the face step will a face.
 
-    So step 3 learns to keep what it finds improved.
+    So the network learns to keep what it finds improved.
     """
     draws = Draws(seeds, stream=11)
     height, width = denoised.shape[-2:]

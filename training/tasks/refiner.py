@@ -16,12 +16,12 @@ from torch.optim.swa_utils import update_bn
 from restorecli import weights
 from restorecli.degrade.rng import Draws
 from restorecli.faces import anchors
-from restorecli.faces.refinement import cut, squares
+from restorecli.faces.refinement import crop_squares, squares
 from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig
 from restorecli.networks.retinaface import RetinaFace
 from training.data.photo_pool import PhotoPool
 from training.data.scene_batches import Image, SceneBatches
-from training.data.scenes import Stock
+from training.data.scenes import FacePhotos
 from training.engine.recipe import Phase, Recipe
 from training.tasks.multibox import FACE, FACE_WITH_LANDMARKS, IGNORED, NOTHING, Truth
 
@@ -38,7 +38,7 @@ VALIDATION_BATCHES = 4
 Boxes = Float[Tensor, "n k 4"]
 
 
-class Wanted(NamedTuple):
+class Targets(NamedTuple):
     """What the refiner should say of squares; places in sides of the square.
 
     Attributes:
@@ -60,7 +60,7 @@ class RefinerTask:
         recipe: `losses` weighs score, box and landmarks; the rest is for `SceneBatches`.
         pool: Photos.
         labels: `faces.json` of the pool's photos.
-        steps_folder: Of the weights of steps 1 and 1½ and of retinaface.
+        steps_folder: Of the denoiser's and relighter's weights and of retinaface.
         cache: Where denoised scenes are kept.
     """
 
@@ -79,8 +79,8 @@ class RefinerTask:
         """Weighted loss terms of the squares of one batch of fresh scenes."""
         with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
             image, truth = self.scenes.batch(self.scenes.train, seeds, phase.size)
-            crops, wanted = self._squares(image, truth, seeds)
-        return self._terms(network, crops, wanted)
+            crops, targets = self._squares(image, truth, seeds)
+        return self._terms(network, crops, targets)
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """The losses on squares of held-out scenes, and how often and how far it errs there."""
@@ -90,16 +90,16 @@ class RefinerTask:
             update_bn(settling, network)
             network.eval()
             rows = [
-                {**self._terms(network, crops, wanted), **errors(network(crops), wanted)}
-                for crops, wanted in self._held_out(
+                {**self._terms(network, crops, targets), **errors(network(crops), targets)}
+                for crops, targets in self._held_out(
                     self.scenes.held_out, VALIDATION_BATCHES, device
                 )
             ]
         return {f"held_out_{k}": float(torch.stack([r[k] for r in rows]).mean()) for k in rows[0]}
 
     def _held_out(
-        self, stock: Stock, count: int, device: torch.device
-    ) -> list[tuple[Image, Wanted]]:
+        self, stock: FacePhotos, count: int, device: torch.device
+    ) -> list[tuple[Image, Targets]]:
         return [
             self._squares(image, truth, torch.arange(len(image), device=device) + number * 1000)
             for number, (image, truth) in enumerate(
@@ -109,40 +109,41 @@ class RefinerTask:
 
     def _squares(
         self, image: Image, truth: Truth, seeds: Int[Tensor, " n"]
-    ) -> tuple[Image, Wanted]:
+    ) -> tuple[Image, Targets]:
         """Crops of a batch of scenes, and what is to be said of them."""
         around = torch.cat(
-            [self._seen(image, truth, seeds), near(truth, seeds), anywhere(image, seeds)], dim=1
+            [self._where_detected(image, truth, seeds), near(truth, seeds), anywhere(image, seeds)],
+            dim=1,
         )
         rows = torch.arange(len(image), device=image.device).repeat_interleave(around.shape[1])
-        crops = cut(image, rows, around.flatten(0, 1), self.config.size)
-        return crops, wanted_of(around, truth)
+        crops = crop_squares(image, rows, around.flatten(0, 1), self.config.size)
+        return crops, targets_of(around, truth)
 
-    def _seen(self, image: Image, truth: Truth, seeds: Int[Tensor, " n"]) -> Boxes:
+    def _where_detected(self, image: Image, truth: Truth, seeds: Int[Tensor, " n"]) -> Boxes:
         """Squares where the detector sees something, drawn by its scores; some errors only."""
         predictions = self._detector(image.contiguous(memory_format=torch.channels_last))
         scores = predictions.logits.float().softmax(-1)[..., 1]
-        grid = anchors.priors(image.shape[-2], image.shape[-1], image.device)
+        grid = anchors.grid(image.shape[-2], image.shape[-1], image.device)
         around = squares(anchors.decode_boxes(predictions.boxes.float(), grid))
-        mistaken = wanted_of(around, truth).face.view_as(scores) == 0
+        mistaken = targets_of(around, truth).face.view_as(scores) == 0
         draws = Draws(seeds, stream=40)
-        chosen = torch.stack(
-            [drawn(scores.sqrt(), draws) for _ in range(SEEN)]  # doubtful finds too
-            + [drawn(scores * mistaken, draws) for _ in range(MISTAKEN)],
+        columns = torch.stack(
+            [draw_columns(scores.sqrt(), draws) for _ in range(SEEN)]  # doubtful finds too
+            + [draw_columns(scores * mistaken, draws) for _ in range(MISTAKEN)],
             dim=1,
         )
-        return around.gather(1, chosen[..., None].expand(-1, -1, 4))
+        return around.gather(1, columns[..., None].expand(-1, -1, 4))
 
-    def _terms(self, network: nn.Module, crops: Image, wanted: Wanted) -> dict[str, Tensor]:
+    def _terms(self, network: nn.Module, crops: Image, targets: Targets) -> dict[str, Tensor]:
         answer = network(crops.contiguous(memory_format=torch.channels_last))
-        certain = wanted.face.isfinite()
-        score = F.binary_cross_entropy_with_logits(answer.logits[certain], wanted.face[certain])
-        boxes, landmarks = wanted.boxes.isfinite(), wanted.landmarks.isfinite()
+        certain = targets.face.isfinite()
+        score = F.binary_cross_entropy_with_logits(answer.logits[certain], targets.face[certain])
+        boxes, landmarks = targets.boxes.isfinite(), targets.landmarks.isfinite()
         terms = {
             "score": score,
-            "box": _distance(answer.boxes[boxes], wanted.boxes[boxes], BOX_KNEE),
+            "box": _distance(answer.boxes[boxes], targets.boxes[boxes], BOX_KNEE),
             "landmarks": _distance(
-                answer.landmarks[landmarks], wanted.landmarks[landmarks], LANDMARK_KNEE
+                answer.landmarks[landmarks], targets.landmarks[landmarks], LANDMARK_KNEE
             ),
         }
         return {name: term * self.recipe.losses.get(name, 1.0) for name, term in terms.items()}
@@ -153,18 +154,18 @@ def _distance(guess: Tensor, truth: Tensor, knee: float) -> Tensor:
     return total / max(1, len(truth))
 
 
-def errors(answer: tuple[Tensor, ...], wanted: Wanted) -> dict[str, Tensor]:
+def errors(answer: tuple[Tensor, ...], targets: Targets) -> dict[str, Tensor]:
     """Share of the squares scored on the wrong side of one half; landmark error, eye distances."""
     logits, _, landmarks = answer
-    certain = wanted.face.isfinite()
-    wrong = (logits[certain] > 0) != (wanted.face[certain] > 0)
-    known = wanted.landmarks.isfinite().all((1, 2))
-    distance = (landmarks[known] - wanted.landmarks[known]).norm(dim=-1).mean(1)
-    eyes = (wanted.landmarks[known, 1] - wanted.landmarks[known, 0]).norm(dim=-1)
+    certain = targets.face.isfinite()
+    wrong = (logits[certain] > 0) != (targets.face[certain] > 0)
+    known = targets.landmarks.isfinite().all((1, 2))
+    distance = (landmarks[known] - targets.landmarks[known]).norm(dim=-1).mean(1)
+    eyes = (targets.landmarks[known, 1] - targets.landmarks[known, 0]).norm(dim=-1)
     return {"wrong": wrong.float().mean(), "eye_distances": (distance / eyes).mean()}
 
 
-def drawn(shares: Float[Tensor, "n k"], draws: Draws) -> Int[Tensor, " n"]:
+def draw_columns(shares: Float[Tensor, "n k"], draws: Draws) -> Int[Tensor, " n"]:
     """One column a row, each as likely as its share of the row."""
     sums = (shares + LEAST_SHARE).cumsum(1)
     place = (draws.uniform().unsqueeze(1) * sums[:, -1:]).to(sums)
@@ -178,7 +179,7 @@ def near(truth: Truth, seeds: Int[Tensor, " n"]) -> Boxes:
     faces = (truth.kinds != NOTHING).float()
     parts = []
     for _ in range(NEAR_FACES):
-        row = drawn(faces, draws)
+        row = draw_columns(faces, draws)
         square = own.gather(1, row.view(-1, 1, 1).expand(-1, 1, 4))[:, 0]
         centre, side = (square[:, :2] + square[:, 2:]) / 2, square[:, 2:] - square[:, :2]
         care = draws.log_uniform(0.1, 1.6).unsqueeze(1)
@@ -200,7 +201,7 @@ def anywhere(image: Image, seeds: Int[Tensor, " n"]) -> Boxes:
     return torch.stack(parts, 1)
 
 
-def wanted_of(around: Boxes, truth: Truth) -> Wanted:
+def targets_of(around: Boxes, truth: Truth) -> Targets:
     """What is to be said of squares, by the face whose own square overlaps them most.
 
     Args:
@@ -211,7 +212,7 @@ def wanted_of(around: Boxes, truth: Truth) -> Wanted:
         For n · k squares, scene by scene.
     """
     real = (truth.kinds != NOTHING).unsqueeze(1)
-    shared, face = torch.where(real, anchors.overlap(around, squares(truth.boxes)), -1.0).max(-1)
+    shared, face = torch.where(real, anchors.iou(around, squares(truth.boxes)), -1.0).max(-1)
 
     def of_face(values: Tensor) -> Tensor:
         index = face.view(*face.shape, *[1] * (values.ndim - 2))
@@ -229,4 +230,4 @@ def wanted_of(around: Boxes, truth: Truth) -> Wanted:
     boxes = torch.where((learnt & (kind >= FACE))[..., None], boxes, torch.nan)
     learnt = (learnt & (kind == FACE_WITH_LANDMARKS))[..., None, None]
     landmarks = torch.where(learnt, landmarks, torch.nan)
-    return Wanted(certain.flatten(), boxes.flatten(0, 1), landmarks.flatten(0, 1))
+    return Targets(certain.flatten(), boxes.flatten(0, 1), landmarks.flatten(0, 1))

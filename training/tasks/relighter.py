@@ -77,40 +77,40 @@ def scenes(
 
     Of every ten, five are dimmed by 2.6 to 9 times (in sRGB or in linear light, some with a steeper
     tone curve too), one by 1.4 to 2.6, and four must stay: as they are, with a dark surround as in
-    a low-key portrait, or as a night with lamps. Over half of all lies what step 1 may leave of a
-    pattern: a share of it.
+    a low-key portrait, or as a night with lamps. Over half of all lies what the denoiser may leave
+    of a pattern: a share of it.
     """
     draws = Draws(seeds, stream=11)
     clean = _windows(photos, draws, thumbnail)
     kind = draws.uniform()
     factor = torch.where(kind < 0.5, draws.log_uniform(2.6, 9), draws.log_uniform(1.4, 2.6))
     dimmed = _dim(clean, factor, draws)
-    kept = _kept(clean, draws)
-    target = torch.where(_wide(kind < 0.6), clean, kept)
-    shown = torch.where(_wide(kind < 0.6), dimmed, kept)
+    untouched = _kept(clean, draws)
+    target = torch.where(_wide(kind < 0.6), clean, untouched)
+    input_image = torch.where(_wide(kind < 0.6), dimmed, untouched)
     sigma = draws.uniform(-0.01, 0.03).clamp(min=0)
-    noisy = shown + _wide(sigma) * draws.normal_field(3, thumbnail, thumbnail)
+    noisy = input_image + _wide(sigma) * draws.normal_field(3, thumbnail, thumbnail)
     noisy = _leftover(torch.round(noisy.clamp(0, 1) * 255) / 255, seeds, draws)
     certain = (kind < 0.5) | (kind >= 0.6)
     return Scenes(noisy, target, (kind < 0.5).float(), certain.float())
 
 
-def relight_loss(seen: Scenes, answer: Relighting) -> dict[str, Tensor]:
+def relight_loss(batch: Scenes, answer: Relighting) -> dict[str, Tensor]:
     """Terms to be lowered: the decision, the brightness reached, and a gentle curve.
 
     A photo that must stay asks for the identity curve, so `--relight on` does it little harm.
     """
-    decision = F.binary_cross_entropy_with_logits(answer.darkness, seen.dark, reduction="none")
-    reached = apply_curves(luminance(seen.thumbnail), answer.curve)
-    error = (reached - luminance(seen.target)).abs()
+    decision = F.binary_cross_entropy_with_logits(answer.darkness, batch.dark, reduction="none")
+    reached = apply_curves(luminance(batch.thumbnail), answer.curve)
+    error = (reached - luminance(batch.target)).abs()
     slopes = (
         answer.curve.diff(dim=1).clamp(min=1e-6).log()
         - knots(answer.curve.shape[1] - 1, answer.curve.device).diff().log()
     )
     return {
-        "decision": 0.3 * (decision * seen.certain).mean(),
+        "decision": 0.3 * (decision * batch.certain).mean(),
         "luminance": error.mean(),
-        "exposure": 0.5 * (reached - luminance(seen.target)).mean((1, 2)).abs().mean(),
+        "exposure": 0.5 * (reached - luminance(batch.target)).mean((1, 2)).abs().mean(),
         "bends": 3e-3 * slopes.diff(dim=1).abs().mean(),
     }
 
@@ -213,8 +213,8 @@ class RelighterTask:
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Loss terms of one batch of fresh scenes; `phase.size` is the thumbnail's side."""
         with torch.autocast(seeds.device.type, enabled=False):
-            seen = scenes(self._train, seeds, phase.size)
-            return relight_loss(seen, network(seen.thumbnail))
+            batch = scenes(self._train, seeds, phase.size)
+            return relight_loss(batch, network(batch.thumbnail))
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """Error of the mean luminance on held-out photos, and how often the network is wrong.
@@ -225,16 +225,16 @@ class RelighterTask:
         device = self._held_out.device
         seeds = torch.arange(10**9, 10**9 + SCORED, device=device)
         with torch.inference_mode():
-            seen = scenes(self._held_out, seeds)
-            darkness, curve = network(seen.thumbnail)
-            small = F.adaptive_avg_pool2d(self._held_out, seen.thumbnail.shape[-1])
+            batch = scenes(self._held_out, seeds)
+            darkness, curve = network(batch.thumbnail)
+            small = F.adaptive_avg_pool2d(self._held_out, batch.thumbnail.shape[-1])
             plain = torch.sigmoid(network(small).darkness) >= THRESHOLD
         fires = torch.sigmoid(darkness) >= THRESHOLD
-        dark, still = seen.dark == 1, (seen.dark == 0) & (seen.certain == 1)
-        after = apply_curves(luminance(seen.thumbnail), curve)
-        wanted = luminance(seen.target)
-        error = (after - wanted).mean((1, 2)).abs()[dark].mean()
-        before = (luminance(seen.thumbnail) - wanted).mean((1, 2)).abs()[dark].mean()
+        dark, still = batch.dark == 1, (batch.dark == 0) & (batch.certain == 1)
+        after = apply_curves(luminance(batch.thumbnail), curve)
+        target = luminance(batch.target)
+        error = (after - target).mean((1, 2)).abs()[dark].mean()
+        before = (luminance(batch.thumbnail) - target).mean((1, 2)).abs()[dark].mean()
         return {
             "error_in": float(before),
             "error": float(error),

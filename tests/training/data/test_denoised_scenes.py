@@ -1,4 +1,4 @@
-"""Scenes after steps 1 and 1½: made once, cut and mirrored with their faces."""
+"""Scenes after denoise and relight: made once, cut and mirrored with their faces."""
 
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,15 @@ from training.data.denoised_scenes import (
     denoised_scenes,
     mirrored,
 )
-from training.data.scenes import Scene, Stock
+from training.data.scenes import FacePhotos, Scene
 from training.tasks.multibox import FACE, FACE_WITH_LANDMARKS, IGNORED
 
 UNTOUCHED = DegradeConfig(clean=1)
 
 
-def test_denoised_scenes_are_made_once_and_keep_their_faces(stock: Stock, tmp_path: Path) -> None:
+def test_denoised_scenes_are_made_once_and_keep_their_faces(
+    stock: FacePhotos, tmp_path: Path
+) -> None:
     def opened(denoise: Denoise) -> DenoisedScenes:
         make = partial(denoised_scenes, stock, denoise, UNTOUCHED, count=11, size=64, device=CPU)
         return DenoisedScenes.open(tmp_path / "scenes.npz", make)
@@ -58,7 +60,7 @@ def test_a_square_of_a_scene_has_what_it_shows_of_the_faces() -> None:
     np.testing.assert_array_equal(whole.landmarks, landmarks)
 
 
-def test_a_mirrored_scene_mirrored_again_is_the_scene(stock: Stock) -> None:
+def test_a_mirrored_scene_mirrored_again_is_the_scene(stock: FacePhotos) -> None:
     scene = next(s for s in (stock.scene(seed, 64) for seed in range(50)) if len(s.kinds))
     once, twice = mirrored(scene), mirrored(mirrored(scene))
     np.testing.assert_array_equal(once.pixels[:, 0], scene.pixels[:, -1])

@@ -84,8 +84,8 @@ def test_a_face_is_in_the_middle_of_its_crop(pool: PhotoPool) -> None:
     eyes = torch.tensor(LANDMARKS).mean(0)
     photo = pool.photo(0)
     middle = photo[..., int(eyes[1]) - 4 : int(eyes[1]) + 4, int(eyes[0]) - 4 : int(eyes[0]) + 4]
-    found = clean[:, :, 76:84, 76:84].mean((2, 3))
-    torch.testing.assert_close(found, middle.mean((2, 3)).expand(8, 3), atol=0.15, rtol=0)
+    middles = clean[:, :, 76:84, 76:84].mean((2, 3))
+    torch.testing.assert_close(middles, middle.mean((2, 3)).expand(8, 3), atol=0.15, rtol=0)
 
 
 def test_the_command_writes_parts_and_goes_on(

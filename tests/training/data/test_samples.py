@@ -11,7 +11,7 @@ from training.data.colours import recolour
 from training.data.photo_pool import PhotoPool
 from training.data.samples import Samples
 from training.engine.losses import colour
-from training.engine.recipe import Phase, Recipe, Source, read_recipe
+from training.engine.recipe import Phase, Recipe, SampleSource, read_recipe
 
 CPU = torch.device("cpu")
 PHASES = (Phase(until=1, size=32, batch=2),)
@@ -30,21 +30,23 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> PhotoPool:
     return PhotoPool.open(folder, folder / "pool", CPU)
 
 
-def recipe(*sources: Source) -> Recipe:
+def recipe(*sources: SampleSource) -> Recipe:
     return Recipe(network="denoiser", steps=1, phases=PHASES, sources=sources)
 
 
 def test_shares_are_kept_and_an_unnamed_source_takes_the_rest(pool: PhotoPool) -> None:
-    chosen = recipe(Source(sets=("night",), share=3.0, clean=1.0), Source(share=1.0, clean=1.0))
-    batch = Samples(chosen, pool).batch(torch.arange(400), 32)
+    sources = recipe(
+        SampleSource(sets=("night",), share=3.0, clean=1.0), SampleSource(share=1.0, clean=1.0)
+    )
+    batch = Samples(sources, pool).batch(torch.arange(400), 32)
     dark = (batch.target.mean((1, 2, 3)) < 0.1).float().mean()
     assert 0.68 < float(dark) < 0.82
     assert torch.equal(batch.image, batch.target)
 
 
 def test_each_source_has_its_share_of_clean_samples(pool: PhotoPool) -> None:
-    chosen = recipe(Source(sets=("night",), clean=1.0), Source(clean=0.0))
-    batch = Samples(chosen, pool).batch(torch.arange(60), 32)
+    sources = recipe(SampleSource(sets=("night",), clean=1.0), SampleSource(clean=0.0))
+    batch = Samples(sources, pool).batch(torch.arange(60), 32)
     same = torch.tensor([torch.equal(a, b) for a, b in zip(batch.image, batch.target, strict=True)])
     from_night = torch.tensor([family == "none" for family in batch.family]) & (batch.sigma == 0)
     assert 10 < int(from_night.sum()) < 50
@@ -52,7 +54,7 @@ def test_each_source_has_its_share_of_clean_samples(pool: PhotoPool) -> None:
 
 
 def test_a_sample_depends_on_its_seed_alone(pool: PhotoPool) -> None:
-    samples = Samples(recipe(Source(sets=("day",), clean=0.2), Source(clean=0.1)), pool)
+    samples = Samples(recipe(SampleSource(sets=("day",), clean=0.2), SampleSource(clean=0.1)), pool)
     whole = samples.batch(torch.arange(8), 32)
     for seed in (0, 5):
         alone = samples.batch(torch.tensor([seed]), 32)
@@ -63,14 +65,14 @@ def test_a_sample_depends_on_its_seed_alone(pool: PhotoPool) -> None:
 
 def test_a_source_without_photos_is_refused(pool: PhotoPool) -> None:
     with pytest.raises(ValueError, match="fog"):
-        Samples(recipe(Source(sets=("fog",), clean=0.0)), pool)
+        Samples(recipe(SampleSource(sets=("fog",), clean=0.0)), pool)
 
 
 def test_a_recipe_reads_its_sources(tmp_path: Path) -> None:
     text = 'network = "denoiser"\nsteps = 1\n[[phases]]\nuntil = 1\nsize = 8\nbatch = 1\n'
     path = tmp_path / "r.toml"
     path.write_text(text + '[[sources]]\nsets = ["a"]\nclean = 0.5\n', "utf-8")
-    assert read_recipe(path).sources == (Source(sets=("a",), share=1.0, clean=0.5),)
+    assert read_recipe(path).sources == (SampleSource(sets=("a",), share=1.0, clean=0.5),)
 
 
 def test_enlarged_crops_show_less_of_the_photo(tmp_path: Path) -> None:

@@ -10,46 +10,46 @@ from PIL import Image
 from training.drawn import __main__ as command
 from training.drawn.canvas import Canvas
 from training.drawn.fonts import SCRIPTS, Face, Fonts, word, words
-from training.drawn.pictures import KINDS, SCENES, Stock, picture
+from training.drawn.pictures import KINDS, SCENES, Material, picture
 from training.drawn.sheets import hatch
 
 SIZE = (96, 128)
 
 
 @pytest.fixture
-def stock() -> Stock:
+def material() -> Material:
     """Pillow's own font, no photos."""
-    return Stock(Fonts.find([]))
+    return Material(Fonts.find([]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_is_drawn_in_its_size_with_detail(kind: str, stock: Stock) -> None:
-    name, pixels = picture(0, 3, stock, kind=kind, size=SIZE)
+def test_each_kind_is_drawn_in_its_size_with_detail(kind: str, material: Material) -> None:
+    name, pixels = picture(0, 3, material, kind=kind, size=SIZE)
     assert name == kind
     assert pixels.shape == (*SIZE, 3)
     assert pixels.dtype == np.uint8
     assert np.abs(np.diff(pixels.astype(float), axis=1)).mean() > 0.2
 
 
-def test_seed_and_index_say_everything(stock: Stock) -> None:
-    first, again = (picture(1, 5, stock, size=SIZE) for _ in range(2))
+def test_seed_and_index_say_everything(material: Material) -> None:
+    first, again = (picture(1, 5, material, size=SIZE) for _ in range(2))
     assert first[0] == again[0]
     np.testing.assert_array_equal(first[1], again[1])
-    other = picture(1, 6, stock, kind=first[0], size=SIZE)
+    other = picture(1, 6, material, kind=first[0], size=SIZE)
     assert not np.array_equal(first[1], other[1])
 
 
-def test_sizes_vary_within_their_bounds(stock: Stock) -> None:
-    sizes = {picture(2, n, stock, kind="codes")[1].shape[:2] for n in range(4)}
+def test_sizes_vary_within_their_bounds(material: Material) -> None:
+    sizes = {picture(2, n, material, kind="codes")[1].shape[:2] for n in range(4)}
     assert len(sizes) > 1
     assert all(480 <= max(size) <= 1000 and min(size) >= 400 for size in sizes)
 
 
 @pytest.mark.parametrize("kind", sorted({"fence", "grille", "clothing"} & set(SCENES)))
-def test_some_of_the_photo_stays_bare(kind: str, stock: Stock) -> None:
+def test_some_of_the_photo_stays_bare(kind: str, material: Material) -> None:
     for index in range(4):
-        _, pixels = picture(3, index, stock, kind=kind, size=(160, 160))
-        _, again = picture(3, index, stock, kind="stairs", size=(160, 160))
+        _, pixels = picture(3, index, material, kind=kind, size=(160, 160))
+        _, again = picture(3, index, material, kind="stairs", size=(160, 160))
         bare = np.abs(pixels.astype(int) - again).max(-1) < 3
         assert bare.any()
 
@@ -100,7 +100,7 @@ def test_the_command_writes_named_files(
 def test_photos_for_measuring_do_not_stand_behind(tmp_path: Path) -> None:
     for name in [*"abcdefghijklmnopqrstuvwxyz"]:
         Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
-    kept = Stock.find([tmp_path], tmp_path).photos
-    held_out = Stock.find([tmp_path], tmp_path, held_out=True).photos
-    assert len(kept) + len(held_out) == 26
-    assert not set(kept) & set(held_out)
+    training = Material.find([tmp_path], tmp_path).photos
+    held_out = Material.find([tmp_path], tmp_path, held_out=True).photos
+    assert len(training) + len(held_out) == 26
+    assert not set(training) & set(held_out)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from training.engine.distributed import Crew
+from training.engine.distributed import ProcessGroup
 
 SCRIPT = '''
 import sys
@@ -41,7 +41,7 @@ recipe = Recipe(network="fit", steps=9, warmup=1, precision="fp32", learning_rat
                 phases=(Phase(until=1.0, size=8, batch=6),))
 run = Kept(Fit(), recipe, Path(sys.argv[1]), torch.device("cpu"))
 run.go(every=4, minutes=float(sys.argv[2]))
-print("rank", run.crew.rank, "step", run.step)
+print("rank", run.processes.rank, "step", run.step)
 '''
 
 
@@ -82,17 +82,17 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
 
 
 def test_one_process_is_a_crew_of_one() -> None:
-    crew = Crew()
+    processes = ProcessGroup()
     seeds = torch.arange(5)
-    assert (crew.rank, crew.size) == (0, 1)
-    assert torch.equal(crew.share(seeds), seeds)
-    assert crew.any(True)
-    assert not crew.any(False)
+    assert (processes.rank, processes.size) == (0, 1)
+    assert torch.equal(processes.share(seeds), seeds)
+    assert processes.any_rank(True)
+    assert not processes.any_rank(False)
 
 
 def test_a_batch_that_does_not_divide() -> None:
-    crew = Crew()
-    crew.size, crew.rank = 2, 1
-    assert crew.share(torch.arange(4)).tolist() == [1, 3]
+    processes = ProcessGroup()
+    processes.size, processes.rank = 2, 1
+    assert processes.share(torch.arange(4)).tolist() == [1, 3]
     with pytest.raises(ValueError, match="a batch of 5 does not divide by 2"):
-        crew.share(torch.arange(5))
+        processes.share(torch.arange(5))

@@ -1,4 +1,4 @@
-"""The ablation: every variant is a step 1, results are kept, the table says what was measured."""
+"""The ablation: every variant is a denoiser, results are kept, the table says what was measured."""
 
 import json
 from dataclasses import replace

@@ -60,7 +60,7 @@ def test_what_is_left_out_has_no_say(crops: tuple[torch.Tensor, torch.Tensor]) -
 def test_without_a_correction_the_picture_lies_between_the_three(
     crops: tuple[torch.Tensor, torch.Tensor],
 ) -> None:
-    prior = without("correction").prior(*crops)
+    prior = without("correction").predict(*crops)
     pictures = torch.stack((prior.degraded, prior.clean, prior.second))
     assert (prior.picture >= pictures.amin(0) - 1e-6).all()
     assert (prior.picture <= pictures.amax(0) + 1e-6).all()
@@ -100,4 +100,4 @@ def test_the_command_trains_and_scores_every_variant(
         "whole, fidelity 0.5", "whole, fidelity 0.0",
         "without A, fidelity 0.5", "without A, fidelity 0.0",
     ]  # fmt: skip
-    assert "before step 2" in names[0]
+    assert "before faces" in names[0]

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from restorecli.faces.detections import Faces
+from restorecli.faces.detections import Detections
 from tests.training.conftest import EYES_AND_MOUTH, FACE_BOX
-from training.data.scenes import Stock
-from training.evaluate.detector import labelled, made, print_made, score
+from training.data.scenes import FacePhotos
+from training.evaluate.detector import labelled, made_scenes, print_made, score
 from training.tasks.multibox import FACE
 
 
@@ -24,7 +24,7 @@ def test_scores_of_a_known_case(tmp_path: Path) -> None:
     (tmp_path / "faces.json").write_text(json.dumps(entries), "utf-8")
     boxes = torch.tensor([FACE_BOX, [0.0, 0, 10, 10], [80, 80, 90, 90]])
     marks = torch.tensor(EYES_AND_MOUTH).repeat(3, 1, 1) + torch.tensor([2.0, 0])
-    finds = Faces(boxes, marks, torch.ones(3))
+    finds = Detections(boxes, marks, torch.ones(3))
     result = score(lambda image: finds, labelled(tmp_path / "clean", tmp_path / "faces.json", 1))
     assert result.recall == 1
     assert result.precision == pytest.approx(1 / 5)
@@ -32,8 +32,8 @@ def test_scores_of_a_known_case(tmp_path: Path) -> None:
     assert result.false_finds == 2
 
 
-def test_made_scenes_ask_for_faces_of_some_widths_only(stock: Stock) -> None:
-    samples = list(made(stock, count=30, size=96, narrowest=12, widest=24))
+def test_made_scenes_ask_for_faces_of_some_widths_only(stock: FacePhotos) -> None:
+    samples = list(made_scenes(stock, count=30, size=96, narrowest=12, widest=24))
     again = [stock.scene(seed, 96) for seed in range(30)]
     asked = 0
     for (image, faces), scene in zip(samples, again, strict=True):
@@ -47,11 +47,11 @@ def test_made_scenes_ask_for_faces_of_some_widths_only(stock: Stock) -> None:
 
 
 def test_made_scenes_are_scored(
-    stock: Stock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stock: FacePhotos, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("training.evaluate.detector.MADE_SCENES", 8)
     monkeypatch.setattr("training.evaluate.detector.MADE_SIDE", 64)
-    nothing = Faces(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
+    nothing = Detections(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
     print_made(lambda image: nothing, stock, 0.5)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[0] for line in lines] == [

@@ -1,4 +1,4 @@
-"""Scores of step 2: laws of the measures, and the command on a set of two photos."""
+"""Scores of the face step: laws of the measures, and the command on a set of two photos."""
 
 import json
 import sys
@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from restorecli.faces.alignment import oval, pixel_centres, place, radii
-from restorecli.faces.detections import Faces
+from restorecli.faces.alignment import feather_mask, fit_similarity, pixel_centres, radii
+from restorecli.faces.detections import Detections
 from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.networks.face_vae import FaceVAEPairConfig
 from restorecli.options import Options
@@ -35,11 +35,11 @@ def image() -> torch.Tensor:
 
 
 def test_an_equal_face_is_perfect(image: torch.Tensor) -> None:
-    found = quality(image, image, RECORD, CONFIG)
-    assert found.ssim == pytest.approx(1)
-    assert found.psnr > 100
-    assert found.gradient == pytest.approx(1)
-    assert found.edge == pytest.approx(1, abs=0.03)
+    quality_of_face = quality(image, image, RECORD, CONFIG)
+    assert quality_of_face.ssim == pytest.approx(1)
+    assert quality_of_face.psnr > 100
+    assert quality_of_face.gradient == pytest.approx(1)
+    assert quality_of_face.edge == pytest.approx(1, abs=0.03)
 
 
 def test_a_blurred_face_has_lost_gradients(image: torch.Tensor) -> None:
@@ -49,7 +49,7 @@ def test_a_blurred_face_has_lost_gradients(image: torch.Tensor) -> None:
 
 def test_a_box_around_the_face_shows_at_the_edge(image: torch.Tensor) -> None:
     flat = torch.full_like(image, 0.5)
-    placement = place(torch.tensor(RECORD.landmarks), 160)
+    placement = fit_similarity(torch.tensor(RECORD.landmarks), 160)
     points = placement.to_crop(pixel_centres(0, 0, 160, 160)) / 160
     ring = ((radii(points) < 0.9).float() * 0.2)[None, None]
     natural = quality(image, image, RECORD, CONFIG).edge
@@ -59,7 +59,7 @@ def test_a_box_around_the_face_shows_at_the_edge(image: torch.Tensor) -> None:
 
 def test_the_mask_ends_at_radius_one() -> None:
     radius = radii(pixel_centres(0, 0, 64, 64) / 64)
-    mask = oval(64)[0, 0]
+    mask = feather_mask(64)[0, 0]
     assert not mask[radius >= 1].any()
     assert (mask[radius < 0.99] > 0).all()
 
@@ -73,22 +73,22 @@ def test_the_summary_of_known_faces() -> None:
         Comparison(before=good, after=good, luminance=0.5, record=RECORD),
         Comparison(before=good, after=good, luminance=0.8, record=replace(RECORD, prior=0.2)),
     ]
-    found = summary(rows)
-    assert found["ssim"] == pytest.approx((2.3 / 3, 2.4 / 3))
-    assert found["worst third"] == pytest.approx((0.5, 0.6))
-    assert found["gradient, distance from 1"] == pytest.approx((0.2 / 3, 0.1 / 3))
-    assert found["gain of darker, of lighter half"] == pytest.approx((0.1, 0))
-    assert found["prior, moved"] == pytest.approx((0.4, 0.1))
+    scores = summary(rows)
+    assert scores["ssim"] == pytest.approx((2.3 / 3, 2.4 / 3))
+    assert scores["worst third"] == pytest.approx((0.5, 0.6))
+    assert scores["gradient, distance from 1"] == pytest.approx((0.2 / 3, 0.1 / 3))
+    assert scores["gain of darker, of lighter half"] == pytest.approx((0.1, 0))
+    assert scores["prior, moved"] == pytest.approx((0.4, 0.1))
 
 
 def test_the_sheet_has_a_cell_for_each_picture(image: torch.Tensor) -> None:
     marks = torch.tensor([RECORD.landmarks])
-    found = Faces(torch.tensor([RECORD.box]), marks, torch.tensor([0.9]))
-    sample = Sample("one", image, image * 0, image, relit=False, found=found)
-    shown = sheet([sample] * (COLUMNS + 1), tiny_restorer().face_pair, Options())
-    assert shown.size == (COLUMNS * (4 * CELL + GAP), 2 * (CELL + GAP))
-    assert shown.getpixel((CELL // 2, CELL // 2)) == (0, 0, 0)
-    assert shown.getpixel((shown.width - 5, shown.height - 9)) == (255, 255, 255)
+    detections = Detections(torch.tensor([RECORD.box]), marks, torch.tensor([0.9]))
+    sample = Sample("one", image, image * 0, image, relit=False, detections=detections)
+    picture = sheet([sample] * (COLUMNS + 1), tiny_restorer().face_pair, Options())
+    assert picture.size == (COLUMNS * (4 * CELL + GAP), 2 * (CELL + GAP))
+    assert picture.getpixel((CELL // 2, CELL // 2)) == (0, 0, 0)
+    assert picture.getpixel((picture.width - 5, picture.height - 9)) == (255, 255, 255)
 
 
 def test_the_command(
@@ -104,10 +104,10 @@ def test_the_command(
     face = {"box": FACE_BOX, "landmarks": EYES_AND_MOUTH, "score": 0.9}
     entries = [{"name": name, "faces": [face]} for name in ("one", "two")]
     (tmp_path / "faces.json").write_text(json.dumps(entries), "utf-8")
-    found = Faces(
+    detections = Detections(
         torch.tensor([FACE_BOX]).float(), torch.tensor([EYES_AND_MOUTH]).float(), torch.ones(1)
     )
-    monkeypatch.setattr(faces, "detect", lambda *_, **__: found)
+    monkeypatch.setattr(faces, "detect", lambda *_, **__: detections)
     (tmp_path / "shown.txt").write_text("# who\ntwo source.jpg\n", "utf-8")
     words = [str(tmp_path), "--weights", str(tmp_path), "--fidelity", "0.5", "1"]
     words += ["--sheet", str(tmp_path / "sheet.png"), "--shown", str(tmp_path / "shown.txt")]

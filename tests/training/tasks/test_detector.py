@@ -17,7 +17,7 @@ from tests.support import tiny
 from tests.training.conftest import CPU, EYES_AND_MOUTH, FACE_BOX, quick_scores
 from training.data.photo_pool import PhotoPool
 from training.data.scene_batches import light, padded, spoil
-from training.data.scenes import Scene, Stock
+from training.data.scenes import FacePhotos, Scene
 from training.engine.loop import Run
 from training.engine.recipe import Phase, Recipe
 from training.tasks import detector
@@ -39,25 +39,25 @@ RECIPE = Recipe(network="retinaface", steps=2, phases=(Phase(until=1, size=64, b
 
 
 def test_stock_joins_photos_and_labels(
-    stock: Stock, pool: PhotoPool, labels: Path, monkeypatch: pytest.MonkeyPatch
+    stock: FacePhotos, pool: PhotoPool, labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert [len(portrait.boxes) for portrait in stock.portraits] == [1, 2]
     assert stock.portraits[1].trusted.tolist() == [True, False]
     assert len(stock.empty) == 1
     monkeypatch.setattr("training.data.scenes.LONGEST_SIDE", 50)
-    small = Stock.read(pool, labels, held_out=False).portraits[0]
+    small = FacePhotos.read(pool, labels, held_out=False).portraits[0]
     assert small.photo.shape == (50, 50, 3)
     assert small.boxes[0].tolist() == [15, 10, 35, 35]
 
 
-def test_a_scene_depends_on_its_seed_alone(stock: Stock) -> None:
+def test_a_scene_depends_on_its_seed_alone(stock: FacePhotos) -> None:
     one, again, other = stock.scene(5, 96), stock.scene(5, 96), stock.scene(6, 96)
     assert np.array_equal(one.pixels, again.pixels)
     assert np.array_equal(one.boxes, again.boxes)
     assert not np.array_equal(one.pixels, other.pixels)
 
 
-def test_labels_lie_on_the_faces(stock: Stock) -> None:
+def test_labels_lie_on_the_faces(stock: FacePhotos) -> None:
     """Red is only where a face was pasted, so labels and red must cover each other."""
     kinds: set[int] = set()
     for seed in range(60):
@@ -74,13 +74,13 @@ def test_labels_lie_on_the_faces(stock: Stock) -> None:
     assert kinds == {IGNORED, FACE, FACE_WITH_LANDMARKS}
 
 
-def test_some_scenes_are_empty_and_some_are_crowds(stock: Stock) -> None:
+def test_some_scenes_are_empty_and_some_are_crowds(stock: FacePhotos) -> None:
     counts = [len(stock.scene(seed, 96).kinds) for seed in range(60)]
     assert 0 in counts
     assert max(counts) >= 4
 
 
-def test_light_and_spoil_keep_the_range_and_the_seed(stock: Stock) -> None:
+def test_light_and_spoil_keep_the_range_and_the_seed(stock: FacePhotos) -> None:
     image = torch.rand(6, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     seeds = torch.arange(6)
     task_config = DegradeConfig(**RECIPE.degrade)
@@ -99,35 +99,35 @@ def truth(*rows: tuple[list[float], int]) -> Truth:
 
 
 def test_every_face_has_an_anchor_and_ignored_ones_are_spared() -> None:
-    grid = anchors.priors(128, 128)
+    grid = anchors.grid(128, 128)
     tiny, ignored = [3.0, 3, 9, 10], [64.0, 64, 120, 120]
     faces = truth(
         (tiny, FACE), (FACE_BOX, FACE_WITH_LANDMARKS), (ignored, IGNORED), ([0.0] * 4, NOTHING)
     )
-    found = match(faces, grid)
-    assert set(found.face[found.positive].tolist()) == {0, 1}
+    matches = match(faces, grid)
+    assert set(matches.face[matches.positive].tolist()) == {0, 1}
     centre = grid[:, :2]
     inside = ((centre > 64) & (centre < 120)).all(1)
-    assert not found.negative[0, inside].any()
-    assert not (found.negative & found.positive).any()
-    assert found.negative[0, ~inside].float().mean() > 0.9
+    assert not matches.negative[0, inside].any()
+    assert not (matches.negative & matches.positive).any()
+    assert matches.negative[0, ~inside].float().mean() > 0.9
 
 
 def test_hard_negatives_are_the_worst_seven_for_each_positive() -> None:
-    grid = anchors.priors(128, 128)
-    found = match(truth((FACE_BOX, FACE)), grid)
-    loss = torch.rand(found.positive.shape, generator=torch.Generator().manual_seed(0))
-    hard = hard_negatives(loss, found)
-    assert int(hard.sum()) == max(24, NEGATIVES_PER_POSITIVE * int(found.positive.sum()))
-    assert not (hard & ~found.negative).any()
-    assert loss[hard].min() >= loss[found.negative & ~hard].max()
+    grid = anchors.grid(128, 128)
+    matches = match(truth((FACE_BOX, FACE)), grid)
+    loss = torch.rand(matches.positive.shape, generator=torch.Generator().manual_seed(0))
+    hard = hard_negatives(loss, matches)
+    assert int(hard.sum()) == max(24, NEGATIVES_PER_POSITIVE * int(matches.positive.sum()))
+    assert not (hard & ~matches.negative).any()
+    assert loss[hard].min() >= loss[matches.negative & ~hard].max()
 
 
 def perfect(faces: Truth, grid: Tensor) -> Predictions:
     """What a network that knows the labels would answer."""
-    found = match(faces, grid)
-    row = found.face[0]
-    sure = torch.where(found.positive, 20.0, -20.0)
+    matches = match(faces, grid)
+    row = matches.face[0]
+    sure = torch.where(matches.positive, 20.0, -20.0)
     return Predictions(
         boxes=anchors.encode_boxes(faces.boxes[0, row], grid)[None],
         logits=torch.stack([-sure, sure], dim=-1),
@@ -136,7 +136,7 @@ def perfect(faces: Truth, grid: Tensor) -> Predictions:
 
 
 def test_the_right_answer_costs_nothing() -> None:
-    grid = anchors.priors(128, 128)
+    grid = anchors.grid(128, 128)
     faces = truth((FACE_BOX, FACE_WITH_LANDMARKS))
     answer = perfect(faces, grid)
     assert all(float(term) < 1e-3 for term in multibox_loss(answer, faces, grid).values())
@@ -150,7 +150,7 @@ def test_the_right_answer_costs_nothing() -> None:
 
 
 def test_a_batch_without_faces_has_a_finite_loss() -> None:
-    grid = anchors.priors(64, 64)
+    grid = anchors.grid(64, 64)
     nothing = padded(
         [
             Scene(

@@ -16,7 +16,7 @@ from training import train
 from training.data.face_crops import FacePairs
 from training.engine.loop import Run
 from training.engine.recipe import Phase, Recipe
-from training.tasks.face_autoencoder import FaceTraining, PatchDiscriminator, judged
+from training.tasks.face_autoencoder import FaceTraining, PatchDiscriminator, adversarial_losses
 from training.tasks.face_fusion import FuseTraining, latents, make_face_task
 
 TINY: dict[str, Any] = {
@@ -26,7 +26,7 @@ TINY: dict[str, Any] = {
     "look_widths": (4, 8), "look_encoder_blocks": (1, 1), "look_decoder_blocks": (1,),
     "look_gates": (4, 4),
 }  # fmt: skip
-FUSE = {"lost": 0.1, "picture": 0.5, "prior": 0.3, "decibels": 0.02, "adversary": 0}
+FUSE = {"drop_source": 0.1, "picture": 0.5, "prior": 0.3, "decibels": 0.02, "adversary": 0}
 CPU = torch.device("cpu")
 
 
@@ -105,16 +105,16 @@ def test_a_finished_pair_goes_on_with_an_adversary(crops: Path, tmp_path: Path) 
     task = make_face_task(going_on, crops, tmp_path, CPU)
     assert isinstance(task.network, FuseTraining)
     assert equal(task.network.shipped, pair)
-    judge = copy.deepcopy(task.network.judge)
+    discriminator = copy.deepcopy(task.network.judge)
     run = Run(task, going_on, tmp_path / "on", CPU)
     assert run.go()
     assert isinstance(run.network, FuseTraining)
-    assert not equal(run.network.judge, judge)
+    assert not equal(run.network.judge, discriminator)
     after = weights.load(FaceVAEPair, "face_vae", folder=tmp_path / "on")
     assert equal(after.clean_decoder, pair.clean_decoder)
     assert not equal(after.fusion, pair.fusion)
     head = (tmp_path / "on" / "log.csv").read_text("utf-8").splitlines()[0]
-    assert "adversary,judge" in head
+    assert "adversary,discriminator" in head
 
 
 def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -132,22 +132,22 @@ def test_vae_b_starts_as_vae_a() -> None:
     torch.manual_seed(0)
     network = FaceTraining(FaceVAEPairConfig(**TINY))
     assert not equal(network.clean_encoder, network.pair.degraded_encoder)
-    network.part()
+    network.initialise_clean_vae()
     assert equal(network.clean_encoder, network.pair.degraded_encoder)
     assert equal(network.pair.clean_decoder, network.pair.degraded_decoder)
 
 
 def test_each_side_of_the_adversary_learns_from_its_own_loss() -> None:
-    judge = PatchDiscriminator(4)
+    discriminator = PatchDiscriminator(4)
     real, drawn = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16, requires_grad=True)
-    fooled, own = judged(judge, real, drawn)
-    fooled.backward()  # type: ignore[no-untyped-call]
+    generator_loss, discriminator_loss = adversarial_losses(discriminator, real, drawn)
+    generator_loss.backward()  # type: ignore[no-untyped-call]
     assert drawn.grad is not None
-    assert all(value.grad is None for value in judge.parameters())
+    assert all(value.grad is None for value in discriminator.parameters())
     drawn.grad = None
-    own.backward()  # type: ignore[no-untyped-call]
+    discriminator_loss.backward()  # type: ignore[no-untyped-call]
     assert drawn.grad is None
-    assert all(value.grad is not None for value in judge.parameters())
+    assert all(value.grad is not None for value in discriminator.parameters())
 
 
 def test_a_pair_does_not_depend_on_its_batch(crops: Path) -> None:
@@ -162,9 +162,9 @@ def test_a_pair_does_not_depend_on_its_batch(crops: Path) -> None:
 
 def test_a_lost_source_is_what_step_1_made_of_it(crops: Path) -> None:
     pairs = FacePairs.open(crops, "train", CPU)
-    degraded, source, _ = pairs.draw(torch.arange(64), 32, lost=0.5)
-    lost = [torch.equal(one, other) for one, other in zip(degraded, source, strict=True)]
-    assert 20 <= sum(lost) <= 44
+    degraded, source, _ = pairs.draw(torch.arange(64), 32, drop_source=0.5)
+    drop_source = [torch.equal(one, other) for one, other in zip(degraded, source, strict=True)]
+    assert 20 <= sum(drop_source) <= 44
     degraded, source, _ = pairs.draw(torch.arange(64), 32)
     assert not any(torch.equal(one, other) for one, other in zip(degraded, source, strict=True))
 

@@ -1,4 +1,4 @@
-"""Training of step 3 at x1: what it starts from, what it is shown, and that it learns."""
+"""Training of refine: what it starts from, what it is shown, and that it learns."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from restorecli import weights
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_vae import FaceVAEPair
-from restorecli.networks.guided_denoiser import SecondLook
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from tests.support.tiny import DENOISER, FACE_PAIR
 from training import train
 from training.data.photo_pool import PhotoPool
@@ -29,7 +29,7 @@ def recipe(**changes: object) -> Recipe:
         "precision": "fp32",
         "phases": (Phase(until=1, size=32, batch=2),),
         "losses": {"charbonnier": 1.0, "structure": 0.5},
-        "options": {"lost": 0.0},
+        "options": {"drop_source": 0.0},
     }
     return Recipe(**{**settings, **changes})  # type: ignore[arg-type]
 
@@ -52,7 +52,7 @@ def test_it_begins_as_step_1_and_learns(
         assert torch.equal(begun[name], value)
     assert not begun["hint.weight"].any()
     assert Run(task, recipe(), tmp_path / "out", CPU).go()
-    learned = weights.load(SecondLook, "second_look", folder=tmp_path / "out")
+    learned = weights.load(GuidedDenoiser, "second_look", folder=tmp_path / "out")
     assert learned.hint.weight.any()
     assert not torch.equal(learned.enter.weight, begun["enter.weight"])
     after = weights.load(Denoiser, "denoiser", folder=tmp_path).state_dict()
@@ -62,21 +62,21 @@ def test_it_begins_as_step_1_and_learns(
     )
 
 
-@pytest.mark.parametrize("lost", [0.0, 1.0])
+@pytest.mark.parametrize("drop_source", [0.0, 1.0])
 def test_a_lost_photo_is_replaced_by_the_picture_so_far(
-    pool: PhotoPool, denoiser: Denoiser, tmp_path: Path, lost: float
+    pool: PhotoPool, denoiser: Denoiser, tmp_path: Path, drop_source: float
 ) -> None:
-    task = train.make_task(recipe(options={"lost": lost}), pool, tmp_path)
-    shown: list[tuple[Tensor, Tensor]] = []
+    task = train.make_task(recipe(options={"drop_source": drop_source}), pool, tmp_path)
+    inputs: list[tuple[Tensor, Tensor]] = []
 
-    class Noting(SecondLook):
+    class Noting(GuidedDenoiser):
         def look(self, source: Tensor, evidence: Tensor) -> Tensor:
-            shown.append((source, evidence))
+            inputs.append((source, evidence))
             return super().look(source, evidence)
 
     losses = task.losses(Noting(DENOISER), torch.arange(4), Phase(until=1, size=32, batch=4))
     assert set(losses) == {"charbonnier", "structure"}
-    assert torch.equal(*shown[0]) == (lost == 1)
+    assert torch.equal(*inputs[0]) == (drop_source == 1)
 
 
 def test_it_can_begin_as_the_second_look_of_the_face_pair(
@@ -98,6 +98,6 @@ def test_it_can_begin_as_the_second_look_of_the_face_pair(
     arguments += ["--denoiser", str(tmp_path), "--start", str(tmp_path)]
     monkeypatch.setattr("sys.argv", arguments)
     train.main()
-    learned = weights.load(SecondLook, "second_look", folder=tmp_path / "out")
+    learned = weights.load(GuidedDenoiser, "second_look", folder=tmp_path / "out")
     for name, value in pair.second_look.state_dict().items():
         assert torch.equal(learned.state_dict()[name], value)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run, sample_seeds
-from training.engine.recipe import Phase, Recipe, Source
+from training.engine.recipe import Phase, Recipe, SampleSource
 from training.tasks.inspector import InspectorTask
 
 CPU = torch.device("cpu")
@@ -33,7 +33,7 @@ def recipe(steps: int) -> Recipe:
         network="inspector", config=CONFIG, steps=steps, warmup=5, validation=8,
         learning_rate=1e-2, optimizer="muon",
         phases=(Phase(until=1, size=64, batch=8),), precision="fp32",
-        degrade={"families": ("sine", "lines"), "mild": 0.0}, sources=(Source(clean=0.4),),
+        degrade={"families": ("sine", "lines"), "mild": 0.0}, sources=(SampleSource(clean=0.4),),
         options={"kept": 4000},
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run
 from training.engine.recipe import Phase, Recipe
 from training.tasks.multibox import FACE, FACE_WITH_LANDMARKS, IGNORED, NOTHING, Truth
-from training.tasks.refiner import RefinerTask, anywhere, drawn, errors, near, wanted_of
+from training.tasks.refiner import RefinerTask, anywhere, draw_columns, errors, near, targets_of
 
 RECIPE = Recipe(
     network="face_refiner", steps=2, phases=(Phase(until=1, size=64, batch=3),), ema=0.9,
@@ -38,37 +38,39 @@ def moved(share: float) -> torch.Tensor:
 
 def test_what_is_wanted_of_squares_right_doubtful_and_wrong() -> None:
     around = torch.stack([moved(0), moved(0.5), moved(0.8)]).unsqueeze(0)
-    wanted = wanted_of(around, truth(FACE_WITH_LANDMARKS))
-    assert wanted.face[[0, 2]].tolist() == [1, 0]
-    assert wanted.face[1].isnan()
+    targets = targets_of(around, truth(FACE_WITH_LANDMARKS))
+    assert targets.face[[0, 2]].tolist() == [1, 0]
+    assert targets.face[1].isnan()
     side = SQUARE[2] - SQUARE[0]
     for row in (0, 1):  # an overlap of a third is near enough to learn the place from
         corner = around[0, row, :2]
         box = (torch.tensor(FACE_BOX).reshape(2, 2) - corner) / side
-        assert torch.allclose(wanted.boxes[row], box.flatten())
-        assert torch.allclose(wanted.landmarks[row], (torch.tensor(EYES_AND_MOUTH) - corner) / side)
-    assert wanted.boxes[2].isnan().all()
-    assert wanted.landmarks[2].isnan().all()
+        assert torch.allclose(targets.boxes[row], box.flatten())
+        assert torch.allclose(
+            targets.landmarks[row], (torch.tensor(EYES_AND_MOUTH) - corner) / side
+        )
+    assert targets.boxes[2].isnan().all()
+    assert targets.landmarks[2].isnan().all()
 
 
 def test_of_faces_without_landmarks_only_the_box_is_wanted_and_of_ignored_ones_nothing() -> None:
     around = moved(0).view(1, 1, 4)
-    cut = wanted_of(around, truth(FACE))
+    cut = targets_of(around, truth(FACE))
     assert cut.face.tolist() == [1]
     assert cut.boxes.isfinite().all()
     assert cut.landmarks.isnan().all()
-    ignored = wanted_of(around, truth(IGNORED))
+    ignored = targets_of(around, truth(IGNORED))
     assert ignored.face.isnan().all()
     assert ignored.boxes.isnan().all()
-    assert wanted_of(moved(0.9).view(1, 1, 4), truth(IGNORED)).face.tolist() == [0]
-    assert wanted_of(around, truth(NOTHING)).face.tolist() == [0]
+    assert targets_of(moved(0.9).view(1, 1, 4), truth(IGNORED)).face.tolist() == [0]
+    assert targets_of(around, truth(NOTHING)).face.tolist() == [0]
 
 
 def test_squares_near_faces_are_mostly_faces_and_those_anywhere_mostly_not() -> None:
     seeds = torch.arange(200)
     faces = Truth(*(part.expand(200, *part.shape[1:]) for part in truth(FACE)))
-    close = wanted_of(near(faces, seeds), faces).face
-    far = wanted_of(anywhere(torch.zeros(200, 3, 200, 200), seeds), faces).face
+    close = targets_of(near(faces, seeds), faces).face
+    far = targets_of(anywhere(torch.zeros(200, 3, 200, 200), seeds), faces).face
     assert (close == 1).float().mean() > 0.7
     assert (far == 0).float().mean() > 0.8
     assert torch.equal(near(faces, seeds)[7:9], near(Truth(*(p[7:9] for p in faces)), seeds[7:9]))
@@ -76,19 +78,21 @@ def test_squares_near_faces_are_mostly_faces_and_those_anywhere_mostly_not() -> 
 
 def test_columns_are_drawn_by_their_shares() -> None:
     shares = torch.tensor([[0.0, 3, 1]]).expand(4000, 3)
-    columns = drawn(shares, Draws(torch.arange(4000)))
+    columns = draw_columns(shares, Draws(torch.arange(4000)))
     assert (columns == 0).float().mean() < 0.01
     assert float((columns == 1).float().mean()) == pytest.approx(0.75, abs=0.03)
-    assert drawn(torch.zeros(5, 4), Draws(torch.arange(5))).max() < 4
+    assert draw_columns(torch.zeros(5, 4), Draws(torch.arange(5))).max() < 4
 
 
 def test_errors_count_the_wrong_side_and_eye_distances() -> None:
-    wanted = wanted_of(torch.stack([moved(0), moved(0.8)]).unsqueeze(0), truth(FACE_WITH_LANDMARKS))
-    eyes = wanted.landmarks[0, 1] - wanted.landmarks[0, 0]
-    places = wanted.landmarks.nan_to_num() + 0.1 * eyes
-    found = errors(Refinements(torch.tensor([1.0, 1.0]), wanted.boxes, places), wanted)
-    assert float(found["wrong"]) == 0.5
-    assert float(found["eye_distances"]) == pytest.approx(0.1)
+    targets = targets_of(
+        torch.stack([moved(0), moved(0.8)]).unsqueeze(0), truth(FACE_WITH_LANDMARKS)
+    )
+    eyes = targets.landmarks[0, 1] - targets.landmarks[0, 0]
+    places = targets.landmarks.nan_to_num() + 0.1 * eyes
+    values = errors(Refinements(torch.tensor([1.0, 1.0]), targets.boxes, places), targets)
+    assert float(values["wrong"]) == 0.5
+    assert float(values["eye_distances"]) == pytest.approx(0.1)
 
 
 def test_a_run_trains_stops_goes_on_and_exports(

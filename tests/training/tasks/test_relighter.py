@@ -29,12 +29,12 @@ def photos() -> torch.Tensor:
 
 
 def test_dimmed_photos_are_darker_and_others_stay(photos: torch.Tensor) -> None:
-    seen = scenes(photos, torch.arange(200))
-    before, after = luminance(seen.target).mean((1, 2)), luminance(seen.thumbnail).mean((1, 2))
-    dark = seen.dark == 1
+    batch = scenes(photos, torch.arange(200))
+    before, after = luminance(batch.target).mean((1, 2)), luminance(batch.thumbnail).mean((1, 2))
+    dark = batch.dark == 1
     assert 60 < int(dark.sum()) < 140
     assert (before[dark] / after[dark]).median() > 2.5
-    still = (seen.dark == 0) & (seen.certain == 1)
+    still = (batch.dark == 0) & (batch.certain == 1)
     assert (before[still] - after[still]).abs().median() < 0.01
 
 

@@ -118,8 +118,8 @@ def _backbone(path: Path, tensors: Mapping[str, Tensor]) -> Backbone:
     for backbone, (first, _) in FIRST_LAYERS.items():
         if first in tensors:
             return backbone
-    wanted = " nor ".join(first for first, _ in FIRST_LAYERS.values())
-    raise WeightsError(f"{path}: has neither {wanted}. Import a RetinaFace checkpoint.")
+    names = " nor ".join(first for first, _ in FIRST_LAYERS.values())
+    raise WeightsError(f"{path}: has neither {names}. Import a RetinaFace checkpoint.")
 
 
 def _config(backbone: Backbone, tensors: Mapping[str, Tensor]) -> RetinaFaceConfig:
@@ -141,13 +141,16 @@ def _config(backbone: Backbone, tensors: Mapping[str, Tensor]) -> RetinaFaceConf
     return RetinaFaceConfig(backbone=backbone, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
 
-def _check(path: Path, wanted: Mapping[str, Tensor], found: dict[str, Tensor]) -> None:
+def _check(path: Path, expected: Mapping[str, Tensor], tensors: dict[str, Tensor]) -> None:
     """Name the first tensor that does not fit; batch counters that old files lack are added."""
-    for key, tensor in wanted.items():
+    for key, tensor in expected.items():
         if key.endswith("num_batches_tracked"):
-            found.setdefault(key, torch.zeros_like(tensor))
+            tensors.setdefault(key, torch.zeros_like(tensor))
     advice = "Import a RetinaFace checkpoint."
-    missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    missing, unexpected = (
+        sorted(expected.keys() - tensors.keys()),
+        sorted(tensors.keys() - expected.keys()),
+    )
     if missing:
         raise WeightsError(f"{path}: lacks {missing[0]} ({len(missing)} in all). {advice}")
     if unexpected:
@@ -155,9 +158,9 @@ def _check(path: Path, wanted: Mapping[str, Tensor], found: dict[str, Tensor]) -
             f"{path}: has {unexpected[0]}, which RetinaFace lacks ({len(unexpected)} in all). "
             f"{advice}"
         )
-    for key, tensor in found.items():
-        if tensor.shape != wanted[key].shape:
-            shapes = f"{tuple(tensor.shape)} instead of {tuple(wanted[key].shape)}"
+    for key, tensor in tensors.items():
+        if tensor.shape != expected[key].shape:
+            shapes = f"{tuple(tensor.shape)} instead of {tuple(expected[key].shape)}"
             raise WeightsError(f"{path}: {key} has the shape {shapes}. {advice}")
         if not tensor.isfinite().all():
             raise WeightsError(f"{path}: {key} has values that are not finite. Download it again.")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from restorecli import weights
 from restorecli.errors import WeightsError
-from restorecli.import_retinaface import import_checkpoint
+from restorecli.faces.import_retinaface import import_checkpoint
 from restorecli.networks.retinaface import Predictions, RetinaFace, RetinaFaceConfig
 
 
@@ -159,7 +159,7 @@ def test_too_large_files(
     path = saved(tmp_path / "a.pth", mobilenet)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.pth", bytes(10**6))
-    monkeypatch.setattr("restorecli.import_retinaface.LARGEST_BYTES", 10**5)
+    monkeypatch.setattr("restorecli.faces.import_retinaface.LARGEST_BYTES", 10**5)
     for file in (path, tmp_path / "a.zip"):
         with pytest.raises(WeightsError, match="not a checkpoint that torch can read"):
             import_checkpoint(file, tmp_path / "out")

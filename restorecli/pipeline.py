@@ -52,7 +52,7 @@ from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import relight
-from restorecli.tile_networks import RetryCounter, Tiles, TileSteps
+from restorecli.tile_networks import RetryCounter, Stopwatch, Tiles, TileSteps, changed
 from restorecli.tiling import tiles as tiling
 
 
@@ -99,6 +99,7 @@ class Restoration:
             it came, but for light and size.
         work_factor: By how much the photo was made smaller for the work.
         seconds: Wall-clock time of the computation.
+        stage_seconds: Likewise of `inspect` and of each stage that ran, without what joins tiles.
         device: As in `"cpu"` or `"cuda:0"`.
         precision: `"fp32"` or `"bf16"`.
         steps: The picture after "denoised", "relit" and "composed", if they were asked for.
@@ -115,6 +116,7 @@ class Restoration:
     inspection: Inspection | None = None
     presence: float = 1.0
     work_factor: int = 1
+    stage_seconds: dict[str, float] = field(default_factory=dict)
     steps: dict[str, Image] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
@@ -228,33 +230,39 @@ class Restorer:
             return inspect(_middle(tiling.PixelSource(photo.colours())), self.inspector)
 
     def _restore(self, photo: Photo, options: Options, steps: StageImages) -> Restoration:
-        inspection = self.inspect(photo) if "denoise" in options.stages else None
+        watch = Stopwatch()
+        with watch("inspect"):
+            inspection = self.inspect(photo) if "denoise" in options.stages else None
         factor = _work_factor(photo, options, inspection)
         source = tiling.PixelSource(reduced(photo.colours(), factor))
         presence = _presence(options, inspection)
         stages = _stages(options, presence)
-        tiles = self._tiles(options.tile or self._tile(max(source.height, source.width)))
+        tile = options.tile or self._tile(max(source.height, source.width))
+        tiles = self._tiles(tile, mirrored=options.best)
         relit = False
         faces: tuple[FaceRecord, ...] = ()
 
         if "denoise" in stages:
-            strips = tiles.strips(lambda steps: steps.denoise, [source])
-            image = tiling.assemble(strips, source.height)
-            image = correct_colours(image, source, longest_period=_longest(inspection) / factor)
-            image.clamp_(0, 1)
+            with watch("denoise"):
+                strips = tiles.strips(lambda steps: steps.denoise, [source])
+                image = tiling.assemble(strips, source.height)
+                image = correct_colours(image, source, longest_period=_longest(inspection) / factor)
+                image.clamp_(0, 1)
         else:
             image = source.read(0, 0, source.height, source.width).contiguous()
         steps.keep(StageImage.DENOISED, image)
         if "relight" in stages:
-            image, relit = relight(image, self.relighter, options.relight, in_place=True)
+            with watch("relight"):
+                image, relit = relight(image, self.relighter, options.relight, in_place=True)
         steps.keep(StageImage.RELIT, image)
         if "faces" in stages:
-            image, faces = self._faces(image, source, options, relit=relit, factor=factor)
+            with watch("faces"):
+                image, faces = self._faces(image, source, options, relit=relit, factor=factor)
         steps.keep(StageImage.COMPOSED, image)
         share = options.strength if relit else options.strength * presence
         scale = min(options.scale * factor, LARGEST_UPSCALE)
         strips = self._last_steps(
-            image, source, tiles, stages, scale=scale, share=share, relit=relit
+            image, source, tiles, stages, watch, scale=scale, share=share, relit=relit
         )
         pixels = brought_back(
             _pixels(strips, image, scale, photo.pixels.dtype),
@@ -273,6 +281,7 @@ class Restorer:
             seconds=0.0,
             device=str(self.device),
             precision=PRECISION_NAMES[self.precision],
+            stage_seconds=watch.seconds,
             steps=steps.images,
             notices=tiles.repeats.notices(),
         )
@@ -303,6 +312,7 @@ class Restorer:
         source: tiling.ImageSource,
         tiles: Tiles,
         stages: frozenset[str],
+        watch: Stopwatch,
         *,
         scale: int,
         share: float,
@@ -310,14 +320,20 @@ class Restorer:
     ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
         """The result, strip by strip: refined, mixed with the photo by `share`, enlarged."""
         look, mix, enlarge = "refine" in stages, share < 1, "upscale" in stages and scale > 1
+        look_everywhere = relit or "denoise" not in stages
 
         def function(steps: TileSteps) -> tiling.TileFunction:
             def finish(composed: Image, degraded: Image) -> Tensor:
-                if look:  # where the picture was made lighter, the photo is too dark to compare
-                    composed = steps.look_again(composed, composed if relit else degraded)
+                if look and (look_everywhere or changed(composed, degraded)):
+                    # where the picture was made lighter, the photo is too dark to compare
+                    with watch("refine"):
+                        composed = steps.look_again(composed, composed if relit else degraded)
                 if mix:
                     composed = torch.lerp(degraded, composed, share)
-                return steps.enlarge(composed, degraded, scale) if enlarge else composed
+                if not enlarge:
+                    return composed
+                with watch("upscale"):
+                    return steps.enlarge(composed, degraded, scale)
 
             return finish
 
@@ -333,9 +349,14 @@ class Restorer:
             for top in range(0, image.shape[-2], ROWS_AT_ONCE):
                 yield top, image[..., top : top + ROWS_AT_ONCE, :]
 
-    def _tiles(self, side: int) -> Tiles:
+    def _tiles(self, side: int, *, mirrored: bool) -> Tiles:
         steps = TileSteps(
-            self.denoiser, self.second_look, self.upscaler, self.device, self.precision
+            self.denoiser,
+            self.second_look,
+            self.upscaler,
+            self.device,
+            self.precision,
+            mirrored=mirrored,
         )
         return Tiles(steps, side, RetryCounter(PRECISION_NAMES[self.precision]))
 

@@ -45,6 +45,7 @@ class Outcome:
         width: Of the upright source, in pixels.
         scale: Size of the result over that of the source.
         seconds: Time of the computation, without reading and writing.
+        stage_seconds: Likewise of `inspect` and of each stage that ran.
         device: Where it was computed.
         precision: What it was computed in, as in `"fp32"`.
         relit: Whether the photo was brightened.
@@ -67,6 +68,7 @@ class Outcome:
     width: int | None = None
     scale: int | None = None
     seconds: float | None = None
+    stage_seconds: dict[str, float] | None = None
     device: str | None = None
     precision: str | None = None
     relit: bool | None = None
@@ -94,6 +96,7 @@ def restored(source: str, target: str, photo: Photo, restoration: Restoration) -
         width=photo.width,
         scale=restoration.scale,
         seconds=restoration.seconds,
+        stage_seconds=restoration.stage_seconds,
         device=restoration.device,
         precision=restoration.precision,
         relit=restoration.relit,

@@ -1,11 +1,14 @@
 """Denoise, refine and upscale as functions of one tile, run over the tiles of one photo."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.guided_denoiser import GuidedDenoiser
@@ -14,10 +17,15 @@ from restorecli.tiling.sources import ImageSource
 from restorecli.tiling.tiles import TileFunction, strips
 
 Image = Float[Tensor, "1 3 h w"]
+SQUARE = 16  # px
+LEAST_CHANGE = 0.5 / 255
 
 
 class TileSteps:
     """The networks that work on tiles, in one precision.
+
+    Args:
+        mirrored: Whether the second look is the mean of two, of the tile and of its mirror image.
 
     Attributes:
         denoiser: The network whose windows tiles must lie on.
@@ -35,15 +43,18 @@ class TileSteps:
         upscaler: ORSNet,
         device: torch.device,
         precision: torch.dtype,
+        *,
+        mirrored: bool = False,
     ) -> None:
         self._networks = (denoiser, second_look, upscaler)
         self.denoiser, self._second_look, self._upscaler = self._networks
         self.device, self._low = device, precision == torch.bfloat16
+        self._mirrored = mirrored
         self._last: tuple[Image, Tensor] | None = None
 
     def in_full_precision(self) -> "TileSteps":
         """The same in float32."""
-        return TileSteps(*self._networks, self.device, torch.float32)
+        return TileSteps(*self._networks, self.device, torch.float32, mirrored=self._mirrored)
 
     def denoise(self, degraded: Image) -> Image:
         """Take the pattern away, and keep the features for `enlarge`."""
@@ -61,10 +72,10 @@ class TileSteps:
             degraded: The photo as it came; `composed` itself if it has been made lighter since.
         """
         with self._autocast():
-            refined = self._second_look.flip_ensemble(degraded, composed)
-        return refined.clamp(0, 1).where(
-            refined.isfinite(), refined
-        )  # what is broken must be noticed
+            look = self._second_look.flip_ensemble if self._mirrored else self._second_look.look
+            refined: Tensor = look(degraded, composed)
+        # what is broken must be noticed
+        return refined.clamp(0, 1).where(refined.isfinite(), refined)
 
     def enlarge(self, composed: Image, degraded: Image, scale: int) -> Float[Tensor, "1 3 sh sw"]:
         """Enlarge the composed picture."""
@@ -82,6 +93,37 @@ class TileSteps:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._low)
+
+
+def changed(composed: Image, degraded: Image) -> bool:
+    """Whether the earlier steps found anything in a tile that there is to look at again.
+
+    It is judged by squares of `SQUARE` pixels: less than `LEAST_CHANGE` on average is rounding.
+    """
+    change = (composed - degraded).abs().mean(1, keepdim=True)
+    return float(F.avg_pool2d(change, SQUARE, ceil_mode=True).max()) >= LEAST_CHANGE
+
+
+class Stopwatch:
+    """Wall-clock seconds by stage, of one photo.
+
+    Attributes:
+        seconds: So far, stages in the order in which they first ran.
+    """
+
+    def __init__(self) -> None:
+        """Begin at nothing."""
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Count what the block takes for a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - start
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
 
 class RetryCounter:

@@ -16,7 +16,7 @@ _DIGITS = {"ssim": 4, "psnr": 2, "psnr-y": 2}
 
 def to_text(bench: Bench) -> str:
     """Tables of all methods, by family too, with everything needed to compare them below."""
-    blocks = [title(bench), *map(_aligned, tables(bench))]
+    blocks = [title(bench), *map(align, tables(bench))]
     lines = notes(bench)
     if bench.failures:
         lines.append(f"{bench.count} pairs scored, {len(bench.failures)} failed:")
@@ -117,7 +117,7 @@ def _by_family(bench: Bench, metric: str) -> list[list[str]]:
     return lines
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
+def align(lines: Sequence[Sequence[str]]) -> str:
     """Align: names to the left, numbers to the right."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(

@@ -37,6 +37,13 @@ Rows = Annotated[
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Only so many pairs, spread evenly.")
 ]
+Speed = Annotated[
+    bool,
+    typer.Option(
+        "--speed",
+        help="Time photos of 0.26 to 35 megapixels by stage; --limit 2 takes the small ones.",
+    ),
+]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Also write every score.")]
 
 
@@ -48,6 +55,7 @@ def bench(
     rows: Rows = None,
     limit: Limit = None,
     csv: Csv = None,
+    speed: Speed = False,
     report: ReportTarget = None,
     overwrite: bool = False,
     options: Annotated[Options, "fidelity", "tile"],
@@ -55,7 +63,12 @@ def bench(
     as_json: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Score the restoration on a labelled set, beside classical filters."""
+    """Score the restoration on a labelled set, or time it, beside classical filters."""
+    if speed:
+        from restorecli.cli import scoring
+
+        typer.echo(scoring.timed(run, sizes=limit, as_json=as_json, quiet=quiet), nl=False)
+        return
     stages = [parse_stages(text) for text in rows] if rows else [STAGES]
     from restorecli.bench import table
     from restorecli.cli import scoring

@@ -95,6 +95,11 @@ OPTIONS: dict[str, Any] = {
         help="Make the photo smaller for the work; auto does it to coarse printed screens.",
         rich_help_panel=PICTURE,
     ),
+    "best": typer.Option(
+        "--best",
+        help="Refine the mirrored photo too and take the mean: a little cleaner, slower by half.",
+        rich_help_panel=PICTURE,
+    ),
     "relight": typer.Option(
         "--relight",
         help="Brighten: only really dark photos, every photo, or none.",

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import typer
+
 from restorecli import manifest, weights
-from restorecli.bench import measure
+from restorecli.bench import measure, speed
 from restorecli.bench.measure import Bench, Setting, Watch
 from restorecli.cli import progress
 from restorecli.options import Options, RunOptions, Stage
@@ -50,3 +52,14 @@ def measured(
         progress=lambda pairs: progress.followed(pairs, len(pairs), unit="pair", quiet=quiet),
         watch=watch,
     )
+
+
+def timed(run: RunOptions, *, sizes: int | None, as_json: bool, quiet: bool) -> str:
+    """Time the command, and spell the table; arguments and errors as of `speed.measure_speed`."""
+
+    def tell(what: str) -> None:
+        if not quiet:
+            typer.echo(f"timing {what}", err=True)
+
+    spell = speed.to_json if as_json else speed.to_text
+    return spell(*speed.measure_speed(run, sizes=sizes, tell=tell))

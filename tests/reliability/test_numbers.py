@@ -76,7 +76,7 @@ def infinite_somewhere(result: Tensor) -> Tensor:
 )
 @pytest.mark.parametrize(
     ("network", "method", "scale"),
-    [(Denoiser, "forward", "1"), (GuidedDenoiser, "flip_ensemble", "1"), (ORSNet, "forward", "2")],
+    [(Denoiser, "forward", "1"), (GuidedDenoiser, "look", "1"), (ORSNet, "forward", "2")],
 )
 def test_broken_tiles_are_computed_again_in_float32_and_said(
     network: type,

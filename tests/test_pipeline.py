@@ -21,25 +21,12 @@ from restorecli.inspection.presence import Inspection
 from restorecli.metrics import psnr
 from restorecli.networks.face_vae import FaceRestoration
 from restorecli.networks.inspector import Inspector
-from restorecli.options import STAGES, Options, Stage
+from restorecli.options import Options, Stage
 from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
-from tests.support.tiny import save, tiny_restorer
+from tests.support.tiny import photo, save, tiny_restorer
 
 WITHOUT_FACES: tuple[Stage, ...] = ("denoise", "relight", "upscale")
-
-
-def photo(height: int, width: int, *, bits: int = 8) -> Photo:
-    """A smooth picture with a fine pattern over it."""
-    y, x = np.mgrid[0:height, 0:width]
-    grey = 0.4 + 0.2 * np.sin(x / 9 + y / 14) + 0.1 * np.cos(2.1 * x)
-    rgb = np.stack([grey, grey * 0.9, grey * 0.8 + 0.1], 2)
-    image = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
-    made = Photo.from_image(image, "photo.png")
-    if bits == 8:
-        return made
-    sixteen = (rgb * 65535).round().astype(np.uint16)
-    return Photo(pixels=sixteen, alpha=None, metadata=made.metadata, name="photo.png")
 
 
 @pytest.fixture(scope="module")
@@ -64,106 +51,6 @@ def test_any_steps_can_be_left_out(
     assert (restored.height, restored.width) == (24 * scale, 20 * scale)
     if not stages and scale == 1:
         assert np.array_equal(restored.pixels, source.pixels)
-
-
-@pytest.mark.parametrize("scale", [1, 2])
-def test_refining_is_a_step_of_its_own_and_once_was_called_upscaling(
-    restorer: Restorer, monkeypatch: pytest.MonkeyPatch, scale: int
-) -> None:
-    def never(*inputs: Tensor) -> Tensor:
-        raise AssertionError("looked at")
-
-    source = photo(40, 33)
-    monkeypatch.setattr(restorer.second_look, "look", never)
-    monkeypatch.setattr(pipeline, "ROWS_AT_ONCE", 7)
-    alone = restorer(source, Options(scale=scale, stages=("upscale",)))
-    if scale == 1:
-        assert np.array_equal(alone.pixels, source.pixels)
-        with pytest.raises(AssertionError, match="looked at"):
-            restorer(source, Options(scale=1, stages=("denoise", "upscale")))
-    else:
-        restorer(source, Options(scale=scale, stages=("denoise", "upscale")))
-    for stages in (("refine",), ("denoise", "refine"), ("refine", "upscale")):
-        with pytest.raises(AssertionError, match="looked at"):
-            restorer(source, Options(scale=scale, stages=stages))
-
-
-@pytest.mark.parametrize("light", ["on", "off"])
-def test_the_second_look_sees_the_photo_unless_it_was_relit(
-    restorer: Restorer, monkeypatch: pytest.MonkeyPatch, light: Literal["on", "off"]
-) -> None:
-    calls = []
-    look = restorer.second_look.look
-
-    def noted(source: Tensor, evidence: Tensor) -> Tensor:
-        calls.append((source, evidence))
-        return look(source, evidence)
-
-    monkeypatch.setattr(restorer.second_look, "look", noted)
-    source = photo(40, 32)
-    restored = restorer.restore(source, Options(relight=light), keep_steps=True)
-    ((first, evidence),) = calls[:1]
-    assert torch.equal(evidence, restored.steps["composed"])
-    assert torch.equal(first, evidence if light == "on" else source.image())
-
-
-def test_the_best_is_the_mean_of_the_photo_and_its_mirror_image(restorer: Restorer) -> None:
-    source = photo(40, 32)
-    mirrored = source.replaced(np.ascontiguousarray(source.pixels[:, ::-1]))
-    stages: tuple[Stage, ...] = ("refine",)
-    one, two = (
-        restorer(picture, Options(scale=1, stages=stages)).pixels.astype(int)
-        for picture in (source, mirrored)
-    )
-    best = restorer(source, Options(scale=1, stages=stages, best=True)).pixels
-    mean, inside = (one + two[:, ::-1]) / 2, (abs(np.stack((one, two[:, ::-1])) - 127) < 127).all(0)
-    assert abs(best - mean)[inside].max() <= 1
-    assert abs(best - one).max() > 1
-
-
-def test_a_tile_that_was_left_as_it_was_is_not_looked_at_again(
-    restorer: Restorer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks: list[int] = []
-    look = restorer.second_look.look
-
-    def noted(degraded: Tensor, evidence: Tensor) -> Tensor:
-        looks.append(int((degraded.mean() * 255).round()))
-        return look(degraded, evidence)
-
-    def left_half(tile: Tensor) -> tuple[Tensor, Tensor]:
-        return tile + 0.1 * (tile.mean() < 0.5), torch.zeros(1)
-
-    monkeypatch.setattr(restorer.second_look, "look", noted)
-    monkeypatch.setattr(restorer.denoiser, "forward", left_half)
-    pixels = np.full((64, 600, 3), 50, np.uint8)
-    pixels[:, 300:] = 200
-    stages: tuple[Stage, ...] = ("denoise", "refine")
-    options = Options(scale=1, stages=stages, denoise="on", tile=256)
-    restorer(Photo(pixels=pixels), options)
-    assert 50 in looks
-    assert 200 not in looks
-
-
-def test_seconds_are_counted_by_stage(restorer: Restorer) -> None:
-    options = Options(scale=2, denoise="on")
-    restoration = restorer.restore(photo(40, 32), options)
-    assert list(restoration.stage_seconds) == ["inspect", *STAGES]
-    assert 0 < sum(restoration.stage_seconds.values()) <= restoration.seconds
-
-
-def test_what_is_enlarged_was_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A head that says nothing enlarges what x1 gives, and projects it back."""
-    grey, restorer = 0.4, tiny_restorer()
-    for values in restorer.upscaler.heads["2"].parameters():
-        torch.nn.init.zeros_(values)
-
-    def constant(source: Tensor, evidence: Tensor) -> Tensor:
-        return torch.full_like(evidence, grey)
-
-    monkeypatch.setattr(restorer.second_look, "look", constant)
-    restored = restorer(photo(40, 32), Options(scale=2, stages=("denoise", "refine", "upscale")))
-    assert np.array_equal(np.unique(restored.pixels), [round(grey * 255)])
 
 
 def test_the_source_is_not_modified(restorer: Restorer) -> None:

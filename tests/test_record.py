@@ -13,7 +13,8 @@ KEPT = FaceRecord(
     box=(0, 0, 4, 5), landmarks=FACE.landmarks, score=0.7, status=FaceStatus.TOO_SMALL
 )
 FIELDS = [
-    *("source", "target", "status", "error", "height", "width", "scale", "seconds", "device"),
+    *("source", "target", "status", "error", "height", "width", "scale", "seconds"),
+    *("stage_seconds", "device"),
     *("precision", "relit", "presence", "peaks", "work_size", "faces", "notices"),
 ]
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from restorecli import weights
@@ -13,6 +14,7 @@ from restorecli.networks.inspector import Inspector, InspectorConfig
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
 from restorecli.networks.relighter import Relighter, RelighterConfig
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
+from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
 
 DENOISER = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
@@ -73,3 +75,16 @@ def save(restorer: Restorer, folder: Path) -> None:
         ("orsnet", restorer.upscaler),
     ):
         weights.save(network, name, folder / f"{name}.safetensors", {})
+
+
+def photo(height: int, width: int, *, bits: int = 8) -> Photo:
+    """A smooth picture with a fine pattern over it."""
+    y, x = np.mgrid[0:height, 0:width]
+    grey = 0.4 + 0.2 * np.sin(x / 9 + y / 14) + 0.1 * np.cos(2.1 * x)
+    rgb = np.stack([grey, grey * 0.9, grey * 0.8 + 0.1], 2)
+    image = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
+    made = Photo.from_image(image, "photo.png")
+    if bits == 8:
+        return made
+    sixteen = (rgb * 65535).round().astype(np.uint16)
+    return Photo(pixels=sixteen, alpha=None, metadata=made.metadata, name="photo.png")

@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,11 @@ HEAVY = (
     "matplotlib",
 )
 LONGEST_FILE = 400
+LONGEST_FUNCTION = 40  # lines, its docstring not counted
+LONGER = {("pipeline.py", "_restore")}  # the visible order of the steps
 MODULES_OF_A_FOLDER = 14
+LOOSE_MODULES = 12
+LAYERS = 9
 
 
 def modules_after(code: str) -> set[str]:
@@ -110,6 +115,16 @@ def test_files_are_short_and_say_what_they_hold(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text)), "no module docstring"
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "restorecli").rglob("*.py")))
+def test_functions_are_short(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.FunctionDef) or (path.name, node.name) in LONGER:
+            continue
+        first = node.body[0]
+        said = 0 if ast.get_docstring(node) is None else (first.end_lineno or 0) - first.lineno + 1
+        assert (node.end_lineno or 0) - node.lineno + 1 - said <= LONGEST_FUNCTION, node.name
+
+
 def test_no_module_has_a_name_that_says_nothing() -> None:
     empty = {"utils", "util", "helpers", "common", "misc", "base", "manager"}
     assert [path for path in python_files() if path.stem in empty] == []
@@ -121,6 +136,23 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 def test_a_folder_of_the_runtime_has_few_modules(folder: Path) -> None:
     modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
     assert len(modules) <= MODULES_OF_A_FOLDER
+
+
+def test_few_modules_are_loose_and_few_layers_hold_them() -> None:
+    loose = {path.stem for path in (ROOT / "restorecli").glob("*.py")} - {"__init__", "__main__"}
+    assert len(loose) <= LOOSE_MODULES
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (layers,) = (
+        contract["layers"]
+        for contract in contracts["contracts"]
+        if contract.get("containers") == ["restorecli"]
+    )
+    assert len(layers) <= LAYERS
+
+
+def test_tests_have_the_folders_of_the_code() -> None:
+    packages = {path.parent.name for path in (ROOT / "restorecli").glob("*/__init__.py")}
+    assert packages <= {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "restorecli" / "networks").glob("*.py")))

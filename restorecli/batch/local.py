@@ -134,7 +134,10 @@ def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
     if done.result is None:
         return done.outcome
     try:
-        pictures = thumbnails.encoded(done.small) if done.small else None
+        pictures = None
+        if done.small:
+            content, changed = thumbnails.encoded(done.small)
+            pictures = record.Thumbnails(pictures=content, changed=changed)
         losses = _save(done.result, task.target, save)
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)

@@ -95,10 +95,8 @@ def restore_faces(
         The photo with the faces restored, and a record for every face found, in the same order.
     """
     height, width = image.shape[-2:]
-    statuses = [
-        _status(detections, index, height, width, options)
-        for index in range(len(detections.scores))
-    ]
+    every = range(len(detections))
+    statuses = [_status(detections, index, height, width, options) for index in every]
     bounds = (pair.config.smallest, pair.config.largest)
     todo = [index for index, status in enumerate(statuses) if status == FaceStatus.RESTORED]
     places = {index: fit_pixel_aligned(detections.landmarks[index], *bounds) for index in todo}
@@ -107,7 +105,7 @@ def restore_faces(
     source_crops = (
         crops if source is None else {index: sample_crop(source, places[index]) for index in todo}
     )
-    measures = dict.fromkeys(range(len(statuses)), (0.0, 0.0))
+    measures = dict.fromkeys(every, (0.0, 0.0))
     result = image if in_place or not todo else image.clone()
     for rows in _batches(places):
         degraded, sources = (

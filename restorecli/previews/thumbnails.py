@@ -18,7 +18,6 @@ from restorecli.photo import Metadata, Photo
 from restorecli.photo.rows import on_white, to_8_bits
 from restorecli.pipeline import Restoration
 from restorecli.previews.face_overlay import marked, scaled
-from restorecli.record import Thumbnails
 
 LONGEST_SIDE = 640  # px
 KIND = "jpeg"  # at this size a fourteenth of the time of WebP for 1.6 times the bytes
@@ -36,7 +35,7 @@ def small_photos(
         stages: What was run; what was left out or changed nothing is not shown.
 
     Returns:
-        By the names of `Thumbnails.pictures`, at most `LONGEST_SIDE` high and wide.
+        By the names of the steps, at most `LONGEST_SIDE` high and wide.
     """
     steps = restoration.steps
     photos = {StageImage.INPUT: small(photo)}
@@ -56,15 +55,17 @@ def small(photo: Photo) -> Photo:
     return reduced(photo, LONGEST_SIDE)
 
 
-def encoded(photos: Mapping[StageImage, Photo]) -> Thumbnails:
-    """Make files of small photos, among them one as it was and one restored."""
+def encoded(photos: Mapping[StageImage, Photo]) -> tuple[dict[StageImage, bytes], float]:
+    """Make files of small photos, among them one as it was and one restored.
+
+    Returns:
+        `pictures` and `changed` of `restorecli.record.Thumbnails`.
+    """
     first = photos[StageImage.INPUT]
     last = _resized(photos[StageImage.FINAL], (first.height, first.width))
     difference = first.image() - last.image()
-    return Thumbnails(
-        pictures={name: photo.encode(KIND, QUALITY) for name, photo in photos.items()},
-        changed=float(difference.square().mean().sqrt()),
-    )
+    pictures = {name: photo.encode(KIND, QUALITY) for name, photo in photos.items()}
+    return pictures, float(difference.square().mean().sqrt())
 
 
 def reduced(photo: Photo, longest_side: int) -> Photo:

@@ -17,8 +17,8 @@ from tests.support.fake_restorer import FACE, FakeRestorer, picture
 
 def sizes(photo: Photo, stages: tuple[Stage, ...] = STAGES) -> dict[str, tuple[int, int]]:
     restoration = FakeRestorer().restore(photo, keep_steps=True)
-    made = thumbnails.encoded(thumbnails.small_photos(photo, restoration, stages))
-    return {name: Image.open(io.BytesIO(content)).size for name, content in made.pictures.items()}
+    pictures, _ = thumbnails.encoded(thumbnails.small_photos(photo, restoration, stages))
+    return {name: Image.open(io.BytesIO(content)).size for name, content in pictures.items()}
 
 
 def test_pictures_of_a_small_photo(tmp_path: Path) -> None:
@@ -51,8 +51,8 @@ def test_change_is_a_root_mean_square_in_0_to_1() -> None:
         StageImage.INPUT: Photo(pixels=np.zeros((4, 4, 3), np.uint8)),
         StageImage.FINAL: Photo(pixels=np.full((8, 8, 3), 51, np.uint8)),
     }
-    assert thumbnails.encoded(small).changed == pytest.approx(0.2, abs=1e-6)
-    assert thumbnails.encoded(dict.fromkeys(small, small[StageImage.INPUT])).changed == 0
+    assert thumbnails.encoded(small)[1] == pytest.approx(0.2, abs=1e-6)
+    assert thumbnails.encoded(dict.fromkeys(small, small[StageImage.INPUT]))[1] == 0
 
 
 def test_they_are_no_part_of_the_record(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Recipe:
     """One training run.
 
     Attributes:
-        network: Name of the weights file: "denoiser" or "orsnet".
+        network: Name of the weights file, as in `restorecli.manifest.NETWORKS`.
         config: Sizes that differ from the network's defaults.
         seed: Of everything random.
         steps: Optimiser steps.

@@ -173,7 +173,7 @@ def main() -> None:
     for threshold in arguments.threshold:
         finder = partial(detect, detector, threshold=threshold, refiner=refiner)
 
-        def after_step_1(image: Tensor, finder: Finder = finder) -> Detections:
+        def after_denoise(image: Tensor, finder: Finder = finder) -> Detections:
             assert denoiser is not None
             return finder(denoiser(image)[0].clamp(0, 1))
 
@@ -184,7 +184,7 @@ def main() -> None:
             folder = arguments.set / ("clean" if name == "clean" else "degraded")
             with torch.inference_mode():
                 samples = labelled(folder, arguments.set / "faces.json", arguments.every)
-                finder_of_name = after_step_1 if name == "denoised" else finder
+                finder_of_name = after_denoise if name == "denoised" else finder
                 print(threshold, name, score(finder_of_name, samples), flush=True)
         if arguments.photos and arguments.faces:
             pool = open_photos(arguments, torch.device("cpu"))

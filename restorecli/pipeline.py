@@ -52,8 +52,8 @@ from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import relight
-from restorecli.tile_networks import RetryCounter, Stopwatch, Tiles, TileSteps, changed
 from restorecli.tiling import tiles as tiling
+from restorecli.tiling.networks import RetryCounter, Stopwatch, Tiles, TileSteps, changed
 
 
 class StageImages:

@@ -319,17 +319,16 @@ class Restorer:
         relit: bool,
     ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
         """The result, strip by strip: refined, mixed with the photo by `share`, enlarged."""
-        look, mix, enlarge = "refine" in stages, share < 1, "upscale" in stages and scale > 1
+        refine, enlarge = "refine" in stages, "upscale" in stages and scale > 1
         look_everywhere = relit or "denoise" not in stages
 
         def function(steps: TileSteps) -> tiling.TileFunction:
             def finish(composed: Image, degraded: Image) -> Tensor:
-                if look and (look_everywhere or changed(composed, degraded)):
+                if refine and (look_everywhere or changed(composed, degraded)):
                     # where the picture was made lighter, the photo is too dark to compare
                     with watch("refine"):
                         composed = steps.look_again(composed, composed if relit else degraded)
-                if mix:
-                    composed = torch.lerp(degraded, composed, share)
+                composed = torch.lerp(degraded, composed, share) if share < 1 else composed
                 if not enlarge:
                     return composed
                 with watch("upscale"):
@@ -337,17 +336,14 @@ class Restorer:
 
             return finish
 
-        if enlarge or (scale == 1 and (look or mix)):
+        work = refine or share < 1
+        if enlarge or (scale == 1 and work):
             yield from tiles.strips(function, [tiling.TensorSource(image), source], scale=scale)
             return
-        if look or mix:
+        if work:
             strips = tiles.strips(function, [tiling.TensorSource(image), source])
             image = tiling.assemble(strips, source.height)
-        if scale > 1:
-            yield 0, F.interpolate(image, scale_factor=float(scale), mode="bicubic")
-        else:
-            for top in range(0, image.shape[-2], ROWS_AT_ONCE):
-                yield top, image[..., top : top + ROWS_AT_ONCE, :]
+        yield from _plain_strips(image, scale)
 
     def _tiles(self, side: int, *, mirrored: bool) -> Tiles:
         steps = TileSteps(
@@ -375,6 +371,15 @@ def _pixels(
         rounded = strip[0].clamp(0, 1).mul(np.iinfo(dtype).max).round_().permute(1, 2, 0)
         pixels[top : top + rounded.shape[0]] = rounded.numpy().astype(dtype)
     return pixels
+
+
+def _plain_strips(image: Image, scale: int) -> Iterator[tuple[int, Tensor]]:
+    """A picture as it is, in strips, or enlarged bicubically in one."""
+    if scale > 1:
+        yield 0, F.interpolate(image, scale_factor=float(scale), mode="bicubic")
+        return
+    for top in range(0, image.shape[-2], ROWS_AT_ONCE):
+        yield top, image[..., top : top + ROWS_AT_ONCE, :]
 
 
 def _middle(source: tiling.ImageSource) -> Image:

@@ -64,17 +64,13 @@ def bench(
     quiet: bool = False,
 ) -> None:
     """Score the restoration on a labelled set, or time it, beside classical filters."""
-    if speed:
-        from restorecli.cli import scoring
-
-        typer.echo(scoring.timed(run, sizes=limit, as_json=as_json, quiet=quiet), nl=False)
-        return
-    stages = [parse_stages(text) for text in rows] if rows else [STAGES]
-    from restorecli.bench import table
     from restorecli.cli import scoring
-    from restorecli.photo.files import refuse_target, replace_file
+    from restorecli.photo.files import refuse_target
     from restorecli.reports.bench import open_report
 
+    if speed:
+        scoring.time_sizes(run, sizes=limit, as_json=as_json, quiet=quiet)
+        return
     if csv is not None:
         refuse_target(csv, overwrite=overwrite)
     page = open_report(report, overwrite=overwrite)
@@ -83,15 +79,12 @@ def bench(
         options,
         run,
         metrics=metric or ["ssim", "psnr"],
-        stages=stages,
+        stages=[parse_stages(text) for text in rows] if rows else [STAGES],
         limit=limit,
         watch=None if page is None else page.watch,
         quiet=quiet,
     )
-    typer.echo(table.to_json(result) if as_json else table.to_text(result), nl=False)
-    if csv is not None:
-        content = table.to_csv(result).encode()
-        replace_file(csv, lambda file: file.write(content), overwrite=overwrite)
+    scoring.present(result, csv, overwrite=overwrite, as_json=as_json)
     if page is not None:
         page.write(result)
     raise typer.Exit(result.exit_code)

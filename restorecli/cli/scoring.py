@@ -6,10 +6,11 @@ from pathlib import Path
 import typer
 
 from restorecli import manifest, weights
-from restorecli.bench import measure, speed
+from restorecli.bench import measure, speed, table
 from restorecli.bench.measure import Bench, Setting, Watch
 from restorecli.cli import progress
 from restorecli.options import Options, RunOptions, Stage
+from restorecli.photo.files import replace_file
 from restorecli.pipeline import PRECISION_NAMES, Restorer
 
 
@@ -54,12 +55,20 @@ def measured(
     )
 
 
-def timed(run: RunOptions, *, sizes: int | None, as_json: bool, quiet: bool) -> str:
-    """Time the command, and spell the table; arguments and errors as of `speed.measure_speed`."""
+def present(result: Bench, csv: Path | None, *, overwrite: bool, as_json: bool) -> None:
+    """Print the table, and write every score to a file, whole or not at all."""
+    typer.echo(table.to_json(result) if as_json else table.to_text(result), nl=False)
+    if csv is not None:
+        content = table.to_csv(result).encode()
+        replace_file(csv, lambda file: file.write(content), overwrite=overwrite)
+
+
+def time_sizes(run: RunOptions, *, sizes: int | None, as_json: bool, quiet: bool) -> None:
+    """Time the command, and print the table; arguments and errors as of `speed.measure_speed`."""
 
     def tell(what: str) -> None:
         if not quiet:
             typer.echo(f"timing {what}", err=True)
 
     spell = speed.to_json if as_json else speed.to_text
-    return spell(*speed.measure_speed(run, sizes=sizes, tell=tell))
+    typer.echo(spell(*speed.measure_speed(run, sizes=sizes, tell=tell)), nl=False)

@@ -1,6 +1,7 @@
 """Tests of `restore bench --speed`: what it runs, prints and refuses; no time is judged."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -69,6 +70,6 @@ def test_the_timed_photo_shows_a_pattern_and_is_the_same_every_time() -> None:
 
 def test_without_the_systems_account_there_is_no_peak(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("os.wait4", raising=False)
-    process = speed.subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     assert speed._wait(process) is None
     assert process.returncode == 3

@@ -32,14 +32,9 @@ from restorecli.colour_correction import correct_colours
 from restorecli.device import choose_device, choose_precision, free_memory
 from restorecli.faces.detection import detect
 from restorecli.faces.restore import FaceRecord, restore_faces
+from restorecli.inspection.decision import Decision, decide
 from restorecli.inspection.presence import Inspection, inspect
-from restorecli.inspection.work_size import (
-    LARGEST_UPSCALE,
-    WORK_FACTORS,
-    brought_back,
-    reduced,
-    work_factor,
-)
+from restorecli.inspection.work_size import LARGEST_UPSCALE, brought_back, reduced
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
@@ -216,12 +211,16 @@ class Restorer:
         with torch.inference_mode():
             return inspect(_middle(tiling.PixelSource(photo.colours())), self.inspector)
 
-    def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:
+    def decide(self, photo: Photo, options: Options | None = None) -> Decision:
+        """Say what `restore` would do to a photo, and why; nothing is restored."""
+        options = options or Options()
         inspection = self.inspect(photo) if "denoise" in options.stages else None
-        factor = _work_factor(photo, options, inspection)
+        return decide(photo.height, photo.width, options, inspection)
+
+    def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:
+        decision = self.decide(photo, options)
+        factor, stages = decision.work_factor, decision.stages
         source = tiling.PixelSource(reduced(photo.colours(), factor))
-        presence = _presence(options, inspection)
-        stages = _stages(options, presence)
         tiles = self._tiles(options.tile or self._tile(max(source.height, source.width)))
         relit = False
         faces: tuple[FaceRecord, ...] = ()
@@ -229,7 +228,7 @@ class Restorer:
         if "denoise" in stages:
             strips = tiles.strips(lambda steps: steps.denoise, [source])
             image = tiling.assemble(strips, source.height)
-            image = correct_colours(image, source, longest_period=_longest(inspection) / factor)
+            image = correct_colours(image, source, longest_period=decision.longest_period / factor)
             image.clamp_(0, 1)
         else:
             image = source.read(0, 0, source.height, source.width).contiguous()
@@ -240,7 +239,7 @@ class Restorer:
         if "faces" in stages:
             image, faces = self._faces(image, source, options, relit=relit, factor=factor)
         steps.keep(StageImage.COMPOSED, image)
-        share = options.strength if relit else options.strength * presence
+        share = options.strength if relit else options.strength * decision.presence
         scale = min(options.scale * factor, LARGEST_UPSCALE)
         strips = self._last_steps(
             image, source, tiles, stages, scale=scale, share=share, relit=relit
@@ -256,8 +255,8 @@ class Restorer:
             scale=options.scale,
             relit=relit,
             faces=faces,
-            inspection=inspection,
-            presence=presence,
+            inspection=decision.inspection,
+            presence=decision.presence,
             work_factor=factor,
             seconds=0.0,
             device=str(self.device),
@@ -342,35 +341,3 @@ def _middle(source: tiling.Source) -> Image:
     height, width = min(source.height, INSPECTED_SIDE), min(source.width, INSPECTED_SIDE)
     top, left = (source.height - height) // 2, (source.width - width) // 2
     return source.read(top, left, top + height, left + width)
-
-
-def _longest(inspection: Inspection | None) -> float:
-    """Period of the longest wave over the photo in pixels, 0 if there is none."""
-    peaks = () if inspection is None else inspection.peaks
-    return max((peak.period for peak in peaks), default=0.0)
-
-
-def _presence(options: Options, inspection: Inspection | None) -> float:
-    """How much of the restoration is called for, in [0, 1]."""
-    return 1.0 if inspection is None or options.denoise == "on" else inspection.presence
-
-
-def _stages(options: Options, presence: float) -> frozenset[str]:
-    """The steps that have something to do."""
-    stages = set(options.stages)
-    if options.scale == 1 and stages >= {"denoise", "upscale"}:  # what refine was called here
-        stages.add("refine")
-    if not presence:
-        stages -= {"denoise", "faces", "refine"}
-    if not options.strength:
-        stages &= {"upscale"}
-    return frozenset(stages)
-
-
-def _work_factor(photo: Photo, options: Options, inspection: Inspection | None) -> int:
-    """By how much the photo is made smaller for the work."""
-    if options.work_size != "auto":
-        return WORK_FACTORS[options.work_size]
-    if inspection is None or not _presence(options, inspection):
-        return 1
-    return work_factor(photo.height, photo.width, inspection.work_factor)

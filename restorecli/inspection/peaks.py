@@ -31,14 +31,16 @@ class Peak:
 
     Attributes:
         period: In pixels of the photo.
-        angle: Direction in which the wave runs, degrees in [0, 180): 0 for vertical stripes, 90
-            for horizontal ones, clockwise as seen.
+        angle: Direction in which the pattern repeats, degrees counter-clockwise from the horizontal
+            axis, in [0, 180): 0 for vertical stripes, 90 for horizontal ones.
         strength: Amplitude of the wave above what its ring has anyway, luma in [0, 1].
+        coverage: Share of the photo that the wave lies over, in [0, 1].
     """
 
     period: float
     angle: float
     strength: float
+    coverage: float = 1.0
 
 
 def find_peaks(image: Float[Tensor, "1 3 h w"], most: int = 6) -> tuple[Peak, ...]:
@@ -114,7 +116,7 @@ def _peaks(amplitude: Float[Tensor, "side bins"]) -> list[Peak]:
     for row, column in torch.nonzero(peak).tolist():
         y, x = _vertex(level, row, column)
         frequency = math.hypot(x, y - side // 2) / side
-        angle = math.degrees(math.atan2(y - side // 2, x)) % 180
+        angle = math.degrees(math.atan2(side // 2 - y, x)) % 180  # rows run downwards
         strength = float(amplitude[row, column] - math.exp(float(median[row, column])))
         found.append(Peak(period=1 / frequency, angle=angle, strength=strength))
     return found

@@ -22,10 +22,10 @@ def scenery(height: int, width: int, seed: int = 0) -> torch.Tensor:
 
 
 def wave(height: int, width: int, period: float, angle: float) -> torch.Tensor:
-    """A cosine in [0, 1] that runs in a direction given in degrees."""
+    """A cosine in [0, 1] that repeats in a direction given in degrees, counter-clockwise."""
     y = torch.arange(height)[:, None]
     x = torch.arange(width)
-    across = x * math.cos(math.radians(angle)) + y * math.sin(math.radians(angle))
+    across = x * math.cos(math.radians(angle)) - y * math.sin(math.radians(angle))
     return 0.5 + 0.5 * torch.cos(2 * math.pi * across / period)
 
 

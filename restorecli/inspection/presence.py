@@ -26,8 +26,9 @@ FAINTEST, SUREST = 0.25, 0.6  # probability below and above which nothing or all
 OFF_AXES = 15.0  # degrees that waves of a screen keep from the axes
 FAINTEST_SCREEN, LEAST_SHARE = 0.008, 0.4  # amplitude of the weaker one, and over the stronger
 FAINTEST_SURE = 0.015  # amplitude from which on a wave may tell more than the network
-OVERLAID = 0.08  # amplitude from which on a single wave may be a pattern by itself
-WHOLLY, LONGEST, ASKEW = 0.9, 48.0, 6.0  # share that it covers, px, degrees off the axes
+OVERLAID = 0.06  # amplitude from which on a single wave may be a pattern by itself
+WHOLLY, IN_PHASE = 0.9, 0.95  # share of the photo that it covers, share of it that is one wave
+LONGEST, ASKEW = 48.0, 6.0  # px, and degrees off the axes
 MOST_PEAKS, MOST_WAVES = 6, 12  # that are told, and looked through
 
 
@@ -78,8 +79,8 @@ class Inspection:
     def overlaid(self) -> bool:
         """Whether the strongest wave is too strong, too regular and too oblique for a scene.
 
-        It lies over nearly the whole photo, and off the axes, along which lines of text and walls
-        of houses do the same.
+        It lies over nearly the whole photo, in one phase from edge to edge, and off the axes, along
+        which lines of text and walls of houses do the same.
         """
         if not self.peaks:
             return False
@@ -87,6 +88,7 @@ class Inspection:
         return (
             first.strength > OVERLAID
             and first.coverage > WHOLLY
+            and first.coherence > IN_PHASE
             and first.period < LONGEST
             and off_axes(first.angle) > ASKEW
         )

@@ -51,6 +51,17 @@ def test_a_wave_is_found_within_five_percent_and_two_degrees(
     assert found[0].strength == pytest.approx(contrast / 2, rel=0.5)
 
 
+@pytest.mark.parametrize("period", [8.0, 20.0, 31.0, 40.0])
+@pytest.mark.parametrize("angle", [1.5, 88.0, 92.0, 178.0])
+def test_a_wave_that_nearly_lies_on_an_axis_is_not_taken_for_one_that_does(
+    period: float, angle: float
+) -> None:
+    image = 0.5 * scenery(300, 420) + 0.5 * wave(300, 420, period, angle)
+    found = find_peaks(image)[0]
+    assert found.period == pytest.approx(period, rel=0.05)
+    assert off(found.angle, angle) < 1
+
+
 def test_a_dot_screen_has_two_waves_across_each_other() -> None:
     dots = wave(384, 384, 9, 30) * wave(384, 384, 9, 120)
     first, second, *_ = find_peaks(scenery(384, 384) * 0.6 + 0.4 * dots)

@@ -47,7 +47,7 @@ from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import relight
-from restorecli.tile_networks import Repeats, Tiles, TileSteps
+from restorecli.tile_networks import Repeats, Tiles, TileSteps, Watch
 from restorecli.tiling import tiles as tiling
 
 
@@ -188,6 +188,8 @@ class Restorer:
         *,
         keep_steps: bool = False,
         step_side: int | None = None,
+        decision: Decision | None = None,
+        watch: Watch | None = None,
     ) -> Restoration:
         """Restore a photo and say what was done.
 
@@ -196,6 +198,8 @@ class Restorer:
             options: See `Options`.
             keep_steps: Keep the pictures between the steps, 12 bytes a pixel each.
             step_side: Keep them no higher and wider than so many pixels; None keeps them whole.
+            decision: What is to be done; None makes it by looking at the photo.
+            watch: Called after each tile with the number of tiles done and of all.
 
         Raises:
             DeviceError: Out of memory at the smallest tile, or a result that stays broken.
@@ -203,7 +207,9 @@ class Restorer:
         options = options or Options()
         start = time.perf_counter()
         with torch.inference_mode():
-            restoration = self._restore(photo, options, KeptSteps(keep_steps, step_side))
+            decision = decision or self.decide(photo, options)
+            steps = KeptSteps(keep_steps, step_side)
+            restoration = self._restore(photo, options, decision, steps, watch)
         return replace(restoration, seconds=time.perf_counter() - start)
 
     def inspect(self, photo: Photo) -> Inspection:
@@ -217,11 +223,18 @@ class Restorer:
         inspection = self.inspect(photo) if "denoise" in options.stages else None
         return decide(photo.height, photo.width, options, inspection)
 
-    def _restore(self, photo: Photo, options: Options, steps: KeptSteps) -> Restoration:
-        decision = self.decide(photo, options)
+    def _restore(
+        self,
+        photo: Photo,
+        options: Options,
+        decision: Decision,
+        steps: KeptSteps,
+        watch: Watch | None,
+    ) -> Restoration:
         factor, stages = decision.work_factor, decision.stages
         source = tiling.PixelSource(reduced(photo.colours(), factor))
-        tiles = self._tiles(options.tile or self._tile(max(source.height, source.width)))
+        tiles = self._tiles(self.tile(source.height, source.width, options), watch)
+        tiles.expect(source.height, source.width, passes=decision.passes(options))
         relit = False
         faces: tuple[FaceRecord, ...] = ()
 
@@ -313,15 +326,18 @@ class Restorer:
             for top in range(0, image.shape[-2], ROWS_AT_ONCE):
                 yield top, image[..., top : top + ROWS_AT_ONCE, :]
 
-    def _tiles(self, side: int) -> Tiles:
+    def tile(self, height: int, width: int, options: Options) -> int:
+        """Side of the tiles of a photo that is worked on at a size in pixels."""
+        if options.tile:
+            return options.tile
+        tile = tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
+        return tile if max(height, width) <= tile else min(tile, TILE_OF_MANY)
+
+    def _tiles(self, side: int, watch: Watch | None) -> Tiles:
         steps = TileSteps(
             self.denoiser, self.second_look, self.upscaler, self.device, self.precision
         )
-        return Tiles(steps, side, Repeats(PRECISION_NAMES[self.precision]))
-
-    def _tile(self, longest: int) -> int:
-        tile = tiling.choose_tile(free_memory(self.device), BYTES_PER_PIXEL)
-        return tile if longest <= tile else min(tile, TILE_OF_MANY)
+        return Tiles(steps, side, Repeats(PRECISION_NAMES[self.precision]), watch)
 
 
 def _pixels(

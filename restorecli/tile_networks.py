@@ -10,10 +10,12 @@ from torch import Tensor
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.guided_denoiser import SecondLook
 from restorecli.networks.orsnet import ORSNet
+from restorecli.tiling.grid import plan
 from restorecli.tiling.sources import Source
 from restorecli.tiling.tiles import TileFunction, strips
 
 Image = Float[Tensor, "1 3 h w"]
+Watch = Callable[[int, int], None]  # called with the number of tiles done, and of all
 
 
 class TileSteps:
@@ -107,13 +109,32 @@ class Repeats:
         return (f"{which} came out {why} and had to be computed again in fp32",)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Tiles:
-    """How functions are run over the tiles of one photo."""
+    """How functions are run over the tiles of one photo, and how many are done.
+
+    Attributes:
+        steps: The networks.
+        side: Of a tile in pixels, at most.
+        repeats: What had to be computed again.
+        watch: Told of every tile that is done.
+    """
 
     steps: TileSteps
     side: int
     repeats: Repeats
+    watch: Watch | None = None
+    done: int = 0
+    expected: int = 0
+
+    def expect(self, height: int, width: int, *, passes: int) -> None:
+        """Say how often all tiles of a photo of a size in pixels will be run over."""
+        denoiser = self.steps.denoiser
+        grid = plan(
+            height, width, self.side, denoiser.overlap,
+            multiple=denoiser.multiple, step=denoiser.step,
+        )  # fmt: skip
+        self.expected = passes * len(grid.rows.starts) * len(grid.columns.starts)
 
     def strips(
         self,
@@ -125,7 +146,7 @@ class Tiles:
         """As `tiling.tiles.strips`; what comes out broken is computed again in full precision."""
         denoiser = self.steps.denoiser
         return strips(
-            function(self.steps),
+            self._told(function(self.steps)),
             sources,
             tile=self.side,
             overlap=denoiser.overlap,
@@ -135,3 +156,15 @@ class Tiles:
             device=self.steps.device,
             retry=self.repeats.counted(function(self.steps.in_full_precision())),
         )
+
+    def _told(self, function: TileFunction) -> TileFunction:
+        """The same function, with every call told to who watches."""
+
+        def run(*tiles: Tensor) -> Tensor:
+            result = function(*tiles)
+            self.done += 1
+            if self.watch is not None:
+                self.watch(self.done, max(self.done, self.expected))
+            return result
+
+        return run

@@ -28,6 +28,12 @@ class Decision:
         """Whether anything is done but to brighten and to enlarge."""
         return bool(self.stages & {"denoise", "faces", "refine"})
 
+    def passes(self, options: Options) -> int:
+        """How often all tiles of the photo are run over: step 1, and what refines and enlarges."""
+        enlarges = "upscale" in self.stages and options.scale * self.work_factor > 1
+        mixes = options.strength * self.presence < 1
+        return ("denoise" in self.stages) + ("refine" in self.stages or enlarges or mixes)
+
     @property
     def longest_period(self) -> float:
         """Of the waves over the photo, in its pixels; 0 if there is none."""

@@ -59,10 +59,10 @@ def find_peaks(image: Float[Tensor, "1 3 h w"], most: int = 6) -> tuple[Peak, ..
     found: list[Peak] = []
     for factor in (1, 2, 4):
         small = image if factor == 1 else F.avg_pool2d(image, factor)
-        side = _side(*small.shape[-2:])
+        side = window_side(*small.shape[-2:])
         if side < SMALLEST_SIDE or (factor > 1 and side < 2 * SMALLEST_SIDE):
             break
-        for peak in _peaks(_spectrum(luma(small)[0, 0], side)):
+        for peak in _peaks(spectrum(luma(small)[0, 0], side)):
             if factor > 1 and peak.period < 6:
                 continue  # seen better, and not aliased, at the larger size
             found.append(
@@ -80,13 +80,18 @@ def find_peaks(image: Float[Tensor, "1 3 h w"], most: int = 6) -> tuple[Peak, ..
     return tuple(kept[:most])
 
 
-def _side(height: int, width: int) -> int:
+def window_side(height: int, width: int) -> int:
+    """Side of the windows that a photo of a size in pixels is looked at in."""
     shortest = min(height, width, LARGEST_SIDE)
     return int(2 ** int(math.log2(shortest))) if shortest else 0
 
 
-def _spectrum(grey: Float[Tensor, "h w"], side: int) -> Float[Tensor, "side bins"]:
-    """Median amplitude of each wave over windows, frequency 0 in the middle row."""
+def spectrum(grey: Float[Tensor, "h w"], side: int) -> Float[Tensor, "side bins"]:
+    """Median amplitude of each wave over windows of `side`².
+
+    Returns:
+        Luma in [0, 1]; frequency 0 is in the middle row and the first column.
+    """
     taper = torch.hann_window(side, periodic=False)
     taper = taper[:, None] * taper
     amplitudes = []

@@ -32,14 +32,9 @@ from restorecli.colour_correction import correct_colours
 from restorecli.device import choose_device, choose_precision, free_memory, photos_at_once
 from restorecli.faces.detection import detect
 from restorecli.faces.restore import FaceRecord, restore_faces
-from restorecli.inspection.presence import Inspection, inspect
-from restorecli.inspection.work_size import (
-    LARGEST_UPSCALE,
-    WORK_FACTORS,
-    brought_back,
-    reduced,
-    work_factor,
-)
+from restorecli.inspection.decision import Decision, decide
+from restorecli.inspection.presence import Inspection, inspect, middle
+from restorecli.inspection.work_size import LARGEST_UPSCALE, brought_back, reduced
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
@@ -53,7 +48,7 @@ from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import relight
 from restorecli.tiling import tiles as tiling
-from restorecli.tiling.networks import RetryCounter, Stopwatch, Tiles, TileSteps, changed
+from restorecli.tiling.networks import RetryCounter, Stopwatch, Tiles, TileSteps, Watch, changed
 
 
 class StageImages:
@@ -77,7 +72,6 @@ class StageImages:
 
 
 Image = Float[Tensor, "1 3 h w"]
-INSPECTED_SIDE = 2048  # px, of the middle of a photo that is looked at to judge the whole
 ROWS_AT_ONCE = 256  # of a picture that is written as it is
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 TILE_OF_MANY = 448  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
@@ -206,6 +200,8 @@ class Restorer:
         *,
         keep_steps: bool = False,
         step_side: int | None = None,
+        decision: Decision | None = None,
+        watch: Watch | None = None,
     ) -> Restoration:
         """Restore a photo and say what was done.
 
@@ -214,6 +210,8 @@ class Restorer:
             options: See `Options`.
             keep_steps: Keep the pictures between the steps, 12 bytes a pixel each.
             step_side: Keep them no higher and wider than so many pixels; None keeps them whole.
+            decision: What is to be done; None makes it by looking at the photo.
+            watch: Called after each tile with the number of tiles done and of all.
 
         Raises:
             DeviceError: Out of memory at the smallest tile, or a result that stays broken.
@@ -221,48 +219,64 @@ class Restorer:
         options = options or Options()
         start = time.perf_counter()
         with torch.inference_mode():
-            restoration = self._restore(photo, options, StageImages(keep_steps, step_side))
+            clock = Stopwatch()
+            with clock("inspect"):
+                decision = decision or self.decide(photo, options)
+            steps = StageImages(keep_steps, step_side)
+            restoration = self._restore(photo, options, decision, steps, clock, watch)
         return replace(restoration, seconds=time.perf_counter() - start)
 
     def inspect(self, photo: Photo) -> Inspection:
         """Say what lies over a photo, judged by its middle; nothing is restored."""
         with torch.inference_mode():
-            return inspect(_middle(tiling.PixelSource(photo.colours())), self.inspector)
+            return inspect(middle(tiling.PixelSource(photo.colours())), self.inspector)
 
-    def _restore(self, photo: Photo, options: Options, steps: StageImages) -> Restoration:
-        watch = Stopwatch()
-        with watch("inspect"):
-            inspection = self.inspect(photo) if "denoise" in options.stages else None
-        factor = _work_factor(photo, options, inspection)
+    def decide(self, photo: Photo, options: Options | None = None) -> Decision:
+        """Say what `restore` would do to a photo, and why; nothing is restored."""
+        options = options or Options()
+        inspection = self.inspect(photo) if "denoise" in options.stages else None
+        return decide(photo.height, photo.width, options, inspection)
+
+    def _restore(
+        self,
+        photo: Photo,
+        options: Options,
+        decision: Decision,
+        steps: StageImages,
+        clock: Stopwatch,
+        watch: Watch | None,
+    ) -> Restoration:
+        factor, stages = decision.work_factor, decision.stages
         source = tiling.PixelSource(reduced(photo.colours(), factor))
-        presence = _presence(options, inspection)
-        stages = _stages(options, presence)
-        tile = options.tile or self._tile(max(source.height, source.width))
-        tiles = self._tiles(tile, mirrored=options.best)
+        tiles = self._tiles(
+            self.tile(source.height, source.width, options), watch, mirrored=options.best
+        )
+        tiles.expect(source.height, source.width, passes=decision.passes(options))
         relit = False
         faces: tuple[FaceRecord, ...] = ()
 
         if "denoise" in stages:
-            with watch("denoise"):
+            with clock("denoise"):
                 strips = tiles.strips(lambda steps: steps.denoise, [source])
                 image = tiling.assemble(strips, source.height)
-                image = correct_colours(image, source, longest_period=_longest(inspection) / factor)
+                period = decision.longest_period / factor
+                image = correct_colours(image, source, longest_period=period)
                 image.clamp_(0, 1)
         else:
             image = source.read(0, 0, source.height, source.width).contiguous()
         steps.keep(StageImage.DENOISED, image)
         if "relight" in stages:
-            with watch("relight"):
+            with clock("relight"):
                 image, relit = relight(image, self.relighter, options.relight, in_place=True)
         steps.keep(StageImage.RELIT, image)
         if "faces" in stages:
-            with watch("faces"):
+            with clock("faces"):
                 image, faces = self._faces(image, source, options, relit=relit, factor=factor)
         steps.keep(StageImage.COMPOSED, image)
-        share = options.strength if relit else options.strength * presence
+        share = options.strength if relit else options.strength * decision.presence
         scale = min(options.scale * factor, LARGEST_UPSCALE)
         strips = self._last_steps(
-            image, source, tiles, stages, watch, scale=scale, share=share, relit=relit
+            image, source, tiles, stages, clock, scale=scale, share=share, relit=relit
         )
         pixels = brought_back(
             _pixels(strips, image, scale, photo.pixels.dtype),
@@ -275,13 +289,13 @@ class Restorer:
             scale=options.scale,
             relit=relit,
             faces=faces,
-            inspection=inspection,
-            presence=presence,
+            inspection=decision.inspection,
+            presence=decision.presence,
             work_factor=factor,
             seconds=0.0,
             device=str(self.device),
             precision=PRECISION_NAMES[self.precision],
-            stage_seconds=watch.seconds,
+            stage_seconds=clock.seconds,
             steps=steps.images,
             notices=tiles.repeats.notices(),
         )
@@ -312,7 +326,7 @@ class Restorer:
         source: tiling.ImageSource,
         tiles: Tiles,
         stages: frozenset[str],
-        watch: Stopwatch,
+        clock: Stopwatch,
         *,
         scale: int,
         share: float,
@@ -326,12 +340,12 @@ class Restorer:
             def finish(composed: Image, degraded: Image) -> Tensor:
                 if refine and (look_everywhere or changed(composed, degraded)):
                     # where the picture was made lighter, the photo is too dark to compare
-                    with watch("refine"):
+                    with clock("refine"):
                         composed = steps.look_again(composed, composed if relit else degraded)
                 composed = torch.lerp(degraded, composed, share) if share < 1 else composed
                 if not enlarge:
                     return composed
-                with watch("upscale"):
+                with clock("upscale"):
                     return steps.enlarge(composed, degraded, scale)
 
             return finish
@@ -345,7 +359,14 @@ class Restorer:
             image = tiling.assemble(strips, source.height)
         yield from _plain_strips(image, scale)
 
-    def _tiles(self, side: int, *, mirrored: bool) -> Tiles:
+    def tile(self, height: int, width: int, options: Options) -> int:
+        """Side of the tiles of a photo that is worked on at a size in pixels."""
+        if options.tile:
+            return options.tile
+        tile = tiling.choose_tile(free_memory(self.device) // self.at_once, BYTES_PER_PIXEL)
+        return tile if max(height, width) <= tile else min(tile, TILE_OF_MANY)
+
+    def _tiles(self, side: int, watch: Watch | None, *, mirrored: bool) -> Tiles:
         steps = TileSteps(
             self.denoiser,
             self.second_look,
@@ -354,11 +375,7 @@ class Restorer:
             self.precision,
             mirrored=mirrored,
         )
-        return Tiles(steps, side, RetryCounter(PRECISION_NAMES[self.precision]))
-
-    def _tile(self, longest: int) -> int:
-        tile = tiling.choose_tile(free_memory(self.device) // self.at_once, BYTES_PER_PIXEL)
-        return tile if longest <= tile else min(tile, TILE_OF_MANY)
+        return Tiles(steps, side, RetryCounter(PRECISION_NAMES[self.precision]), watch)
 
 
 def _pixels(
@@ -380,42 +397,3 @@ def _plain_strips(image: Image, scale: int) -> Iterator[tuple[int, Tensor]]:
         return
     for top in range(0, image.shape[-2], ROWS_AT_ONCE):
         yield top, image[..., top : top + ROWS_AT_ONCE, :]
-
-
-def _middle(source: tiling.ImageSource) -> Image:
-    """As much of a photo's middle as is looked at."""
-    height, width = min(source.height, INSPECTED_SIDE), min(source.width, INSPECTED_SIDE)
-    top, left = (source.height - height) // 2, (source.width - width) // 2
-    return source.read(top, left, top + height, left + width)
-
-
-def _longest(inspection: Inspection | None) -> float:
-    """Period of the longest wave over the photo in pixels, 0 if there is none."""
-    peaks = () if inspection is None else inspection.peaks
-    return max((peak.period for peak in peaks), default=0.0)
-
-
-def _presence(options: Options, inspection: Inspection | None) -> float:
-    """How much of the restoration is called for, in [0, 1]."""
-    return 1.0 if inspection is None or options.denoise == "on" else inspection.presence
-
-
-def _stages(options: Options, presence: float) -> frozenset[str]:
-    """The steps that have something to do."""
-    stages = set(options.stages)
-    if options.scale == 1 and stages >= {"denoise", "upscale"}:  # what refine was called here
-        stages.add("refine")
-    if not presence:
-        stages -= {"denoise", "faces", "refine"}
-    if not options.strength:
-        stages &= {"upscale"}
-    return frozenset(stages)
-
-
-def _work_factor(photo: Photo, options: Options, inspection: Inspection | None) -> int:
-    """By how much the photo is made smaller for the work."""
-    if options.work_size != "auto":
-        return WORK_FACTORS[options.work_size]
-    if inspection is None or not _presence(options, inspection):
-        return 1
-    return work_factor(photo.height, photo.width, inspection.work_factor)

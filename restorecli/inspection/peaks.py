@@ -21,7 +21,8 @@ MOST_WINDOWS = 3  # along an axis
 LOWEST_BIN = 4  # cycles in a window below which a photo's own shading cannot be told from a pattern
 STANDS_OUT = 1.2  # natural logarithm of a peak over the median of its ring
 DEVIATIONS = 4.0  # and that in robust standard deviations of the ring
-LEAST_DEVIATION = 0.25  # of a ring, in natural logarithms
+LEAST_DEVIATION, MOST_DEVIATION = 0.25, 0.8  # of a ring, in natural logarithms
+MIRRORED = 2  # columns beyond the vertical axis, for the neighbours of peaks on it
 SAME_ANGLE, SAME_RATIO = 4.0, 0.06  # degrees, share: peaks closer than this are one
 
 
@@ -31,14 +32,18 @@ class Peak:
 
     Attributes:
         period: In pixels of the photo.
-        angle: Direction in which the wave runs, degrees in [0, 180): 0 for vertical stripes, 90
-            for horizontal ones, clockwise as seen.
+        angle: Direction in which the pattern repeats, degrees counter-clockwise from the horizontal
+            axis, in [0, 180): 0 for vertical stripes, 90 for horizontal ones.
         strength: Amplitude of the wave above what its ring has anyway, luma in [0, 1].
+        coverage: Share of the photo that the wave lies over, in [0, 1].
+        coherence: How much of it is one wave, in one phase from edge to edge, in [0, 1].
     """
 
     period: float
     angle: float
     strength: float
+    coverage: float = 1.0
+    coherence: float = 0.0
 
 
 def find_peaks(image: Float[Tensor, "1 3 h w"], most: int = 6) -> tuple[Peak, ...]:
@@ -54,10 +59,10 @@ def find_peaks(image: Float[Tensor, "1 3 h w"], most: int = 6) -> tuple[Peak, ..
     peaks: list[Peak] = []
     for factor in (1, 2, 4):
         small = image if factor == 1 else F.avg_pool2d(image, factor)
-        side = _side(*small.shape[-2:])
+        side = window_side(*small.shape[-2:])
         if side < SMALLEST_SIDE or (factor > 1 and side < 2 * SMALLEST_SIDE):
             break
-        for peak in _peaks(_spectrum(luma(small)[0, 0], side)):
+        for peak in _peaks(spectrum(luma(small)[0, 0], side)):
             if factor > 1 and peak.period < 6:
                 continue  # seen better, and not aliased, at the larger size
             peaks.append(
@@ -75,13 +80,18 @@ def find_peaks(image: Float[Tensor, "1 3 h w"], most: int = 6) -> tuple[Peak, ..
     return tuple(distinct[:most])
 
 
-def _side(height: int, width: int) -> int:
+def window_side(height: int, width: int) -> int:
+    """Side of the windows that a photo of a size in pixels is looked at in."""
     shortest = min(height, width, LARGEST_SIDE)
     return int(2 ** int(math.log2(shortest))) if shortest else 0
 
 
-def _spectrum(grey: Float[Tensor, "h w"], side: int) -> Float[Tensor, "side bins"]:
-    """Median amplitude of each wave over windows, frequency 0 in the middle row."""
+def spectrum(grey: Float[Tensor, "h w"], side: int) -> Float[Tensor, "side bins"]:
+    """Median amplitude of each wave over windows of `side`².
+
+    Returns:
+        Luma in [0, 1]; frequency 0 is in the middle row and the first column.
+    """
     taper = torch.hann_window(side, periodic=False)
     taper = taper[:, None] * taper
     amplitudes = []
@@ -104,20 +114,29 @@ def _peaks(amplitude: Float[Tensor, "side bins"]) -> list[Peak]:
     side = len(amplitude)
     down, across = torch.arange(side) - side // 2, torch.arange(side // 2 + 1)
     radius = torch.sqrt(down[:, None] ** 2.0 + across**2.0)
+    median, deviation = _rings(torch.log(amplitude + 1e-5), radius.round().long())
+    amplitude, radius, median, deviation = (
+        _mirrored(values) for values in (amplitude, radius, median, deviation)
+    )
+    across = torch.cat((-across[1 : MIRRORED + 1].flip(0), across))
     level = torch.log(amplitude + 1e-5)
-    median, deviation = _rings(level, radius.round().long())
     out = level - median
     highest = F.max_pool2d(amplitude[None, None], 5, 1, 2)[0, 0] == amplitude
     peak = highest & (radius >= LOWEST_BIN) & (out > STANDS_OUT) & (out > DEVIATIONS * deviation)
-    peak &= ~((across == 0) & (down[:, None] < 0))  # the same wave as its mirror image
+    peak &= (across > 0) | ((across == 0) & (down[:, None] >= 0))  # each wave once
     found = []
     for row, column in torch.nonzero(peak).tolist():
         y, x = _vertex(level, row, column)
-        frequency = math.hypot(x, y - side // 2) / side
-        angle = math.degrees(math.atan2(y - side // 2, x)) % 180
+        x, y = x - MIRRORED, side // 2 - y  # rows run downwards, angles upwards
+        angle = round(math.degrees(math.atan2(y, x)), 3) % 180
         strength = float(amplitude[row, column] - math.exp(float(median[row, column])))
-        found.append(Peak(period=1 / frequency, angle=angle, strength=strength))
+        found.append(Peak(period=side / math.hypot(x, y), angle=angle, strength=strength))
     return found
+
+
+def _mirrored(half: Float[Tensor, "side bins"]) -> Float[Tensor, "side more"]:
+    """Half a plane of frequencies, and the first columns of the other half, its mirror image."""
+    return torch.cat((half.flip(0).roll(1, 0)[:, 1 : MIRRORED + 1].flip(1), half), 1)
 
 
 def _rings(
@@ -126,7 +145,7 @@ def _rings(
     """Median of the ring that each frequency lies on, and its robust standard deviation."""
     median = _medians(level, ring)
     deviation = 1.4826 * _medians((level - median).abs(), ring)
-    return median, deviation.clamp(min=LEAST_DEVIATION)
+    return median, deviation.clamp(LEAST_DEVIATION, MOST_DEVIATION)
 
 
 def _medians(values: Float[Tensor, "side bins"], ring: Tensor) -> Float[Tensor, "side bins"]:

@@ -12,17 +12,26 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorecli.colour import luma
+from restorecli.inspection.coverage import covered
+from restorecli.inspection.lattice import crossing, fundamentals, off_axes
 from restorecli.inspection.peaks import Peak, find_peaks
 from restorecli.networks.inspector import Inspector
+from restorecli.tiling.sources import ImageSource
 
+INSPECTED_SIDE = 2048  # px, of the middle of a photo that is looked at to judge the whole
 MOST_WINDOWS = 3  # along an axis
 STEP = 1.0  # of a window's side, between neighbours in a small photo
 PRINT_FROM = 0.5  # probability from which on a pattern is taken for a printed screen
 FINEST_PRINT = 3.0  # px, of a screen's period after the photo was made smaller
 FAINTEST, SUREST = 0.25, 0.6  # probability below and above which nothing or all is done
-RIGHT_ANGLE, OFF_AXES = 10.0, 15.0  # degrees that waves of a screen miss one, keep from the other
-ONE_PERIOD = 0.06  # share by which their periods differ at most
+OFF_AXES = 15.0  # degrees that waves of a screen keep from the axes
 FAINTEST_SCREEN, LEAST_SHARE = 0.008, 0.4  # amplitude of the weaker one, and over the stronger
+FAINTEST_SURE = 0.015  # amplitude from which on a wave may tell more than the network
+OVERLAID = 0.06  # amplitude from which on a single wave may be a pattern by itself
+WHOLLY, IN_PHASE = 0.9, 0.95  # share of the photo that it covers, share of it that is one wave
+LONGEST, ASKEW = 48.0, 6.0  # px, and degrees off the axes
+MOST_PEAKS, MOST_WAVES = 6, 12  # that are told, and looked through
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +51,14 @@ class Inspection:
     peaks: tuple[Peak, ...] = ()
 
     @property
+    def patterned(self) -> bool:
+        """Whether there is a pattern, by what the network says or by the waves alone."""
+        return self.pattern > FAINTEST or self.screened or self.overlaid
+
+    @property
     def presence(self) -> float:
         """How much of the restoration is taken, in [0, 1]: 0 leaves the photo as it came."""
-        found = 1.0 if self.screened else max(self.pattern, self.noise)
+        found = 1.0 if self.screened or self.overlaid else max(self.pattern, self.noise)
         return min(max((found - FAINTEST) / (SUREST - FAINTEST), 0.0), 1.0)
 
     @property
@@ -57,13 +71,28 @@ class Inspection:
         if len(self.peaks) < 2:
             return False
         one, other = self.peaks[:2]
-        apart = abs(one.angle - other.angle)
-        off_axes = min(abs((peak.angle + 45) % 90 - 45) for peak in (one, other))
         return (
-            abs(min(apart, 180 - apart) - 90) < RIGHT_ANGLE
-            and abs(one.period / other.period - 1) < ONE_PERIOD
-            and off_axes > OFF_AXES
+            crossing(one, other)
+            and min(off_axes(one.angle), off_axes(other.angle)) > OFF_AXES
             and other.strength > max(FAINTEST_SCREEN, LEAST_SHARE * one.strength)
+        )
+
+    @property
+    def overlaid(self) -> bool:
+        """Whether the strongest wave is too strong, too regular and too oblique for a scene.
+
+        It lies over nearly the whole photo, in one phase from edge to edge, and off the axes, along
+        which lines of text and walls of houses do the same.
+        """
+        if not self.peaks:
+            return False
+        first = self.peaks[0]
+        return (
+            first.strength > OVERLAID
+            and first.coverage > WHOLLY
+            and first.coherence > IN_PHASE
+            and first.period < LONGEST
+            and off_axes(first.angle) > ASKEW
         )
 
     @property
@@ -90,8 +119,17 @@ def inspect(image: Float[Tensor, "1 3 h w"], inspector: Inspector) -> Inspection
         noise=float(answer.noise.sigmoid()),
         printed=float(answer.printed.sigmoid()),
     )
-    known = replace(inspection, peaks=find_peaks(image))
-    return known if known.presence else inspection
+    known = replace(inspection, peaks=fundamentals(find_peaks(image, MOST_WAVES))[:MOST_PEAKS])
+    if known.patterned or (known.peaks and known.peaks[0].strength > FAINTEST_SURE):
+        known = replace(known, peaks=covered(luma(image)[0, 0], known.peaks))
+    return known if known.patterned else inspection
+
+
+def middle(source: ImageSource) -> Float[Tensor, "1 3 h w"]:
+    """As much of a photo's middle as is looked at."""
+    height, width = min(source.height, INSPECTED_SIDE), min(source.width, INSPECTED_SIDE)
+    top, left = (source.height - height) // 2, (source.width - width) // 2
+    return source.read(top, left, top + height, left + width)
 
 
 def windows(

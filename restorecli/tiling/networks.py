@@ -13,10 +13,12 @@ from torch.nn import functional as F
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet
+from restorecli.tiling.grid import tile_grid
 from restorecli.tiling.sources import ImageSource
 from restorecli.tiling.tiles import TileFunction, strips
 
 Image = Float[Tensor, "1 3 h w"]
+Watch = Callable[[int, int], None]  # called with the number of tiles done, and of all
 SQUARE = 16  # px
 LEAST_CHANGE = 0.5 / 255
 
@@ -151,13 +153,32 @@ class RetryCounter:
         return (f"{which} came out {why} and had to be computed again in fp32",)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Tiles:
-    """How functions are run over the tiles of one photo."""
+    """How functions are run over the tiles of one photo, and how many are done.
+
+    Attributes:
+        steps: The networks.
+        side: Of a tile in pixels, at most.
+        repeats: What had to be computed again.
+        watch: Told of every tile that is done.
+    """
 
     steps: TileSteps
     side: int
     repeats: RetryCounter
+    watch: Watch | None = None
+    done: int = 0
+    expected: int = 0
+
+    def expect(self, height: int, width: int, *, passes: int) -> None:
+        """Say how often all tiles of a photo of a size in pixels will be run over."""
+        denoiser = self.steps.denoiser
+        grid = tile_grid(
+            height, width, self.side, denoiser.overlap,
+            multiple=denoiser.multiple, step=denoiser.step,
+        )  # fmt: skip
+        self.expected = passes * len(grid.rows.starts) * len(grid.columns.starts)
 
     def strips(
         self,
@@ -169,7 +190,7 @@ class Tiles:
         """As `tiling.tiles.strips`; what comes out broken is computed again in full precision."""
         denoiser = self.steps.denoiser
         return strips(
-            function(self.steps),
+            self._told(function(self.steps)),
             sources,
             tile=self.side,
             overlap=denoiser.overlap,
@@ -179,3 +200,15 @@ class Tiles:
             device=self.steps.device,
             retry=self.repeats.counted(function(self.steps.in_full_precision())),
         )
+
+    def _told(self, function: TileFunction) -> TileFunction:
+        """The same function, with every call told to who watches."""
+
+        def run(*tiles: Tensor) -> Tensor:
+            result = function(*tiles)
+            self.done += 1
+            if self.watch is not None:
+                self.watch(self.done, max(self.done, self.expected))
+            return result
+
+        return run

@@ -22,10 +22,10 @@ def scenery(height: int, width: int, seed: int = 0) -> torch.Tensor:
 
 
 def wave(height: int, width: int, period: float, angle: float) -> torch.Tensor:
-    """A cosine in [0, 1] that runs in a direction given in degrees."""
+    """A cosine in [0, 1] that repeats in a direction given in degrees, counter-clockwise."""
     y = torch.arange(height)[:, None]
     x = torch.arange(width)
-    across = x * math.cos(math.radians(angle)) + y * math.sin(math.radians(angle))
+    across = x * math.cos(math.radians(angle)) - y * math.sin(math.radians(angle))
     return 0.5 + 0.5 * torch.cos(2 * math.pi * across / period)
 
 
@@ -49,6 +49,17 @@ def test_a_wave_is_found_within_five_percent_and_two_degrees(
     assert peaks[0].period == pytest.approx(period, rel=0.05)
     assert off(peaks[0].angle, angle) < 2
     assert peaks[0].strength == pytest.approx(contrast / 2, rel=0.5)
+
+
+@pytest.mark.parametrize("period", [8.0, 20.0, 31.0, 40.0])
+@pytest.mark.parametrize("angle", [1.5, 88.0, 92.0, 178.0])
+def test_a_wave_that_nearly_lies_on_an_axis_is_not_taken_for_one_that_does(
+    period: float, angle: float
+) -> None:
+    image = 0.5 * scenery(300, 420) + 0.5 * wave(300, 420, period, angle)
+    found = find_peaks(image)[0]
+    assert found.period == pytest.approx(period, rel=0.05)
+    assert off(found.angle, angle) < 1
 
 
 def test_a_dot_screen_has_two_waves_across_each_other() -> None:

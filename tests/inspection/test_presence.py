@@ -1,5 +1,7 @@
 """Windows over a photo at several sizes, and what the findings lead to."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -102,3 +104,22 @@ def test_a_printers_screen_is_seen_by_its_waves_alone(angle: float) -> None:
 )
 def test_other_waves_are_no_screen(other: dict[str, float]) -> None:
     assert crossing(**other).presence == 0
+
+
+def single(**changes: float) -> Inspection:
+    first = Peak(period=12.0, angle=40.0, strength=0.1, coverage=1.0, coherence=0.99)
+    return Inspection(pattern=0.0, noise=0.0, printed=0.0, peaks=(replace(first, **changes),))
+
+
+def test_one_oblique_wave_in_one_phase_over_the_whole_photo_is_a_pattern() -> None:
+    assert single().presence == 1
+    assert single().patterned
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"angle": 2.0}, {"coherence": 0.8}, {"coverage": 0.6}, {"strength": 0.03}, {"period": 60.0}],
+)
+def test_cloth_lines_of_text_and_faint_waves_are_not(other: dict[str, float]) -> None:
+    assert single(**other).presence == 0
+    assert not single(**other).patterned

@@ -1,0 +1,80 @@
+"""What is to be done to a photo: the one decision, which restoring and inspecting share."""
+
+from dataclasses import dataclass
+
+from restorecli.inspection.presence import Inspection
+from restorecli.inspection.work_size import WORK_FACTORS, work_factor
+from restorecli.options import Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What is to be done to a photo, and why.
+
+    Attributes:
+        inspection: What was found to lie over it; None if nobody looked.
+        presence: How much of the restoration is called for, in [0, 1].
+        work_factor: By how much the photo is made smaller for the work.
+        stages: The steps that have something to do.
+    """
+
+    inspection: Inspection | None
+    presence: float
+    work_factor: int
+    stages: frozenset[str]
+
+    @property
+    def restores(self) -> bool:
+        """Whether anything is done but to brighten and to enlarge."""
+        return bool(self.stages & {"denoise", "faces", "refine"})
+
+    def passes(self, options: Options) -> int:
+        """How often all tiles of the photo are run over: step 1, and what refines and enlarges."""
+        enlarges = "upscale" in self.stages and options.scale * self.work_factor > 1
+        mixes = options.strength * self.presence < 1
+        return ("denoise" in self.stages) + ("refine" in self.stages or enlarges or mixes)
+
+    @property
+    def longest_period(self) -> float:
+        """Of the waves over the photo, in its pixels; 0 if there is none."""
+        peaks = () if self.inspection is None else self.inspection.peaks
+        return max((peak.period for peak in peaks), default=0.0)
+
+    @property
+    def work_size(self) -> str:
+        """Size of the work over that of the photo, as in `"1/2"`."""
+        return next(name for name, factor in WORK_FACTORS.items() if factor == self.work_factor)
+
+
+def decide(height: int, width: int, options: Options, inspection: Inspection | None) -> Decision:
+    """Say what is to be done to a photo of a given size in pixels.
+
+    Args:
+        height: Of the photo.
+        width: Of the photo.
+        options: What is asked for.
+        inspection: Of the photo; None if nobody looked, as when nothing is to be denoised.
+    """
+    presence = 1.0 if inspection is None or options.denoise == "on" else inspection.presence
+    factor = 1
+    if options.work_size != "auto":
+        factor = WORK_FACTORS[options.work_size]
+    elif inspection is not None and presence:
+        factor = work_factor(height, width, inspection.work_factor)
+    return Decision(
+        inspection=inspection,
+        presence=presence,
+        work_factor=factor,
+        stages=_stages(options, presence),
+    )
+
+
+def _stages(options: Options, presence: float) -> frozenset[str]:
+    stages = set(options.stages)
+    if options.scale == 1 and stages >= {"denoise", "upscale"}:  # what refine was called here
+        stages.add("refine")
+    if not presence:
+        stages -= {"denoise", "faces", "refine"}
+    if not options.strength:
+        stages &= {"upscale"}
+    return frozenset(stages)

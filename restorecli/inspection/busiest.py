@@ -14,7 +14,9 @@ MOST = 8  # places along an axis
 LOOKED_AT = 256  # px, of the middle of each
 
 
-def busiest(source: ImageSource, side: int, peaks: Sequence[Peak], *, multiple: int = 1) -> list[int]:
+def busiest(
+    source: ImageSource, side: int, peaks: Sequence[Peak], *, multiple: int = 1
+) -> list[int]:
     """Find the part of a photo in which its waves are strongest.
 
     Args:

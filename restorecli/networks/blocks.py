@@ -27,27 +27,38 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return the channels of `x`, each times its weight in (0, 1)."""
+        return x * self.weights(x)
+
+    def weights(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c #h #w"]:
+        """The weights alone; where one window holds the whole picture, one for each channel."""
         height, width = x.shape[-2:]
         if self.windows.cover(height, width):
-            return x * self._weights(x.mean((2, 3))[..., None, None])
-        means = _along_both(
-            x, self.windows.boxes(height, x.device), self.windows.boxes(width, x.device)
-        )
-        down, across = (self.windows.shares(side, x.device).T for side in (height, width))
-        return x * _along_both(self._weights(means), down, across)
+            return self._excited(x.mean((2, 3), keepdim=True))
+        boxes = (self.windows.boxes(side, x.device) for side in (height, width))
+        shares = (self.windows.shares(side, x.device).T for side in (height, width))
+        return _along_both(self._excited(_along_both(x, *boxes)), *shares)
 
-    def _weights(self, means: Float[Tensor, "n c t l"]) -> Float[Tensor, "n c t l"]:
+    def _excited(self, means: Float[Tensor, "n c t l"]) -> Float[Tensor, "n c t l"]:
         return torch.sigmoid(self.excite(F.relu(self.squeeze(means))))
 
 
 def _along_both(
     x: Float[Tensor, "n c h w"], rows: Float[Tensor, "t h"], columns: Float[Tensor, "l w"]
 ) -> Float[Tensor, "n c t l"]:
-    """Multiply a picture by a matrix along each axis, in the memory order of channels_last."""
-    n, c, height, width = x.shape
-    lines = x.permute(0, 2, 3, 1).reshape(n, height, width * c)
-    reduced = (rows.to(x.dtype) @ lines).view(n, len(rows), width, c)
-    return (columns.to(x.dtype) @ reduced).permute(0, 3, 1, 2)
+    """Multiply a picture by a matrix along each axis, in the memory order of channels_last.
+
+    What grows, grows along its rows last: that is one large product instead of one for each row.
+    """
+    rows, columns, pixels = rows.to(x.dtype), columns.to(x.dtype), x.permute(0, 2, 3, 1)
+    if len(rows) > x.shape[2]:
+        return _along_rows(rows, columns @ pixels).permute(0, 3, 1, 2)
+    return (columns @ _along_rows(rows, pixels)).permute(0, 3, 1, 2)
+
+
+def _along_rows(
+    matrix: Float[Tensor, "t h"], pixels: Float[Tensor, "n h w c"]
+) -> Float[Tensor, "n t w c"]:
+    return (matrix @ pixels.flatten(2)).unflatten(2, pixels.shape[2:])
 
 
 class ChannelAttentionBlock(nn.Module):
@@ -62,8 +73,8 @@ class ChannelAttentionBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return `x` plus a correction of the same shape."""
-        correction: Tensor = self.attention(self.second(self.activation(self.first(x))))
-        return x + correction
+        correction = self.second(self.activation(self.first(x)))
+        return torch.addcmul(x, correction, self.attention.weights(correction))
 
 
 class ResidualBlock(nn.Module):
@@ -110,7 +121,7 @@ class SpectralGate(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return `x` plus what the gated spectrum says; the transform itself runs in float32."""
-        entered = self.enter(x)
+        entered = _planes(self.enter, x)
         correction: Tensor = self.leave(self._over_windows(entered))
         return x + correction
 
@@ -119,29 +130,44 @@ class SpectralGate(nn.Module):
         height, width = entered.shape[-2:]
         if self.windows.cover(height, width):
             return self._filtered(entered)
-        side, lefts = self.windows.side, self.windows.starts(width)
+        side = self.windows.side
         down = self.windows.shares(height, entered.device).to(entered.dtype)
         across = self.windows.shares(width, entered.device).to(entered.dtype)
         filtered = torch.zeros_like(entered)
         for top, rows in zip(self.windows.starts(height), down, strict=True):
-            band = entered[..., top : top + side, :]
-            parts = self._filtered(torch.cat([band[..., at : at + side] for at in lefts]))
-            for left, columns, part in zip(lefts, across, parts.chunk(len(lefts)), strict=True):
+            for left, columns in zip(self.windows.starts(width), across, strict=True):
+                area = ..., slice(top, top + side), slice(left, left + side)
                 share = rows[top : top + side, None] * columns[left : left + side]
-                filtered[..., top : top + side, left : left + side] += part * share
+                filtered[area].addcmul_(self._filtered(entered[area]), share)
         return filtered
 
     def _filtered(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Gate the spectrum of whole pictures."""
         with torch.autocast(x.device.type, enabled=False):
             spectrum = torch.fft.rfft2(x.float(), norm="ortho")
-            level = torch.log1p(spectrum.abs())
+            level = torch.log1p(_magnitude(spectrum)).contiguous(memory_format=torch.channels_last)
             contrast = level - neighbourhood_mean(level)
         gate = torch.sigmoid(self.gate(torch.cat((level, contrast), 1).to(x.dtype)))
         with torch.autocast(x.device.type, enabled=False):
-            back = torch.fft.irfft2(spectrum * gate.float(), s=x.shape[-2:], norm="ortho")
+            gated = spectrum * gate.float().contiguous()
+            back = torch.fft.irfft2(gated, s=x.shape[-2:], norm="ortho")
         filtered: Tensor = back.to(x.dtype)
         return filtered
+
+
+def _planes(pointwise: nn.Conv2d, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n hidden h w"]:
+    """A 1×1 convolution from channels_last to the planes that the Fourier transform wants."""
+    assert pointwise.bias is not None
+    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
+    weight = pointwise.weight.flatten(1).expand(len(x), -1, -1)
+    return torch.baddbmm(pointwise.bias[:, None], weight, pixels.mT).unflatten(2, x.shape[2:])
+
+
+def _magnitude(spectrum: Tensor) -> Tensor:
+    """As `abs`, in two thirds of its time; the least square keeps the gradient finite at 0."""
+    real, imaginary = spectrum.real, spectrum.imag
+    least = torch.full((), 1e-20, device=spectrum.device)
+    return torch.addcmul(torch.addcmul(least, real, real), imaginary, imaginary).sqrt()
 
 
 def neighbourhood_mean(level: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -150,7 +176,9 @@ def neighbourhood_mean(level: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h 
     A matrix product along each axis: on a CPU that takes a fifth of the time of pooling.
     """
     height, width = level.shape[-2:]
-    return _means_of_seven(height, level.device) @ level @ _means_of_seven(width, level.device).T
+    return _along_both(
+        level, _means_of_seven(height, level.device), _means_of_seven(width, level.device)
+    )
 
 
 def _means_of_seven(length: int, device: torch.device) -> Float[Tensor, "length length"]:
@@ -178,7 +206,7 @@ class SupervisedAttention(nn.Module):
         """Return the restored picture (input plus residual) and the attention-guided features."""
         image = self.picture(x, degraded)
         attention = torch.sigmoid(self.attention(image.to(x.dtype)))
-        return image, x + self.features(x) * attention
+        return image, torch.addcmul(x, self.features(x), attention)
 
     def picture(
         self, x: Float[Tensor, "n c h w"], degraded: Float[Tensor, "n 3 h w"]

@@ -127,8 +127,15 @@ class Denoiser(nn.Module):
             x = blocks(x)
             if level < len(self.down):
                 skips.append(x)
-                x = self.down[level](F.pixel_unshuffle(x, 2))
+                x = _halved(self.down[level], x)
         for level in reversed(range(len(self.decoder))):
             x = F.interpolate(self.up[level](x), scale_factor=2.0, mode="bilinear")
-            x = self.decoder[level](x + skips[level])
+            x = self.decoder[level](x.to(skips[level].dtype) + skips[level])
         return x
+
+
+def _halved(pointwise: nn.Module, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h/2 w/2"]:
+    """A 1×1 convolution over the pixels of 2×2 squares, without `pixel_unshuffle`'s copy."""
+    assert isinstance(pointwise, nn.Conv2d)
+    weight = pointwise.weight.unflatten(1, (-1, 4)).flatten(2).unflatten(2, (2, 2))
+    return F.conv2d(x, weight, pointwise.bias, stride=2)

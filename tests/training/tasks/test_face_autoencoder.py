@@ -160,7 +160,7 @@ def test_a_pair_does_not_depend_on_its_batch(crops: Path) -> None:
     assert torch.equal(alone[0], degraded[3])
 
 
-def test_a_lost_source_is_what_step_1_made_of_it(crops: Path) -> None:
+def test_a_lost_source_is_what_the_denoiser_made_of_it(crops: Path) -> None:
     pairs = FacePairs.open(crops, "train", CPU)
     degraded, source, _ = pairs.draw(torch.arange(64), 32, drop_source=0.5)
     drop_source = [torch.equal(one, other) for one, other in zip(degraded, source, strict=True)]

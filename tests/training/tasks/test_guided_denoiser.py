@@ -90,7 +90,7 @@ def test_it_can_begin_as_the_second_look_of_the_face_pair(
     weights.save(pair, "face_vae", tmp_path / "face_vae.safetensors", {})
     text = 'network = "second_look"\nstart_from = "face_vae"\nsteps = 1\nvalidation = 1\n'
     text += 'learning_rate = 0.0\nweight_decay = 0.0\nprecision = "fp32"\n'
-    text += "[options]\nlost = 0.0\n[losses]\ncharbonnier = 1.0\n"
+    text += "[options]\ndrop_source = 0.0\n[losses]\ncharbonnier = 1.0\n"
     text += "[[phases]]\nuntil = 1.0\nsize = 32\nbatch = 2\n"
     (tmp_path / "r.toml").write_text(text, "utf-8")
     arguments = ["train", str(tmp_path / "r.toml"), "--photos", str(tmp_path / "photos")]

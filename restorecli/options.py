@@ -102,12 +102,14 @@ class RunOptions:
         device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`.
         precision: bfloat16 is chosen by `"auto"` only where it is native.
         jobs: Threads of a batch that read, and as many that write.
+        max_megapixels: Photos with more, by the size their files declare, are refused.
         thumbnails: Let every outcome of a batch carry small pictures of the steps.
     """
 
     device: str = "auto"
     precision: Precision = "auto"
     jobs: int = 2
+    max_megapixels: float = 400
     thumbnails: bool = False
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from restorecli.errors import printable
-from restorecli.options import SaveOptions
+from restorecli.options import RunOptions, SaveOptions
 from restorecli.photo import decode, encode, files
 from restorecli.photo.encode import Encoded
 from restorecli.photo.files import Source, Stored, Target
@@ -93,7 +93,8 @@ class Photo:
         cls,
         source: Path | str | bytes | Source | Stored,
         *,
-        max_megapixels: float = 400,
+        max_megapixels: float = RunOptions.max_megapixels,
+        page: int | None = None,
         name: str | None = None,
     ) -> "Photo":
         """Read a photo, upright, with everything that belongs to it.
@@ -102,10 +103,12 @@ class Photo:
             source: A path, the bytes of a file, an object in a store, or a binary stream, which is
                 read to its end. The content decides the format, not the name.
             max_megapixels: More than this is refused by the size the file declares.
+            page: Of a TIFF file, from 1 on; None is the first, and `notices` tell of others.
             name: For messages; by default the path's last part, or the stream's own name.
 
         Returns:
-            The photo; of an animation the first frame, of a TIFF file the first page.
+            The photo; of an animation the first frame, of a TIFF file the first page that is no
+            thumbnail.
 
         Raises:
             PhotoReadError: It is missing, damaged, not a photo, or of a kind that is refused.
@@ -115,7 +118,7 @@ class Photo:
         file = place if isinstance(place, Path | Stored) else None
         subject = printable(name or (_stream_name(place) if file is None else str(file)))
         with files.opened(source, subject) as stream:
-            found = decode.decode(stream, subject, max_megapixels)
+            found = decode.decode(stream, subject, max_megapixels, page)
         return cls(
             pixels=found.pixels,
             alpha=found.alpha,

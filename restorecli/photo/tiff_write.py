@@ -76,6 +76,8 @@ def _tags(
         tags.append((338, _SHORT, [_STRAIGHT_ALPHA]))
     if metadata.xmp:
         tags.append((700, _BYTE, metadata.xmp))
+    if metadata.iptc:
+        tags.append((33723, _UNDEFINED, metadata.iptc))
     if metadata.icc:
         tags.append((34675, _UNDEFINED, metadata.icc))
     return tags

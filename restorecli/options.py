@@ -86,11 +86,15 @@ class SaveOptions:
     Attributes:
         quality: Of lossy formats, 1 to 100; 100 is lossless in WebP.
         overwrite: Whether files may exist already.
+        strip_gps: Leave out where the photo was taken.
+        strip_metadata: Leave out everything but colour profile and resolution.
         again: A file that holds the very bytes of the result counts as written by an earlier try.
     """
 
     quality: int = 95
     overwrite: bool = False
+    strip_gps: bool = False
+    strip_metadata: bool = False
     again: bool = False
 
 
@@ -111,6 +115,15 @@ class RunOptions:
     jobs: int = 2
     max_megapixels: float = 400
     thumbnails: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values in a sentence.
+
+        Raises:
+            PlanError: The limit lets no photo pass.
+        """
+        if not self.max_megapixels > 0:
+            raise PlanError(f"max megapixels {self.max_megapixels:g}: must be more than 0.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,7 @@ def run(
     writers = ThreadPoolExecutor(jobs, "write")
     writing: deque[Future[Outcome]] = deque()
     try:
-        for task, reading in _read_ahead(tasks, readers, jobs):
+        for task, reading in _read_ahead(tasks, readers, run):
             done = _compute(task, reading, restorer, options, run)
             writing.append(writers.submit(_write, task, done, save))
             del done  # held by its writer alone
@@ -87,13 +87,14 @@ def clear(work: Plan) -> None:
 
 
 def _read_ahead(
-    tasks: Sequence[Task], readers: ThreadPoolExecutor, ahead: int
+    tasks: Sequence[Task], readers: ThreadPoolExecutor, run: RunOptions
 ) -> Iterator[tuple[Task, Future[Photo]]]:
-    """Yield each task with its photo on the way, `ahead` more of them being read."""
+    """Yield each task with its photo on the way, `run.jobs` more of them being read."""
     waiting: deque[tuple[Task, Future[Photo]]] = deque()
+    limit = run.max_megapixels
     for task in tasks:
-        waiting.append((task, readers.submit(Photo.read, task.source)))
-        if len(waiting) > ahead:
+        waiting.append((task, readers.submit(Photo.read, task.source, max_megapixels=limit)))
+        if len(waiting) > run.jobs:
             yield waiting.popleft()
     while waiting:
         yield waiting.popleft()
@@ -110,6 +111,7 @@ def _compute(
     small = None
     try:
         photo = reading.result()
+        photo.refuse_scale(options.scale, task.target.suffix, str(task.target))
         restoration = restorer.restore(
             photo, options, keep_steps=run.thumbnails, step_side=thumbnails.LONGEST_SIDE
         )
@@ -127,7 +129,7 @@ def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
         return done.outcome
     try:
         shown = thumbnails.encoded(done.small) if done.small else None
-        losses = _save(done.result, task.target, save)
+        losses = _save(done.result.stripped(save), task.target, save)
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
     return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)

@@ -43,6 +43,16 @@ Ext = Annotated[
         rich_help_panel=given.OUTPUT,
     ),
 ]
+Page = Annotated[
+    str | None,
+    typer.Option(
+        "--page",
+        metavar="N|all",
+        help="Of a TIFF file: which page, or all of them into one TIFF.",
+        show_default="the first",
+        rich_help_panel=given.OUTPUT,
+    ),
+]
 Compare = Annotated[
     Path | None,
     typer.Option(
@@ -156,12 +166,13 @@ def photo(
     *,
     output: Output = None,
     ext: Ext = None,
+    page: Page = None,
     save: SaveOptions,
     compare: Compare = None,
     save_steps: SaveSteps = None,
     options: Options,
     no_faces: bool = False,
-    run: Annotated[RunOptions, "device", "precision"],
+    run: Annotated[RunOptions, "device", "precision", "max_megapixels"],
     messages: given.Messages,
 ) -> None:
     """Restore one photo.
@@ -176,13 +187,14 @@ def photo(
             source,
             output,
             ext=ext,
+            page=given.parse_page(page),
             compare=compare,
             steps=save_steps,
             save=save,
             as_json=messages.as_json,
         )
-        outcome = single.run(job, options, run)
-    single.report(outcome, messages)
+        outcomes = single.run(job, options, run)
+    single.report(outcomes, messages)
 
 
 app.command("batch")(batch.batch)

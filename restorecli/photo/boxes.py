@@ -83,10 +83,10 @@ def nclx(stream: Readable, length: int) -> tuple[int, int] | None:
 
 
 def documents(stream: Readable, length: int) -> dict[str, object]:
-    """EXIF, XMP and profile of a JPEG 2000 file, under the names that Pillow uses."""
+    """EXIF, XMP and profile of a JPEG 2000 or XL file, under the names that Pillow uses."""
     found: dict[str, object] = {}
     for box in inside(stream, 0, length):
-        if box.kind == _XMP:
+        if box.kind in (_XMP, b"xml "):
             found["xmp"] = _content(stream, box)
         elif box.kind == _EXIF:
             found["exif"] = _content(stream, box)
@@ -97,6 +97,33 @@ def documents(stream: Readable, length: int) -> dict[str, object]:
     return found
 
 
+def jxl_size(stream: Readable, length: int) -> tuple[int, int] | None:
+    """Height and width that a JPEG XL file declares, before it is turned upright."""
+    stream.seek(0)
+    start = stream.read(16)
+    if start[:2] != b"\xff\x0a":
+        parts = [box for box in inside(stream, 0, length) if box.kind in (b"jxlc", b"jxlp")]
+        if not parts:
+            return None
+        stream.seek(parts[0].start + 4 * (parts[0].kind == b"jxlp"))
+        start = stream.read(16)
+    bits = int.from_bytes(start[2:], "little")
+
+    def take(count: int) -> int:
+        nonlocal bits
+        value, bits = bits & ((1 << count) - 1), bits >> count
+        return value
+
+    def side(small: int) -> int:
+        return (take(5) + 1) * 8 if small else take((9, 13, 18, 30)[take(2)]) + 1
+
+    small = take(1)
+    height = side(small)
+    ratio = take(3)
+    above, below = ((1, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio]
+    return height, height * above // below if ratio else side(small)
+
+
 def left_out(stream: Readable, length: int) -> tuple[str, ...]:
     """Names of what lies in an HEIC or AVIF file and in no result."""
     kinds = {box.kind for box in inside(stream, 0, length)}
@@ -104,7 +131,7 @@ def left_out(stream: Readable, length: int) -> tuple[str, ...]:
     there = {
         "gain map": b"tmap" in items,
         "motion video": b"mpvd" in kinds,
-        "Content Credentials (C2PA)": _C2PA in kinds,
+        "Content Credentials (C2PA)": _C2PA in kinds or b"jumb" in kinds,
     }
     return tuple(name for name, found in there.items() if found)
 

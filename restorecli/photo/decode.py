@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
 from restorecli.errors import PhotoReadError, PhotoTooLargeError
-from restorecli.photo import cicp, extras, modes
+from restorecli.photo import boxes, cicp, extras, modes
 from restorecli.photo.canvas import Canvas, UnreadableError, check_size
 from restorecli.photo.files import Readable
 from restorecli.photo.formats import SIGNATURE_LENGTH, announced_length, signature, title
@@ -133,6 +133,11 @@ def _decode_picture(stream: Readable, kind: str, limit: _Limit) -> Decoded:
     stream.seek(_PNG_DEPTH)
     depth, colour = (stream.read(2) + b"\0\0")[:2]
     file, chunks = extras.chunks(stream, kind)
+    if kind == "jxl":  # its plug-in decodes as it opens
+        sides = boxes.jxl_size(stream, stream.seek(0, 2))
+        if sides is None:
+            raise SyntaxError("JPEG XL without a picture")
+        limit.check(*sides)
     file.seek(0)
     with _opener(kind)(file) as image:
         limit.check(image.height, image.width)

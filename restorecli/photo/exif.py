@@ -147,6 +147,21 @@ def without_orientation(block: bytes) -> bytes:
     return relocated(block, kept)
 
 
+def has_directories(block: bytes) -> bool:
+    """Whether the block says more than its main directory holds: camera settings, GPS."""
+    pointers = (_EXIF_DIRECTORY, _GPS_DIRECTORY)
+    return any(entry.tag in pointers for entry in first_directory(block).entries)
+
+
+def payload(block: bytes, entry: Entry) -> bytes:
+    """The bytes of an entry's value, as they are stored; empty if they lie outside the block."""
+    length = entry.count * _SIZES.get(entry.kind, 1)
+    if length <= 4:
+        return entry.payload[:length]
+    start = _unpack(block, "I", entry.payload)
+    return block[start : start + length]
+
+
 def without_gps(block: bytes) -> bytes:
     """The block without its GPS directory, whose entries and values are blanked."""
     main = first_directory(block)

@@ -3,6 +3,7 @@
 from PIL import Image
 
 from restorecli.photo import boxes, cicp, jpeg_segments, png_chunks
+from restorecli.photo.exif import bare, without_orientation
 from restorecli.photo.files import Readable
 from restorecli.photo.metadata import Found, from_info
 
@@ -52,7 +53,9 @@ def found(
         lost = ("Content Credentials (C2PA)",)
     elif kind in _BOXED:
         lost = boxes.left_out(stream, length) + _attached(info)
-        info |= boxes.documents(stream, length) if kind == "jp2" else {}
+        info |= boxes.documents(stream, length) if kind in ("jp2", "jxl") else {}
+        if kind == "jxl" and not getattr(image, "jpeg", False):
+            info["exif"] = _turned(info.get("exif"))
         colours = None if info.get("icc_profile") else _codes(stream, kind, info, length)
     found = from_info(info, image.height, image.width, left_out=lost)
     if any(_GAIN_MAP in notice for notice in found.notices):
@@ -75,6 +78,16 @@ def _codes(
         return cicp.from_codes(primaries, transfer)
     found = boxes.nclx(stream, length) if kind == "avif" else None
     return None if found is None else cicp.from_codes(*found)
+
+
+def _turned(block: object) -> bytes:
+    """EXIF of pixels that the decoder has turned already."""
+    if not isinstance(block, bytes):
+        return b""
+    try:
+        return without_orientation(bare(block))
+    except ValueError:
+        return block  # damaged, which is told where it is read
 
 
 def _attached(info: dict[str | tuple[int, int], object]) -> tuple[str, ...]:

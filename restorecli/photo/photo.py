@@ -16,7 +16,7 @@ from torch import Tensor
 
 from restorecli.errors import printable
 from restorecli.options import RunOptions, SaveOptions
-from restorecli.photo import decode, encode, files
+from restorecli.photo import capacity, decode, encode, files
 from restorecli.photo.encode import Encoded
 from restorecli.photo.files import Source, Stored, Target
 from restorecli.photo.formats import READABLE, WRITABLE
@@ -127,6 +127,21 @@ class Photo:
             notices=found.notices,
         )
 
+    @staticmethod
+    def page_count(source: Path | str | bytes | Source | Stored, *, name: str | None = None) -> int:
+        """Number of pages that `read` takes from a file, 1 of whatever is no TIFF file.
+
+        Args:
+            source: As of `read`; a stream is read to its end.
+            name: As of `read`.
+
+        Raises:
+            PhotoReadError: As `read`.
+        """
+        subject = printable(name or str(source if isinstance(source, Path | Stored) else "photo"))
+        with files.opened(source, subject) as stream:
+            return decode.page_count(stream, subject)
+
     def write(
         self,
         target: Path | str | Target | Stored,
@@ -193,6 +208,27 @@ class Photo:
             quality=quality,
             name=printable(name or self.name),
         )
+
+    def refuse_scale(self, scale: int, format: str, name: str | None = None) -> None:
+        """Refuse a format that cannot hold the photo enlarged, before there is anything to write.
+
+        Args:
+            scale: Size of the result over that of the photo.
+            format: As of `encoded`.
+            name: As of `encoded`.
+
+        Raises:
+            PhotoWriteError: The format is unknown, or its pictures have shorter sides.
+        """
+        subject = printable(name or self.name)
+        known = encode.known_format(format, subject)
+        capacity.refuse_size(self.height * scale, self.width * scale, known, subject)
+
+    def stripped(self, save: SaveOptions) -> "Photo":
+        """The photo without what `save` says that strangers need not know."""
+        if save.strip_metadata:
+            return replace(self, metadata=self.metadata.for_strangers())
+        return replace(self, metadata=self.metadata.without_gps()) if save.strip_gps else self
 
     def colours(self) -> np.ndarray:
         """The pixels, with those that are wholly transparent filled from their neighbours.

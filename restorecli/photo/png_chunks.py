@@ -203,7 +203,7 @@ class _Parts(io.RawIOBase):
         self._place = max(0, base + offset)
         return self._place
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
         skipped = self._place
         for start, end in self._parts:
             if skipped < end - start:

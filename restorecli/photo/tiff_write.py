@@ -16,7 +16,7 @@ from restorecli.photo.files import Writable
 from restorecli.photo.metadata import DESCRIPTIVE, Metadata
 from restorecli.photo.rows import Rows
 
-_BYTE, _SHORT, _LONG, _UNDEFINED = 1, 3, 4, 7
+_BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 1, 2, 3, 4, 5, 7
 _DEFLATE, _DIFFERENCES, _STRAIGHT_ALPHA = 8, 2, 2
 _MOST_BYTES = 2**32 - 1
 _STRIP_BYTES = 1 << 18
@@ -26,13 +26,16 @@ class TooLongError(ValueError):
     """The file would outgrow what the format can address."""
 
 
-def write(rows: Rows, metadata: Metadata, sink: Writable) -> None:
-    """Write a whole TIFF file.
+def write(rows: Rows, metadata: Metadata, sink: Writable) -> int:
+    """Write a whole TIFF file of one page.
 
     Args:
         rows: The picture.
         metadata: Everything in it is kept.
         sink: An empty file that can be sought; OSError passes through.
+
+    Returns:
+        Where the file says that there is no other page, for `append`.
 
     Raises:
         TooLongError: The file would be longer than 4 GB.
@@ -43,6 +46,46 @@ def write(rows: Rows, metadata: Metadata, sink: Writable) -> None:
     if metadata.dpi:
         block, kept = exif.with_resolution_entries(block, kept, metadata.dpi)
     sink.write(block + b"\0" * (len(block) % 2))
+    return _write_page(rows, metadata, sink, kept, mark, 4)
+
+
+def append(rows: Rows, metadata: Metadata, sink: Writable, mark: str, pointer: int) -> int:
+    """Add a page to a file.
+
+    Args:
+        rows: The picture.
+        metadata: Kept, but for what EXIF keeps in directories of its own: camera and GPS.
+        sink: The file, at its end.
+        mark: Its byte order.
+        pointer: What the page before gave.
+
+    Returns:
+        As `write` does; errors are the same too.
+    """
+    kept = _copied(metadata.exif, sink, mark)
+    if metadata.dpi:
+        sides = [(round(side * 1000), 1000) for side in metadata.dpi]
+        kept += [
+            _entry(sink, mark, tag, _RATIONAL, side) for tag, side in zip((282, 283), sides)
+        ]
+        kept.append(_entry(sink, mark, 296, _SHORT, [2]))
+    return _write_page(rows, metadata, sink, kept, mark, pointer)
+
+
+def _copied(block: bytes | None, sink: Writable, mark: str) -> list[Entry]:
+    """What EXIF says in words of a page: maker, date, description."""
+    if block is None:
+        return []
+    return [
+        _entry(sink, mark, entry.tag, _ASCII, exif.payload(block, entry))
+        for entry in exif.first_directory(block).entries
+        if entry.tag in DESCRIPTIVE and entry.kind == _ASCII
+    ]
+
+
+def _write_page(
+    rows: Rows, metadata: Metadata, sink: Writable, kept: list[Entry], mark: str, pointer: int
+) -> int:
     strip_rows = max(1, _STRIP_BYTES // (rows.width * rows.channels * rows.bits // 8))
     offsets, counts = _write_strips(rows, strip_rows, mark, sink)
     tags = _tags(rows, metadata, strip_rows, offsets, counts)
@@ -50,10 +93,12 @@ def write(rows: Rows, metadata: Metadata, sink: Writable) -> None:
     start = sink.tell()
     if start > _MOST_BYTES:
         raise TooLongError("more than the 4 GB that TIFF can address")
-    sink.write(exif.packed(kept, mark))
-    sink.seek(4)
+    directory = exif.packed(kept, mark)
+    sink.write(directory)
+    sink.seek(pointer)
     sink.write(struct.pack(mark + "I", start))
     sink.seek(0, 2)
+    return start + len(directory) - 4
 
 
 def _tags(
@@ -103,12 +148,13 @@ def _write_strips(
 
 def _entry(sink: Writable, mark: str, tag: int, kind: int, values: Sequence[int] | bytes) -> Entry:
     """A directory entry; values that do not fit into it are written to the sink first."""
-    code = {_BYTE: "B", _SHORT: "H", _LONG: "I", _UNDEFINED: "B"}[kind]
+    code = "H" if kind == _SHORT else "I"
     data = (
         values if isinstance(values, bytes) else struct.pack(f"{mark}{len(values)}{code}", *values)
     )
+    count = len(values) // 2 if kind == _RATIONAL else len(values)
     if len(data) <= 4:
-        return Entry(tag, kind, len(values), data.ljust(4, b"\0"))
+        return Entry(tag, kind, count, data.ljust(4, b"\0"))
     offset = sink.tell()
     sink.write(data + b"\0" * (len(data) % 2))
-    return Entry(tag, kind, len(values), struct.pack(mark + "I", offset & _MOST_BYTES))
+    return Entry(tag, kind, count, struct.pack(mark + "I", offset & _MOST_BYTES))

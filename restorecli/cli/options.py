@@ -59,8 +59,10 @@ def parse_page(text: str | None) -> int | Literal["all"] | None:
     Raises:
         PlanError: It is neither.
     """
-    if text is None or text == "all":
-        return text
+    if text is None:
+        return None
+    if text == "all":
+        return "all"
     if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
         raise PlanError(f"--page {text}: not a page. Use a number from 1 on, or all.")
     return int(text[:9])

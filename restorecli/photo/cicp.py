@@ -70,9 +70,7 @@ class Colours:
 def from_codes(primaries: int, transfer: int) -> Colours:
     """What two code points of ITU-T H.273 mean."""
     bright = transfer if transfer in (PQ, HLG) else None
-    return Colours(
-        _PRIMARIES.get(primaries, _SRGB), _CURVES.get(transfer, _SRGB_CURVE), bright
-    )
+    return Colours(_PRIMARIES.get(primaries, _SRGB), _CURVES.get(transfer, _SRGB_CURVE), bright)
 
 
 def from_gamma(gamma: float | None, primaries: Primaries | None) -> Colours:
@@ -123,29 +121,35 @@ def _gentle(light: np.ndarray, brightest: np.ndarray) -> np.ndarray:
     room = 1 - _KNEE
     over = np.maximum(brightest - _KNEE, 0)
     pressed = _KNEE + room * (1 - np.exp(-over / room))
-    return light * np.where(over > 0, pressed / np.maximum(brightest, _KNEE), 1)
+    gentle: np.ndarray = light * np.where(over > 0, pressed / np.maximum(brightest, _KNEE), 1)
+    return gentle
 
 
 def _pq_light(values: np.ndarray) -> np.ndarray:
     """SMPTE ST 2084: values in [0, 1] to light, 1 for white paper."""
     powered = values ** (32 / 2523)
     above = np.maximum(powered - 0.8359375, 0)
-    return 10000 / _PAPER * (above / (18.8515625 - 18.6875 * powered)) ** (16384 / 2610)
+    light: np.ndarray = (
+        10000 / _PAPER * (above / (18.8515625 - 18.6875 * powered)) ** (16384 / 2610)
+    )
+    return light
 
 
 def _hlg_light(values: np.ndarray) -> np.ndarray:
     """ITU-R BT.2100's HLG: values in [0, 1] to light of the scene, scaled for the display."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
-    scene = np.where(values <= 0.5, values**2 / 3, (np.exp((values - c) / a) + b) / 12)
+    scene: np.ndarray = np.where(values <= 0.5, values**2 / 3, (np.exp((values - c) / a) + b) / 12)
     # With the display's curve of 1.2, 75 % become white paper: 1,000 cd/m² × 0.203.
-    return scene * (1000 / _PAPER) ** (1 / 1.2)
+    scene *= (1000 / _PAPER) ** (1 / 1.2)
+    return scene
 
 
 def _srgb_values(light: np.ndarray) -> np.ndarray:
     bounded = light.clip(0, 1)
-    return np.where(
+    values: np.ndarray = np.where(
         bounded <= 0.0031308, 12.92 * bounded, 1.055 * bounded ** np.float32(1 / 2.4) - 0.055
     )
+    return values
 
 
 def _xyz(x: float, y: float) -> np.ndarray:
@@ -208,5 +212,3 @@ def _fixed(*values: float) -> bytes:
 def _text(text: str) -> bytes:
     words = text.encode("utf-16-be")
     return b"mluc" + struct.pack(">III2s2sII", 0, 1, 12, b"en", b"US", len(words), 28) + words
-
-

@@ -57,9 +57,7 @@ class Decoded:
     notices: tuple[str, ...]
 
 
-def decode(
-    stream: Readable, name: str, max_megapixels: float, page: int | None = None
-) -> Decoded:
+def decode(stream: Readable, name: str, max_megapixels: float, page: int | None = None) -> Decoded:
     """Decode a photo.
 
     Args:

@@ -90,11 +90,11 @@ def encode(
         raise PhotoWriteError(f"{name}: quality {quality} is not in 1 to 100.")
 
     def write(file: Writable) -> None:
-        capacity.refuse_size(*pixels.shape[:2], known, name)
+        height, width = pixels.shape[:2]
+        capacity.refuse_size(height, width, known, name)
         try:
             _write(pixels, alpha, metadata, known, quality, file)
         except REFUSALS as error:
-            height, width = pixels.shape[:2]
             raise PhotoWriteError(
                 f"{name}: {width} × {height} pixels cannot be written as "
                 f"{known.title} ({error}). Use PNG or TIFF, or a smaller scale."

@@ -43,17 +43,18 @@ def found(
     lost: tuple[str, ...] = ()
     length = stream.seek(0, 2)
     if chunks is not None:
-        info |= chunks.info
+        info.update(chunks.info.items())
         colours, lost = chunks.colours, chunks.left_out
     elif kind == "jpeg":
         segments = jpeg_segments.read(image)
-        info |= segments.info
+        info.update(segments.info.items())
         frames, lost = segments.pictures, segments.left_out
     elif kind == "webp" and b"C2PA" in _chunk_names(stream, length):
         lost = ("Content Credentials (C2PA)",)
     elif kind in _BOXED:
         lost = boxes.left_out(stream, length) + _attached(info)
-        info |= boxes.documents(stream, length) if kind in ("jp2", "jxl") else {}
+        if kind in ("jp2", "jxl"):
+            info.update(boxes.documents(stream, length).items())
         if kind == "jxl" and not getattr(image, "jpeg", False):
             info["exif"] = _turned(info.get("exif"))
         colours = None if info.get("icc_profile") else _codes(stream, kind, info, length)

@@ -12,7 +12,6 @@ from typing import Literal
 from restorecli.errors import PlanError
 from restorecli.photo.files import Readable
 
-
 _TITLES = {"webp": "WebP", "jp2": "JPEG 2000", "jxl": "JPEG XL", "ppm": "PPM"}
 
 

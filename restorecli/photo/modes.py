@@ -47,7 +47,7 @@ def conversion(image: Image.Image, icc: bytes | None) -> Conversion:
     clear = "transparency" in image.info
     if image.mode == "F":
         raise UnreadableError("floating-point values. Export it as 16-bit TIFF first")
-    if image.mode.startswith("I"):  # PPM of 16 bits is stretched to them
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return Conversion("I;16", lambda strip: strip)
     if image.mode in ("1", "L"):
         return _plain("LA" if clear else "L")

@@ -93,6 +93,8 @@ def _later(file: TiffFile, length: int) -> Iterator[TiffPage]:
     for index in range(1, _MOST_PAGES):
         try:
             page = file.pages.get(index)
+            if not isinstance(page, TiffPage):
+                return
             _check_place(page, length)
         except _END:
             return

@@ -65,9 +65,8 @@ def append(rows: Rows, metadata: Metadata, sink: Writable, mark: str, pointer: i
     kept = _copied(metadata.exif, sink, mark)
     if metadata.dpi:
         sides = [(round(side * 1000), 1000) for side in metadata.dpi]
-        kept += [
-            _entry(sink, mark, tag, _RATIONAL, side) for tag, side in zip((282, 283), sides)
-        ]
+        for tag, side in zip((282, 283), sides, strict=True):
+            kept.append(_entry(sink, mark, tag, _RATIONAL, side))
         kept.append(_entry(sink, mark, 296, _SHORT, [2]))
     return _write_page(rows, metadata, sink, kept, mark, pointer)
 

@@ -7,9 +7,7 @@ import re
 
 ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>\s*))([1-8])")
 _EXTENSION = re.compile(rb"\s*[\w.-]+:HasExtendedXMP\s*=\s*[\"']([0-9A-Fa-f]{32})[\"']")
-_EXTENSION_ELEMENT = re.compile(
-    rb"<([\w.-]+:HasExtendedXMP)\s*>\s*([0-9A-Fa-f]{32})\s*</\1\s*>"
-)
+_EXTENSION_ELEMENT = re.compile(rb"<([\w.-]+:HasExtendedXMP)\s*>\s*([0-9A-Fa-f]{32})\s*</\1\s*>")
 _GAIN_MAPS = (b"http://ns.adobe.com/hdr-gain-map/1.0/", b"http://ns.apple.com/HDRGainMap/1.0/")
 _CAMERA = b"http://ns.google.com/photos/1.0/camera/"
 _CONTAINER = b"http://ns.google.com/photos/1.0/container/"
@@ -24,7 +22,7 @@ def without_promises(packet: bytes) -> tuple[bytes, tuple[str, ...]]:
     Returns:
         The packet, and names of what it promised.
     """
-    lost = ()
+    lost: tuple[str, ...] = ()
     if any(name in packet for name in _GAIN_MAPS) or b'"GainMap"' in packet:
         lost += ("gain map (Ultra HDR)",)
     if re.search(rb"(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>\s*)[1-9]", packet):

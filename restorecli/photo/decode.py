@@ -163,9 +163,10 @@ def _decode_tiff(stream: Readable, kind: str, limit: _Limit, number: int | None)
     from restorecli.photo import tiff_read
 
     pages = tiff_read.pages(stream, stream.seek(0, 2))
-    if not 1 <= (number or 1) <= len(pages):
+    index = 0 if number is None else number - 1
+    if not 0 <= index < len(pages):
         raise UnreadableError(f"page {number} of a TIFF file that has {len(pages)}")
-    page = pages[(number or 1) - 1]
+    page = pages[index]
     limit.check(page.imagelength, page.imagewidth)
     found = tiff_read.metadata(stream, page)
     if number is None and len(pages) > 1:

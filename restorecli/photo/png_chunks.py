@@ -14,8 +14,8 @@ from restorecli.photo import cicp
 from restorecli.photo.files import Readable
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_HIDDEN = (*_TEXTS, b"iCCP")  # from Pillow
 _COLOURS = (b"cICP", b"gAMA", b"cHRM", b"sRGB")
+_HIDDEN = (*_TEXTS, b"iCCP", *_COLOURS)  # from Pillow
 _MOST_BYTES = 1 << 26  # of all texts together, and of a profile
 _XMP_TEXT = "XML:com.adobe.xmp"
 _PROFILE = "Raw profile type "  # ImageMagick's way before PNG had chunks for them

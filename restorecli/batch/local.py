@@ -127,9 +127,10 @@ def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
     """Write one result, if there is one, in a thread that writes; say what became of it."""
     if done.result is None:
         return done.outcome
+    result = done.result.stripped(gps=save.strip_gps, metadata=save.strip_metadata)
     try:
         shown = thumbnails.encoded(done.small) if done.small else None
-        losses = _save(done.result.stripped(save), task.target, save)
+        losses = _save(result, task.target, save)
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
     return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)

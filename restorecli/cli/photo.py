@@ -119,7 +119,7 @@ def run(job: Job, options: Options, run: RunOptions) -> list[Outcome]:
     _refuse_size(photo, job, options)
     restorer = Restorer.load(device=run.device, precision=run.precision)
     restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
-    restoration = replace(restoration, photo=restoration.photo.stripped(job.save))
+    restoration = replace(restoration, photo=_given_away(restoration.photo, job.save))
     losses = _write(restoration.photo, job)
     _write_extras(photo, restoration, job)
     outcome = _outcome(job, photo, restoration)
@@ -144,7 +144,7 @@ def _run_pages(
         for number in range(1, count + 1):
             photo = first if number == 1 else read(number)
             restoration = restorer.restore(photo, options)
-            result = restoration.photo.stripped(job.save)
+            result = _given_away(restoration.photo, job.save)
             yield result
             outcome = _outcome(job, photo, restoration)
             notices = outcome.notices + pages.losses(result, number)
@@ -163,6 +163,10 @@ def _refuse_size(photo: Photo, job: Job, options: Options) -> None:
     """Refuse a result that its format could not hold, before the work."""
     kind, name = (job.kind, "<stdout>") if job.target is None else (job.target.suffix, None)
     photo.refuse_scale(options.scale, kind, name or str(job.target))
+
+
+def _given_away(result: Photo, save: SaveOptions) -> Photo:
+    return result.stripped(gps=save.strip_gps, metadata=save.strip_metadata)
 
 
 def _outcome(job: Job, photo: Photo, restoration: Restoration) -> Outcome:

@@ -224,11 +224,16 @@ class Photo:
         known = encode.known_format(format, subject)
         capacity.refuse_size(self.height * scale, self.width * scale, known, subject)
 
-    def stripped(self, save: SaveOptions) -> "Photo":
-        """The photo without what `save` says that strangers need not know."""
-        if save.strip_metadata:
+    def stripped(self, *, gps: bool = False, metadata: bool = False) -> "Photo":
+        """The photo as it is given to strangers.
+
+        Args:
+            gps: Leave out where it was taken.
+            metadata: Leave out everything but colour profile and resolution.
+        """
+        if metadata:
             return replace(self, metadata=self.metadata.for_strangers())
-        return replace(self, metadata=self.metadata.without_gps()) if save.strip_gps else self
+        return replace(self, metadata=self.metadata.without_gps()) if gps else self
 
     def colours(self) -> np.ndarray:
         """The pixels, with those that are wholly transparent filled from their neighbours.

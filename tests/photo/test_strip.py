@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from restorecli.options import SaveOptions
 from restorecli.photo import Metadata, Photo
 from restorecli.photo import exif as photo_exif
 from restorecli.photo import xmp as photo_xmp
@@ -47,7 +46,7 @@ def full() -> Photo:
 
 @pytest.mark.parametrize("format", DOCUMENTED)
 def test_strip_gps_in_every_format(format: str) -> None:
-    data = full().stripped(SaveOptions(strip_gps=True)).encode(format)
+    data = full().stripped(gps=True).encode(format)
     assert b"GPS" not in data.upper()
     again = Photo.read(data).metadata
     assert exif_tags(again.exif)["gps"] is None
@@ -59,7 +58,7 @@ def test_strip_gps_in_every_format(format: str) -> None:
 @pytest.mark.parametrize("format", DOCUMENTED)
 @pytest.mark.parametrize("bits", [8, 16])
 def test_strip_metadata_keeps_colours_and_resolution(format: str, bits: int) -> None:
-    given = photo(bits=bits).stripped(SaveOptions(strip_metadata=True))
+    given = photo(bits=bits).stripped(metadata=True)
     again = Photo.read(given.encode(format))
     assert again.metadata.icc == ICC_RGB
     assert again.metadata.dpi == (300.0, 300.0)
@@ -71,5 +70,5 @@ def test_strip_metadata_keeps_colours_and_resolution(format: str, bits: int) -> 
 
 def test_nothing_is_stripped_unasked() -> None:
     given = full()
-    assert given.stripped(SaveOptions()) is given
-    assert np.array_equal(given.stripped(SaveOptions(strip_gps=True)).pixels, given.pixels)
+    assert given.stripped() is given
+    assert np.array_equal(given.stripped(gps=True).pixels, given.pixels)

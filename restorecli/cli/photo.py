@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -19,6 +20,7 @@ from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
 from restorecli.photo.files import (
     Stored,
+    opened,
     refuse_target,
     remove_stale,
     same_file,
@@ -111,11 +113,10 @@ def run(job: Job, options: Options, run: RunOptions) -> list[Outcome]:
     Returns:
         What became of it, or of each of its pages.
     """
-    source = sys.stdin.buffer.read() if job.source is None else job.source
-    name = "<stdin>" if job.source is None else None
     if job.page == "all":
-        return _run_pages(job, source, name, options, run)
-    photo = Photo.read(source, max_megapixels=run.max_megapixels, page=job.page, name=name)
+        return _run_pages(job, options, run)
+    source = sys.stdin.buffer if job.source is None else job.source
+    photo = Photo.read(source, max_megapixels=run.max_megapixels, page=job.page)
     _refuse_size(photo, job, options)
     restorer = Restorer.load(device=run.device, precision=run.precision)
     restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
@@ -126,12 +127,11 @@ def run(job: Job, options: Options, run: RunOptions) -> list[Outcome]:
     return [replace(outcome, notices=outcome.notices + losses)]
 
 
-def _run_pages(
-    job: Job, source: Path | Stored | bytes, name: str | None, options: Options, run: RunOptions
-) -> list[Outcome]:
+def _run_pages(job: Job, options: Options, run: RunOptions) -> list[Outcome]:
     """Restore all pages of a TIFF file, one after the other, into another one."""
     from restorecli.photo import pages
 
+    source, name = _to_be_read_often(job)
     outcomes: list[Outcome] = []
 
     def read(page: int) -> Photo:
@@ -152,11 +152,26 @@ def _run_pages(
             outcomes.append(replace(outcome, notices=told))
 
     count = Photo.page_count(source, name=name)
-    target = sys.stdout.buffer if job.target is None else job.target
+    made = restored(read(1))
+    if job.target is None:  # as in `_write`
+        whole = BytesIO()
+        pages.write(made, whole, overwrite=False)
+        sys.stdout.buffer.write(whole.getbuffer())
+        sys.stdout.buffer.flush()
+        return outcomes
     if isinstance(job.target, Path):
         remove_stale(job.target.parent)
-    pages.write(restored(read(1)), target, overwrite=job.save.overwrite)
+    pages.write(made, job.target, overwrite=job.save.overwrite)
     return outcomes
+
+
+def _to_be_read_often(job: Job) -> tuple[Path | bytes, str]:
+    """The file, or the bytes of what is none, and how messages name it."""
+    name = "<stdin>" if job.source is None else str(job.source)
+    if isinstance(job.source, Path):
+        return job.source, name
+    with opened(sys.stdin.buffer if job.source is None else job.source, name) as stream:
+        return stream.read(), name
 
 
 def _refuse_size(photo: Photo, job: Job, options: Options) -> None:

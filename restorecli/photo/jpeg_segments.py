@@ -9,6 +9,7 @@ from PIL import Image
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _IPTC = 0x0404  # the one of Photoshop's resources that is about the photo
+_GAIN_MAP = b"urn:iso:std:iso:ts:21496"
 _GUID = 32
 _LONGEST = 65533 - len(_EXTENSION) - _GUID - 8
 _MOST_BYTES = 1 << 26
@@ -44,7 +45,9 @@ def read(image: Image.Image) -> Found:
         elif name == "APP1" and data.startswith(_EXTENSION):
             parts.append(data.removeprefix(_EXTENSION))
         elif name == "APP11" and b"c2pa" in data:
-            lost = ("Content Credentials (C2PA)",)
+            lost += ("Content Credentials (C2PA)",)
+        elif name == "APP2" and data.startswith(_GAIN_MAP):
+            lost += ("gain map (Ultra HDR)",)
     info |= {"texts": tuple(text for text in texts if text[1]), "xmp_extension": _joined(parts)}
     return Found(info, _pictures(image.info.get("mp")), lost)
 

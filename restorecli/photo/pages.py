@@ -32,7 +32,7 @@ def write(photos: Iterable[Photo], target: Path | Stored | Target, *, overwrite:
     if isinstance(target, Stored):
         target.write_bytes(whole, overwrite=overwrite)
     else:
-        files.send(target, whole, "<stdout>")
+        files.send(target, whole, "<stream>")
 
 
 def _write(photos: Iterable[Photo], file: Writable) -> None:

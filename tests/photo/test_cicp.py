@@ -39,7 +39,11 @@ def as_srgb(light: np.ndarray) -> np.ndarray:
 def shown(pixels: np.ndarray, icc: bytes) -> np.ndarray:
     """What littleCMS shows on an sRGB screen."""
     transform = ImageCms.buildTransform(
-        BytesIO(icc), ImageCms.createProfile("sRGB"), "RGB", "RGB", renderingIntent=1
+        BytesIO(icc),
+        ImageCms.createProfile("sRGB"),
+        "RGB",
+        "RGB",
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
     )
     result = ImageCms.applyTransform(Image.fromarray(pixels), transform)
     return np.asarray(result).astype(int)

@@ -188,6 +188,14 @@ def test_content_credentials_are_named() -> None:
         assert Photo.read(data).notices == ("left out: Content Credentials (C2PA)",), data[:12]
 
 
+def test_a_gain_map_of_the_iso_standard_is_named_once() -> None:
+    version = segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0")
+    assert Photo.read(jpeg_with(version)).notices == ("left out: gain map (Ultra HDR)",)
+    data = (FILES / "ultrahdr.jpg").read_bytes()
+    both = data[:2] + version + data[2:]
+    assert Photo.read(both).notices == ("left out: gain map (Ultra HDR)",)
+
+
 def test_a_motion_photo_of_boxes_is_named() -> None:
     data = Photo(pixels=quadrants()).encode("heic") + struct.pack(">I", 12) + b"mpvd" + bytes(4)
     assert Photo.read(data).notices == ("left out: motion video",)

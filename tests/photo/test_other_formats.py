@@ -41,6 +41,7 @@ def test_transparency_comes_back(format: str, settings: dict[str, object]) -> No
     veiled = PICTURE.copy()
     veiled.putalpha(Image.fromarray(noise(32, 48, 1)))
     found = Photo.read(saved(veiled, format, **settings))
+    assert found.alpha is not None
     assert np.array_equal(found.alpha, noise(32, 48, 1))
 
 

@@ -1,5 +1,6 @@
 """TIFF files of several pages: which is taken, what is said, and how several are written."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.support.photo_samples import ICC_RGB, XMP, exif_block, exif_tags, noi
 REDUCED, PAGE, MASK = 1, 2, 4
 
 
-def tiff(*kinds: tuple[np.ndarray, int], **settings: object) -> bytes:
+def tiff(*kinds: tuple[np.ndarray, int]) -> bytes:
     """A file of pages, each with its NewSubfileType."""
     file = BytesIO()
     with tifffile.TiffWriter(file) as writer:
@@ -26,7 +27,6 @@ def tiff(*kinds: tuple[np.ndarray, int], **settings: object) -> bytes:
                 photometric="mask" if kind & MASK else "rgb",
                 subfiletype=kind,
                 metadata=None,
-                **settings,
             )
     return file.getvalue()
 
@@ -128,7 +128,7 @@ def test_pages_go_into_one_file_that_others_read(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_pages_that_fail_halfway(tmp_path: Path) -> None:
-    def failing():  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def failing() -> Iterator[Photo]:
         yield Photo(pixels=LARGE)
         raise PhotoReadError("second")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from restorecli.errors import PhotoWriteError, printable
-from restorecli.photo import xmp as photo_xmp
+from restorecli.photo.documents import xmp as photo_xmp
 from restorecli.photo.formats import Format
 from restorecli.photo.metadata import Metadata
 

@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
 from restorecli.errors import PhotoReadError, PhotoTooLargeError
-from restorecli.photo import boxes, cicp, extras, modes
+from restorecli.photo import modes
 from restorecli.photo.canvas import Canvas, UnreadableError, check_size
+from restorecli.photo.documents import boxes, cicp, extras
 from restorecli.photo.files import Readable
 from restorecli.photo.formats import SIGNATURE_LENGTH, announced_length, signature, title
 from restorecli.photo.metadata import Found, Metadata, colour_space

@@ -9,9 +9,10 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from restorecli.errors import PhotoWriteError
-from restorecli.photo import capacity, jpeg_segments, png16, png_chunks
-from restorecli.photo import xmp as photo_xmp
-from restorecli.photo.exif import with_resolution, without_orientation
+from restorecli.photo import capacity, png16
+from restorecli.photo.documents import jpeg_segments, png_chunks
+from restorecli.photo.documents import xmp as photo_xmp
+from restorecli.photo.documents.exif import with_resolution, without_orientation
 from restorecli.photo.files import Writable
 from restorecli.photo.formats import FORMATS, Format, format_for
 from restorecli.photo.metadata import Metadata

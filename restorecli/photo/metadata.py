@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from restorecli.photo import exif as photo_exif
-from restorecli.photo import xmp as photo_xmp
+from restorecli.photo.documents import exif as photo_exif
+from restorecli.photo.documents import xmp as photo_xmp
 from restorecli.photo.files import Readable
 
 _METRE_STEP = 0.0254  # dots per inch between neighbours in PNG's whole dots per metre

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from restorecli.errors import PhotoWriteError, printable
-from restorecli.photo import capacity, encode, exif, files
+from restorecli.photo import capacity, encode, files
+from restorecli.photo.documents import exif
 from restorecli.photo.files import Stored, Target, Writable
 from restorecli.photo.formats import FORMATS
 from restorecli.photo.photo import Photo

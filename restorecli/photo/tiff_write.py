@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import imagecodecs
 import numpy as np
 
-from restorecli.photo import exif
-from restorecli.photo.exif import Entry
+from restorecli.photo.documents import exif
+from restorecli.photo.documents.exif import Entry
 from restorecli.photo.files import Writable
 from restorecli.photo.metadata import DESCRIPTIVE, Metadata
 from restorecli.photo.rows import Rows

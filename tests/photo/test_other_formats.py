@@ -12,7 +12,7 @@ from PIL import Image
 from restorecli.batch import plan
 from restorecli.errors import NothingToDoError, PhotoReadError, PhotoTooLargeError
 from restorecli.photo import Photo
-from restorecli.photo.boxes import jxl_size
+from restorecli.photo.documents.boxes import jxl_size
 from restorecli.photo.formats import READABLE, WRITABLE, signature
 from tests.support.photo_samples import ICC_RGB, noise, quadrants, saved
 

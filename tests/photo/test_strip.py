@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from restorecli.photo import Metadata, Photo
-from restorecli.photo import exif as photo_exif
-from restorecli.photo import xmp as photo_xmp
+from restorecli.photo.documents import exif as photo_exif
+from restorecli.photo.documents import xmp as photo_xmp
 from tests.support.photo_samples import DOCUMENTED, ICC_RGB, exif_block, exif_tags, noise, photo
 
 GPS_XMP = (

@@ -2,8 +2,8 @@
 
 from PIL import Image
 
-from restorecli.photo import boxes, cicp, jpeg_segments, png_chunks
-from restorecli.photo.exif import bare, without_orientation
+from restorecli.photo.documents import boxes, cicp, jpeg_segments, png_chunks
+from restorecli.photo.documents.exif import bare, without_orientation
 from restorecli.photo.files import Readable
 from restorecli.photo.metadata import Found, from_info
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from restorecli.photo import Photo, cicp
-from restorecli.photo.boxes import nclx
+from restorecli.photo import Photo
+from restorecli.photo.documents import cicp
+from restorecli.photo.documents.boxes import nclx
 from tests.support.photo_samples import ICC_RGB, noise, photo, quadrants, saved
 
-FILES = Path(__file__).parent / "files"
+FILES = Path(__file__).parents[1] / "files"
 # Linear light to sRGB's, from CSS Color 4.
 DISPLAY_P3 = ((1.22494, -0.22494, 0), (-0.04206, 1.04206, 0), (-0.01964, -0.07864, 1.09828))
 BT2020 = ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187))

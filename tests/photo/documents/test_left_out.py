@@ -9,12 +9,12 @@ import pytest
 from PIL import Image, IptcImagePlugin
 
 from restorecli.photo import Metadata, Photo
-from restorecli.photo import xmp as photo_xmp
-from restorecli.photo.jpeg_segments import _segment as segment
-from tests.photo.test_cicp import chunk
+from restorecli.photo.documents import xmp as photo_xmp
+from restorecli.photo.documents.jpeg_segments import _segment as segment
+from tests.photo.documents.test_cicp import chunk
 from tests.support.photo_samples import quadrants, saved
 
-FILES = Path(__file__).parent / "files"
+FILES = Path(__file__).parents[1] / "files"
 GUID = b"0123456789ABCDEF0123456789ABCDEF"
 EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 XAP = b"http://ns.adobe.com/xap/1.0/\0"

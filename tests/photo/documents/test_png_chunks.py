@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
 from restorecli.photo import Metadata, Photo
-from restorecli.photo.png_chunks import text_chunk
-from tests.photo.test_cicp import chunk
+from restorecli.photo.documents.png_chunks import text_chunk
+from tests.photo.documents.test_cicp import chunk
 from tests.support.photo_samples import ICC_RGB, noise, photo, quadrants
 
 LONG = "prompt " * 300_000

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from restorecli.photo import cicp
+from restorecli.photo.documents import cicp
 from restorecli.photo.files import Readable
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")

@@ -7,8 +7,10 @@ likes, and its limits are the process's. So it is shown the file without them.
 import io
 import struct
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from restorecli.photo.documents import cicp
 from restorecli.photo.files import Readable
@@ -17,6 +19,7 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOURS = (b"cICP", b"gAMA", b"cHRM", b"sRGB")
 _HIDDEN = (*_TEXTS, b"iCCP", *_COLOURS)  # from Pillow
 _MOST_BYTES = 1 << 26  # of all texts together, and of a profile
+_MOST_CHUNKS = 1 << 22
 _XMP_TEXT = "XML:com.adobe.xmp"
 _PROFILE = "Raw profile type "  # ImageMagick's way before PNG had chunks for them
 
@@ -40,13 +43,16 @@ class Found:
 
 def read(stream: Readable) -> Found:
     """Read the chunks; what is damaged or too long is left out, and nothing is refused."""
-    chunks = list(_chunks(stream))
     colours: dict[bytes, bytes] = {}
     info: dict[str, object] = {}
     texts: list[tuple[str, str]] = []
     lost: dict[str, None] = {}
     room = _MOST_BYTES
-    for kind, start, end in chunks:
+    kept, hidden = [(0, 8)], False
+    for kind, start, end in _chunks(stream):
+        hidden = hidden or kind in _HIDDEN
+        if kind not in _HIDDEN:
+            _extend(kept, start - 8, end + 4)
         if kind in _COLOURS:
             colours.setdefault(kind, _content(stream, start, min(end, start + 32)))
         elif kind == b"caBX":
@@ -65,7 +71,7 @@ def read(stream: Readable) -> Found:
                 room -= len(text[1])
                 texts.append(text)
     info |= _sorted(texts)
-    file = _without(stream, chunks) if any(kind in _HIDDEN for kind, _, _ in chunks) else stream
+    file = _joined(stream, kept) if hidden else stream
     weaker = "icc_profile" in info and b"cICP" not in colours
     return Found(file, info, None if weaker else _meaning(colours), tuple(lost))
 
@@ -93,7 +99,7 @@ def text_chunk(key: str, text: str) -> tuple[bytes, bytes]:
 def _chunks(stream: Readable) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of the content of each chunk; stops where the file is damaged."""
     place = 8
-    while True:
+    for _ in range(_MOST_CHUNKS):
         stream.seek(place)
         head = stream.read(8)
         if len(head) < 8:
@@ -169,17 +175,16 @@ def _meaning(chunks: dict[bytes, bytes]) -> cicp.Colours | None:
     return cicp.from_gamma(gamma, tuple(value / 1e5 for value in primaries))
 
 
-def _without(stream: Readable, chunks: list[tuple[bytes, int, int]]) -> Readable:
-    """The file without the chunks that are read here."""
-    kept = [(0, 8)]
-    for kind, start, end in chunks:
-        if kind in _HIDDEN:
-            continue
-        if kept[-1][1] == start - 8:
-            kept[-1] = (kept[-1][0], end + 4)
-        else:
-            kept.append((start - 8, end + 4))
-    return io.BufferedReader(_Parts(stream, kept))
+def _extend(parts: list[tuple[int, int]], start: int, end: int) -> None:
+    """Add a part behind the others, or make the last one longer."""
+    if parts[-1][1] == start:
+        parts[-1] = parts[-1][0], end
+    else:
+        parts.append((start, end))
+
+
+def _joined(stream: Readable, parts: list[tuple[int, int]]) -> Readable:
+    return io.BufferedReader(_Parts(stream, parts))
 
 
 class _Parts(io.RawIOBase):
@@ -187,7 +192,8 @@ class _Parts(io.RawIOBase):
 
     def __init__(self, stream: Readable, parts: list[tuple[int, int]]) -> None:
         self._stream, self._parts, self._place = stream, parts, 0
-        self._length = sum(end - start for start, end in parts)
+        ends = list(accumulate(end - start for start, end in parts))
+        self._begins, self._length = [0, *ends], ends[-1]
 
     def readable(self) -> bool:
         return True
@@ -204,13 +210,13 @@ class _Parts(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
-        skipped = self._place
-        for start, end in self._parts:
-            if skipped < end - start:
-                self._stream.seek(start + skipped)
-                data = self._stream.read(min(len(buffer), end - start - skipped))
-                buffer[: len(data)] = data
-                self._place += len(data)
-                return len(data)
-            skipped -= end - start
-        return 0
+        if self._place >= self._length:
+            return 0
+        index = bisect_right(self._begins, self._place) - 1
+        start, end = self._parts[index]
+        start += self._place - self._begins[index]
+        self._stream.seek(start)
+        data = self._stream.read(min(len(buffer), end - start))
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)

@@ -88,11 +88,15 @@ class SaveOptions:
     Attributes:
         quality: Of lossy formats, 1 to 100; 100 is lossless in WebP.
         overwrite: Whether files may exist already.
+        strip_gps: Leave out where the photo was taken.
+        strip_metadata: Leave out everything but colour profile and resolution.
         again: A file that holds the very bytes of the result counts as written by an earlier try.
     """
 
     quality: int = 95
     overwrite: bool = False
+    strip_gps: bool = False
+    strip_metadata: bool = False
     again: bool = False
 
 
@@ -106,6 +110,7 @@ class RunOptions:
         jobs: Threads of a batch that read, and as many that write.
         parallel: Photos of a batch that are computed at once; None is one a core of a CPU, as far
             as memory allows, and one on a GPU.
+        max_megapixels: Photos with more, by the size their files declare, are refused.
         thumbnails: Let every outcome of a batch carry small pictures of the steps.
     """
 
@@ -113,7 +118,17 @@ class RunOptions:
     precision: Precision = "auto"
     jobs: int = 2
     parallel: int | None = None
+    max_megapixels: float = 400
     thumbnails: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values in a sentence.
+
+        Raises:
+            PlanError: The limit lets no photo pass.
+        """
+        if not self.max_megapixels > 0:
+            raise PlanError(f"max megapixels {self.max_megapixels:g}: must be more than 0.")
 
 
 @dataclass(frozen=True, kw_only=True)

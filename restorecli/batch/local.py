@@ -74,7 +74,7 @@ def restore_tasks(
     writers = ThreadPoolExecutor(jobs, "write")
     writing: deque[Future[Outcome]] = deque()
     try:
-        for task, done in computed(_read_ahead(tasks, readers, jobs), compute, run.parallel or 1):
+        for task, done in computed(_read_ahead(tasks, readers, run), compute, run.parallel or 1):
             writing.append(writers.submit(_write, task, done, save))
             del done  # held by its writer alone
             give_back()
@@ -95,13 +95,14 @@ def remove_unfinished(work: Plan) -> None:
 
 
 def _read_ahead(
-    tasks: Sequence[Task], readers: ThreadPoolExecutor, ahead: int
+    tasks: Sequence[Task], readers: ThreadPoolExecutor, run: RunOptions
 ) -> Iterator[tuple[Task, Future[Photo]]]:
-    """Yield each task with its photo on the way, `ahead` more of them being read."""
+    """Yield each task with its photo on the way, `run.jobs` more of them being read."""
     waiting: deque[tuple[Task, Future[Photo]]] = deque()
+    limit = run.max_megapixels
     for task in tasks:
-        waiting.append((task, readers.submit(Photo.read, task.source)))
-        if len(waiting) > ahead:
+        waiting.append((task, readers.submit(Photo.read, task.source, max_megapixels=limit)))
+        if len(waiting) > run.jobs:
             yield waiting.popleft()
     while waiting:
         yield waiting.popleft()
@@ -118,6 +119,7 @@ def _compute(
     small = None
     try:
         photo = reading.result()
+        photo.refuse_scale(options.scale, task.target.suffix, str(task.target))
         restoration = restorer.restore(
             photo, options, keep_steps=run.thumbnails, step_side=thumbnails.LONGEST_SIDE
         )
@@ -133,12 +135,13 @@ def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
     """Write one result, if there is one, in a thread that writes; say what became of it."""
     if done.result is None:
         return done.outcome
+    result = done.result.stripped(gps=save.strip_gps, metadata=save.strip_metadata)
     try:
         pictures = None
         if done.small:
             content, changed = thumbnails.encoded(done.small)
             pictures = record.Thumbnails(pictures=content, changed=changed)
-        losses = _save(done.result, task.target, save)
+        losses = _save(result, task.target, save)
     except FAILURES as error:
         return record.failed(str(task.source), str(task.target), error)
     return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=pictures)

@@ -15,7 +15,7 @@ import typer
 import restorecli
 from restorecli.cli import batch, bench, degrade, process
 from restorecli.cli import weights as cli_weights
-from restorecli.cli.options import OUTPUT, Messages, takes_fields, without_faces
+from restorecli.cli.options import OUTPUT, Messages, parse_page, takes_fields, without_faces
 from restorecli.errors import PlanError, RestoreError, printable
 from restorecli.options import Options, RunOptions, SaveOptions
 
@@ -40,6 +40,16 @@ Ext = Annotated[
         metavar="SUFFIX",
         help="Kind of the result where --output does not say it.",
         show_default="png",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Page = Annotated[
+    str | None,
+    typer.Option(
+        "--page",
+        metavar="N|all",
+        help="Of a TIFF file: which page, or all of them into one TIFF.",
+        show_default="the first",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -157,12 +167,13 @@ def photo(
     *,
     output: Output = None,
     ext: Ext = None,
+    page: Page = None,
     save: SaveOptions,
     compare: Compare = None,
     save_steps: SaveSteps = None,
     options: Options,
     no_faces: bool = False,
-    run: Annotated[RunOptions, "device", "precision"],
+    run: Annotated[RunOptions, "device", "precision", "max_megapixels"],
     messages: Messages,
 ) -> None:
     """Restore one photo.
@@ -177,13 +188,14 @@ def photo(
             source,
             output,
             ext=ext,
+            page=parse_page(page),
             compare=compare,
             steps=save_steps,
             save=save,
             as_json=messages.as_json,
         )
-        outcome = single.restore_job(job, options, run)
-    single.report(outcome, messages)
+        outcomes = single.restore_job(job, options, run)
+    single.report(outcomes, messages)
 
 
 app.command("batch")(batch.batch)

@@ -53,6 +53,21 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
     return tuple(stage for stage in STAGES if stage in words)
 
 
+def parse_page(text: str | None) -> int | Literal["all"] | None:
+    """Read a page's number, or `all`.
+
+    Raises:
+        PlanError: It is neither.
+    """
+    if text is None:
+        return None
+    if text == "all":
+        return "all"
+    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
+        raise PlanError(f"--page {text}: not a page. Use a number from 1 on, or all.")
+    return int(text[:9])
+
+
 OPTIONS: dict[str, Any] = {
     "quality": typer.Option(
         "--quality",
@@ -64,6 +79,16 @@ OPTIONS: dict[str, Any] = {
     ),
     "overwrite": typer.Option(
         "--overwrite", help="Replace files that exist.", rich_help_panel=OUTPUT
+    ),
+    "strip_gps": typer.Option(
+        "--strip-gps",
+        help="Leave out where the photo was taken; the rest is kept.",
+        rich_help_panel=OUTPUT,
+    ),
+    "strip_metadata": typer.Option(
+        "--strip-metadata",
+        help="Leave out everything but the colour profile and the resolution.",
+        rich_help_panel=OUTPUT,
     ),
     "scale": typer.Option(
         "--scale",
@@ -149,6 +174,12 @@ OPTIONS: dict[str, Any] = {
         metavar="PIXELS",
         help="Side of the tiles a photo is cut in.",
         show_default="from free memory",
+        rich_help_panel=SPEED,
+    ),
+    "max_megapixels": typer.Option(
+        "--max-megapixels",
+        metavar="N",
+        help="Refuse photos with more pixels than so many millions.",
         rich_help_panel=SPEED,
     ),
     "jobs": typer.Option(

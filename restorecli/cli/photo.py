@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from io import BytesIO
+from pathlib import Path, PurePath
+from typing import Literal
 
 import typer
 
@@ -18,12 +20,13 @@ from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
 from restorecli.photo.files import (
     Stored,
+    opened,
     refuse_target,
     remove_stale,
     same_file,
     there,
 )
-from restorecli.photo.formats import WRITABLE, writable_suffix
+from restorecli.photo.formats import WRITABLE, format_for, writable_suffix
 from restorecli.pipeline import Restoration, Restorer
 from restorecli.record import Outcome
 
@@ -38,6 +41,7 @@ class Job:
         source: A file or object, or None for standard input.
         target: A file or object, or None for standard output.
         kind: Suffix that names the format of a picture on standard output.
+        page: Of a TIFF file: one, `"all"` for all of them, or None for the first.
         compare: File for a picture or page of before and after.
         steps: Folder for a picture of each step.
         save: How any of these is written.
@@ -46,6 +50,7 @@ class Job:
     source: Path | Stored | None
     target: Path | Stored | None
     kind: str
+    page: int | Literal["all"] | None = None
     compare: Path | None = None
     steps: Path | None = None
     save: SaveOptions = field(default_factory=SaveOptions)
@@ -56,6 +61,7 @@ def make_job(
     output: str | None,
     *,
     ext: str | None,
+    page: int | Literal["all"] | None = None,
     compare: Path | None,
     steps: Path | None,
     save: SaveOptions,
@@ -68,6 +74,7 @@ def make_job(
         output: A file, a URL, `-`, or None for `photo.restored.png` beside the photo; a photo from
             standard input goes to standard output then.
         ext: Kind of the result where `output` does not name it.
+        page: See `Job.page`; all pages become `photo.restored.tif` without `-o`.
         compare: See `Job.compare`.
         steps: See `Job.steps`.
         save: See `Job.save`.
@@ -76,7 +83,8 @@ def make_job(
     Raises:
         RestoreError: A file cannot or must not be read or written, or two words contradict.
     """
-    suffix = ".png" if ext is None else writable_suffix(ext)
+    usual = ".tif" if page == "all" else ".png"
+    suffix = usual if ext is None else writable_suffix(ext)
     place = None if source == STREAM else _place(source)
     if output is None:
         target = None if place is None else place.with_suffix(f".restored{suffix}")
@@ -84,37 +92,118 @@ def make_job(
         raise PlanError(f"--ext and --output {output} both name the kind. Use one of them.")
     else:
         target = None if output == STREAM else _place(output)
-    job = Job(source=place, target=target, kind=suffix, compare=compare, steps=steps, save=save)
+    job = Job(
+        source=place,
+        target=target,
+        kind=suffix,
+        page=page,
+        compare=compare,
+        steps=steps,
+        save=save,
+    )
     _check_streams(job, as_json=as_json)
+    _check_pages(job)
     _check_files(job)
     return job
 
 
-def restore_job(job: Job, options: Options, run: RunOptions) -> Outcome:
-    """Read, restore and write the photo; it is read before the networks are loaded."""
-    photo = Photo.read(sys.stdin.buffer if job.source is None else job.source)
+def restore_job(job: Job, options: Options, run: RunOptions) -> list[Outcome]:
+    """Read, restore and write the photo; it is read before the networks are loaded.
+
+    Returns:
+        What became of it, or of each of its pages.
+    """
+    if job.page == "all":
+        return _restore_pages(job, options, run)
+    source = sys.stdin.buffer if job.source is None else job.source
+    photo = Photo.read(source, max_megapixels=run.max_megapixels, page=job.page)
+    _refuse_size(photo, job, options)
     restorer = Restorer.load(device=run.device, precision=run.precision)
     restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
+    restoration = replace(restoration, photo=_given_away(restoration.photo, job.save))
     losses = _write(restoration.photo, job)
     _write_extras(photo, restoration, job)
+    outcome = _outcome(job, photo, restoration)
+    return [replace(outcome, notices=outcome.notices + losses)]
+
+
+def _restore_pages(job: Job, options: Options, run: RunOptions) -> list[Outcome]:
+    """Restore all pages of a TIFF file, one after the other, into another one."""
+    from restorecli.photo import pages
+
+    source, name = _to_be_read_often(job)
+    outcomes: list[Outcome] = []
+
+    def read(page: int) -> Photo:
+        photo = Photo.read(source, max_megapixels=run.max_megapixels, page=page, name=name)
+        _refuse_size(photo, job, options)
+        return photo
+
+    def restored(first: Photo) -> Iterator[Photo]:
+        restorer = Restorer.load(device=run.device, precision=run.precision)
+        for number in range(1, count + 1):
+            photo = first if number == 1 else read(number)
+            restoration = restorer.restore(photo, options)
+            result = _given_away(restoration.photo, job.save)
+            yield result
+            outcome = _outcome(job, photo, restoration)
+            notices = outcome.notices + pages.losses(result, number)
+            told = tuple(f"page {number}: {notice}" for notice in notices)
+            outcomes.append(replace(outcome, notices=told))
+
+    count = Photo.page_count(source, name=name)
+    made = restored(read(1))
+    if job.target is None:  # as in `_write`
+        whole = BytesIO()
+        pages.write(made, whole, overwrite=False)
+        sys.stdout.buffer.write(whole.getbuffer())
+        sys.stdout.buffer.flush()
+        return outcomes
+    if isinstance(job.target, Path):
+        remove_stale(job.target.parent)
+    pages.write(made, job.target, overwrite=job.save.overwrite)
+    return outcomes
+
+
+def _to_be_read_often(job: Job) -> tuple[Path | bytes, str]:
+    """The file, or the bytes of what is none, and how messages name it."""
+    name = "<stdin>" if job.source is None else str(job.source)
+    if isinstance(job.source, Path):
+        return job.source, name
+    with opened(sys.stdin.buffer if job.source is None else job.source, name) as stream:
+        return stream.read(), name
+
+
+def _refuse_size(photo: Photo, job: Job, options: Options) -> None:
+    """Refuse a result that its format could not hold, before the work."""
+    kind, name = (job.kind, "<stdout>") if job.target is None else (job.target.suffix, None)
+    photo.refuse_scale(options.scale, kind, name or str(job.target))
+
+
+def _given_away(result: Photo, save: SaveOptions) -> Photo:
+    return result.stripped(gps=save.strip_gps, metadata=save.strip_metadata)
+
+
+def _outcome(job: Job, photo: Photo, restoration: Restoration) -> Outcome:
     source, target = (str(place or STREAM) for place in (job.source, job.target))
-    outcome = record.restored(source, target, photo, restoration)
-    return replace(outcome, notices=outcome.notices + losses)
+    return record.restored(source, target, photo, restoration)
 
 
-def report(outcome: Outcome, messages: Messages) -> None:
-    """Print the record or the result's path to stdout, and what was done to stderr."""
+def report(outcomes: list[Outcome], messages: Messages) -> None:
+    """Print the records or the result's path to stdout, and what was done to stderr."""
     if messages.as_json:
-        typer.echo(record.json_line(outcome))
-    elif outcome.target != STREAM:
-        typer.echo(outcome.target)
-    if not messages.quiet:
-        typer.echo(record.sentence(outcome), err=True)
-        for notice in outcome.notices:
-            typer.echo(f"{outcome.source}: {notice}", err=True)
-    if messages.verbose:
-        for line in record.face_lines(outcome.faces):
-            typer.echo(line, err=True)
+        for outcome in outcomes:
+            typer.echo(record.json_line(outcome))
+    elif outcomes[0].target != STREAM:
+        typer.echo(outcomes[0].target)
+    for outcome in outcomes:
+        if not messages.quiet:
+            typer.echo(record.sentence(outcome), err=True)
+            for notice in outcome.notices:
+                typer.echo(f"{outcome.source}: {notice}", err=True)
+        if messages.verbose:
+            for line in record.face_lines(outcome.faces):
+                typer.echo(line, err=True)
 
 
 @contextmanager
@@ -172,6 +261,20 @@ def _check_streams(job: Job, *, as_json: bool) -> None:
         raise PlanError("<stdout>: is a terminal. Pipe the picture on, or name a file with -o.")
     if job.target is None and as_json:
         raise PlanError("--json and a picture both go to standard output. Name a file with -o.")
+
+
+def _check_pages(job: Job) -> None:
+    """Refuse what several pages cannot become."""
+    if job.page != "all":
+        return
+    if job.compare is not None or job.steps is not None:
+        raise PlanError("--compare and --save-steps show one page. Choose it with --page N.")
+    kind = job.kind if job.target is None else job.target.suffix
+    known = format_for(PurePath(f"x{kind}"))
+    if known is not None and known.name != "tiff":
+        raise PlanError(
+            f"--page all: {known.title} has no pages. Name a .tif with -o, or one page with --page."
+        )
 
 
 def _check_files(job: Job) -> None:

@@ -93,7 +93,7 @@ def check_size(name: str, height: int, width: int, max_megapixels: float) -> Non
     if megapixels > max_megapixels:
         raise PhotoTooLargeError(
             f"{name}: {width} × {height} pixels are {megapixels:,.0f} megapixels, the limit is "
-            f"{max_megapixels:g}. Make it smaller first, or raise max_megapixels if you trust it."
+            f"{max_megapixels:g}. Make it smaller first, or raise --max-megapixels if you trust it."
         )
 
 

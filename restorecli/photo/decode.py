@@ -7,7 +7,8 @@ here as one line.
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import cv2
@@ -17,9 +18,10 @@ from PIL import Image, ImageCms, ImageFile
 from restorecli.errors import PhotoReadError, PhotoTooLargeError
 from restorecli.photo import modes
 from restorecli.photo.canvas import Canvas, UnreadableError, check_size
+from restorecli.photo.documents import boxes, cicp, extras
 from restorecli.photo.files import Readable
 from restorecli.photo.formats import SIGNATURE_LENGTH, announced_length, signature, title
-from restorecli.photo.metadata import FileMetadata, Metadata, colour_space, from_info
+from restorecli.photo.metadata import FileMetadata, Metadata, colour_space
 
 # Everything that Pillow, libheif, OpenCV, tifffile, imagecodecs and littleCMS were seen to raise
 # over mutated files.
@@ -56,13 +58,14 @@ class Decoded:
     notices: tuple[str, ...]
 
 
-def decode(stream: Readable, name: str, max_megapixels: float) -> Decoded:
+def decode(stream: Readable, name: str, max_megapixels: float, page: int | None = None) -> Decoded:
     """Decode a photo.
 
     Args:
         stream: The file; can be sought.
         name: Subject of error messages.
         max_megapixels: More than this is refused before decoding.
+        page: Of a TIFF file, from 1 on; None is the first, and that there are others is told.
 
     Warns:
         UserWarning: By Pillow, over an odd file; the process's filters decide whether it is seen.
@@ -71,16 +74,37 @@ def decode(stream: Readable, name: str, max_megapixels: float) -> Decoded:
         PhotoReadError: It is not a photo, damaged, or of a kind that is refused.
         PhotoTooLargeError: It declares more pixels than the limit, or they do not fit in memory.
     """
+    with _told(stream, name) as kind:
+        limit = _Limit(name, max_megapixels)
+        if kind == "tiff":
+            return _decode_tiff(stream, kind, limit, page)
+        if page not in (None, 1):
+            raise UnreadableError(f"page {page} of a {title(kind)} file, which has no pages")
+        return _decode_picture(stream, kind, limit)
+
+
+def page_count(stream: Readable, name: str) -> int:
+    """Number of pages, 1 of whatever is no TIFF file; errors as of `decode`."""
+    with _told(stream, name) as kind:
+        if kind != "tiff":
+            return 1
+        from restorecli.photo import tiff_read
+
+        return len(tiff_read.pages(stream, stream.seek(0, 2)))
+
+
+@contextmanager
+def _told(stream: Readable, name: str) -> Iterator[str]:
+    """Give the kind of a file that is at its start; tell what decoders raise in one line."""
     length = stream.seek(0, 2)
     stream.seek(0)
     kind = signature(stream.read(SIGNATURE_LENGTH))
     if kind is None:
         fact = "not a photo of a known kind" if length else "empty file"
         raise _refusal(name, f"{fact}, {_amount(length)}")
-    limit = _Limit(name, max_megapixels)
+    stream.seek(0)
     try:
-        stream.seek(0)
-        return (_decode_tiff if kind == "tiff" else _decode_picture)(stream, kind, limit)
+        yield kind
     except UnreadableError as error:
         raise PhotoReadError(f"{name}: {error}.") from error
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -107,34 +131,72 @@ class _Limit:
 def _decode_picture(stream: Readable, kind: str, limit: _Limit) -> Decoded:
     stream.seek(_PNG_DEPTH)
     depth, colour = (stream.read(2) + b"\0\0")[:2]
-    stream.seek(0)
-    with _opener(kind)(stream) as image:
+    file, chunks = extras.chunks(stream, kind)
+    if kind == "jxl":  # its plug-in decodes as it opens
+        sides = boxes.jxl_size(stream, stream.seek(0, 2))
+        if sides is None:
+            raise SyntaxError("JPEG XL without a picture")
+        limit.check(*sides)
+    file.seek(0)
+    with _opener(kind)(file) as image:
         limit.check(image.height, image.width)
-        image.load()  # PNG's metadata may stand after the pixels
-        file_metadata = from_info(image.info, image.height, image.width)
+        frames = _frames(image)
+        image.load()
+        file_metadata, colours = extras.found(stream, kind, image, chunks, frames)
         if kind != "png" or depth != 16 or colour in (_PNG_GREY, _PNG_PALETTE):
-            return _converted(image, file_metadata, file_metadata.orientation)
+            return _meant(_converted(image, file_metadata, file_metadata.orientation), colours)
         clear = image.info.get("transparency")
     # Pillow has checked the whole stream, which OpenCV would decode up to the first damage.
     del image
-    stream.seek(0)
-    pixels, alpha = _deep_png(stream.read(), file_metadata.orientation, clear)
-    return _decoded(pixels, alpha, file_metadata)
+    file.seek(0)
+    pixels, alpha = _deep_png(file.read(), file_metadata.orientation, clear)
+    return _meant(_decoded(pixels, alpha, file_metadata), colours)
 
 
-def _decode_tiff(stream: Readable, kind: str, limit: _Limit) -> Decoded:
+def _frames(image: Image.Image) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except _DAMAGE:  # behind the first one
+        return 1
+
+
+def _decode_tiff(stream: Readable, kind: str, limit: _Limit, number: int | None) -> Decoded:
     from restorecli.photo import tiff_read
 
-    page = tiff_read.first_page(stream, stream.seek(0, 2))
+    pages = tiff_read.pages(stream, stream.seek(0, 2))
+    index = 0 if number is None else number - 1
+    if not 0 <= index < len(pages):
+        raise UnreadableError(f"page {number} of a TIFF file that has {len(pages)}")
+    page = pages[index]
     limit.check(page.imagelength, page.imagewidth)
     file_metadata = tiff_read.metadata(stream, page)
+    if number is None and len(pages) > 1:
+        others = (f"only the first of its {len(pages)} pages is in the result",)
+        file_metadata = replace(file_metadata, notices=file_metadata.notices + others)
     if tiff_read.is_plain(page):
         (pixels, alpha), notices = tiff_read.read(stream, page, file_metadata.orientation)
         return _decoded(pixels, alpha, file_metadata, notices)
     stream.seek(0)
     with _opener(kind)(stream) as image:
+        image.seek(page.index)
         image.load()
         return _converted(image, file_metadata, 1)  # Pillow turns TIFF upright by itself
+
+
+def _meant(decoded: Decoded, colours: cicp.Colours | None) -> Decoded:
+    """The same with a profile, or with the colours of one, for what the file says of them."""
+    if colours is None:
+        return decoded
+    if colours.bright is None:
+        icc = colours.profile
+        return replace(decoded, metadata=replace(decoded.metadata, icc=icc))
+    system = "PQ" if colours.bright == cicp.PQ else "HLG"
+    return replace(
+        decoded,
+        pixels=cicp.to_sdr(decoded.pixels, colours),
+        metadata=replace(decoded.metadata, icc=None),
+        notices=(*decoded.notices, f"its HDR brightness ({system}) became that of sRGB"),
+    )
 
 
 def _converted(image: Image.Image, file_metadata: FileMetadata, orientation: int) -> Decoded:
@@ -188,8 +250,11 @@ def _opener(kind: str) -> Callable[[Readable], ImageFile.ImageFile]:
         AvifImagePlugin,
         BmpImagePlugin,
         GifImagePlugin,
+        Jpeg2KImagePlugin,
         JpegImagePlugin,
         PngImagePlugin,
+        PpmImagePlugin,
+        TgaImagePlugin,
         TiffImagePlugin,
         WebPImagePlugin,
     )
@@ -199,15 +264,31 @@ def _opener(kind: str) -> Callable[[Readable], ImageFile.ImageFile]:
 
         opener: Callable[[Readable], ImageFile.ImageFile] = HeifImageFile
         return opener
+    if kind == "jxl":
+        return _jpeg_xl()
     return {
         "avif": AvifImagePlugin.AvifImageFile,
         "bmp": BmpImagePlugin.BmpImageFile,
         "gif": GifImagePlugin.GifImageFile,
+        "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
         "jpeg": JpegImagePlugin.JpegImageFile,
         "png": PngImagePlugin.PngImageFile,
+        "ppm": PpmImagePlugin.PpmImageFile,
+        "tga": TgaImagePlugin.TgaImageFile,
         "tiff": TiffImagePlugin.TiffImageFile,
         "webp": WebPImagePlugin.WebPImageFile,
     }[kind]
+
+
+def _jpeg_xl() -> Callable[[Readable], ImageFile.ImageFile]:
+    try:
+        from pillow_jxl.JpegXLImagePlugin import JXLImageFile
+    except ImportError as error:
+        raise UnreadableError(
+            "a JPEG XL file. Reading it needs: pip install 'restorecli[jxl]'"
+        ) from error
+    opener: Callable[[Readable], ImageFile.ImageFile] = JXLImageFile
+    return opener
 
 
 def _refusal(name: str, fact: str) -> PhotoReadError:

@@ -9,15 +9,15 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from restorecli.errors import PhotoWriteError
-from restorecli.photo import png16
-from restorecli.photo.exif import with_resolution, without_orientation
+from restorecli.photo import capacity, png16
+from restorecli.photo.documents import jpeg_segments, png_chunks
+from restorecli.photo.documents import xmp as photo_xmp
+from restorecli.photo.documents.exif import with_resolution, without_orientation
 from restorecli.photo.files import Writable
 from restorecli.photo.formats import FORMATS, Format, format_for
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import Rows
 
-# One JPEG marker segment, less the names that EXIF and XMP have in it.
-_LONGEST_EXIF, _LONGEST_XMP = 65527, 65504
 # What the encoders were seen to raise over pictures and metadata that they do not take.
 REFUSALS = (
     ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError,
@@ -86,49 +86,35 @@ def encode(
     Raises:
         PhotoWriteError: The format is unknown, or there is no such quality.
     """
-    known = FORMATS.get(format.lower()) or format_for(PurePath(f"x.{format.lstrip('.')}"))
-    if known is None:
-        fact = f"{format or 'no suffix'}: not a format this tool writes"
-        raise PhotoWriteError(f"{name}: {fact}. Use one of {', '.join(sorted(FORMATS))}.")
+    known = known_format(format, name)
     if not 1 <= quality <= 100:
         raise PhotoWriteError(f"{name}: quality {quality} is not in 1 to 100.")
 
     def write(file: Writable) -> None:
+        height, width = pixels.shape[:2]
+        capacity.refuse_size(height, width, known, name)
         try:
             _write(pixels, alpha, metadata, known, quality, file)
         except REFUSALS as error:
-            height, width = pixels.shape[:2]
             raise PhotoWriteError(
                 f"{name}: {width} × {height} pixels cannot be written as "
                 f"{known.title} ({error}). Use PNG or TIFF, or a smaller scale."
             ) from error
 
-    return Encoded(write=write, losses=_losses(pixels, alpha, metadata, known))
+    return Encoded(write=write, losses=capacity.losses(pixels, alpha, metadata, known))
 
 
-def _losses(
-    pixels: np.ndarray, alpha: np.ndarray | None, metadata: Metadata, format: Format
-) -> tuple[str, ...]:
-    """Say in words what of a photo the format cannot hold, nothing if it holds everything."""
-    losses = []
-    if alpha is not None and not format.alpha:
-        losses.append(f"{format.title} has no transparency: put on white")
-    if pixels.dtype == np.uint16 and not format.deep:
-        losses.append(f"{format.title} is written with 8 bits a channel: the 16 are rounded")
-    writable = _kept(metadata, format)
-    left_out = [
-        title
-        for title, old, new in (
-            ("colour profile", metadata.icc, writable.icc),
-            ("EXIF", metadata.exif, writable.exif),
-            ("XMP", metadata.xmp, writable.xmp),
-        )
-        if old and not new
-    ]
-    if left_out:
-        reason = "too long for" if format.documents else "no place for it in"
-        losses.append(f"{', '.join(left_out)}: {reason} {format.title}, left out")
-    return tuple(losses)
+def known_format(format: str, name: str) -> Format:
+    """The format of a name or a suffix.
+
+    Raises:
+        PhotoWriteError: There is none.
+    """
+    known = FORMATS.get(format.lower()) or format_for(PurePath(f"x.{format.lstrip('.')}"))
+    if known is None:
+        fact = f"{format or 'no suffix'}: not a format this tool writes"
+        raise PhotoWriteError(f"{name}: {fact}. Use one of {', '.join(sorted(FORMATS))}.")
+    return known
 
 
 def _write(
@@ -141,12 +127,7 @@ def _write(
 ) -> None:
     """Write a photo, or raise one of `REFUSALS`."""
     rows = Rows(pixels, alpha, metadata, format)
-    sides = max(rows.height, rows.width)
-    if sides > format.longest_side:
-        raise ValueError(
-            f"{sides} pixels a side, {format.title} holds at most {format.longest_side}"
-        )
-    writable = _kept(metadata, format).for_size(rows.height, rows.width)
+    writable = capacity.kept(metadata, format).for_size(rows.height, rows.width)
     if writable.dpi and not format.density:
         writable = replace(writable, exif=with_resolution(writable.exif, writable.dpi))
     if format.name == "tiff":
@@ -159,19 +140,6 @@ def _write(
         _write_heic(rows, writable, quality, file)
     else:
         _write_with_pillow(rows, writable, format, quality, file)
-
-
-def _kept(metadata: Metadata, format: Format) -> Metadata:
-    if not format.documents:
-        return Metadata(dpi=metadata.dpi)
-    if format.name != "jpeg":
-        return metadata
-    exif, xmp = metadata.exif, metadata.xmp
-    return replace(
-        metadata,
-        exif=exif if exif and len(exif) <= _LONGEST_EXIF else None,
-        xmp=xmp if xmp and len(xmp) <= _LONGEST_XMP else None,
-    )
 
 
 def _write_with_pillow(
@@ -191,7 +159,7 @@ def _write_with_pillow(
     if metadata.xmp:
         settings["xmp"] = metadata.xmp
     if format.name == "jpeg":
-        settings |= {"quality": quality, "subsampling": "4:4:4"}
+        settings |= {"quality": quality, "subsampling": "4:4:4", "extra": _segments(metadata)}
         if metadata.exif:
             settings["exif"] = b"Exif\0\0" + metadata.exif
     elif format.name == "webp":
@@ -200,11 +168,20 @@ def _write_with_pillow(
         settings |= {"quality": quality, "subsampling": "4:0:0" if rows.channels == 1 else "4:4:4"}
         if metadata.exif:  # Pillow would write the block anew to take the tag out
             settings["exif"] = without_orientation(metadata.exif)
-    elif format.name == "png" and metadata.xmp:
-        texts = PngImagePlugin.PngInfo()
-        texts.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
-        settings["pnginfo"] = texts
+    elif format.name == "png":
+        chunks = PngImagePlugin.PngInfo()
+        if metadata.xmp:
+            chunks.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
+        for text in metadata.texts:
+            chunks.add(*png_chunks.text_chunk(*text))
+        settings["pnginfo"] = chunks
     picture.save(Sink(file), format.name, **settings)  # type: ignore[arg-type]
+
+
+def _segments(metadata: Metadata) -> bytes:
+    name = photo_xmp.extension_name(metadata.xmp or b"")
+    comments = tuple(text for _, text in metadata.texts)
+    return jpeg_segments.written(comments, metadata.iptc, metadata.xmp_extension, name)
 
 
 def _write_heic(rows: Rows, metadata: Metadata, quality: int, file: Writable) -> None:

@@ -180,6 +180,13 @@ def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite
         raise PhotoWriteError(f"{name}: not a file name. Choose another.") from error
 
 
+def in_memory(write: Callable[[Writable], object]) -> bytes:
+    """The bytes of the file that `write` makes."""
+    whole = BytesIO()
+    write(whole)
+    return whole.getvalue()
+
+
 def send(target: Target, data: bytes, name: str) -> None:
     """Write bytes to a stream.
 

@@ -3,17 +3,21 @@
 Content decides how a file is read, its name how one is written. Nothing here opens a file.
 """
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Literal
 
 from restorecli.errors import PlanError
 from restorecli.photo.files import Readable
 
+_TITLES = {"webp": "WebP", "jp2": "JPEG 2000", "jxl": "JPEG XL", "ppm": "PPM"}
+
 
 def title(name: str) -> str:
     """The name of a format as it is written in sentences."""
-    return "WebP" if name == "webp" else name.upper()
+    return _TITLES.get(name, name.upper())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,8 @@ class Format:
         alpha: It keeps transparency.
         deep: It keeps 16 bits a channel.
         documents: It keeps EXIF, XMP and a colour profile.
+        iptc: It keeps IPTC records.
+        texts: It keeps texts: none, a comment, or any under their keywords.
         density: It has a field of its own for dots per inch; others keep them inside EXIF.
     """
 
@@ -36,6 +42,8 @@ class Format:
     alpha: bool = True
     deep: bool = False
     documents: bool = True
+    iptc: bool = False
+    texts: Literal["none", "comment", "any"] = "none"
     density: bool = False
 
     @property
@@ -50,12 +58,26 @@ _ALL = (
         suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
         longest_side=65500,
         alpha=False,
+        iptc=True,
+        texts="comment",
         density=True,
     ),
-    Format(name="png", suffixes=(".png",), longest_side=2**31 - 1, deep=True, density=True),
+    Format(
+        name="png",
+        suffixes=(".png",),
+        longest_side=2**31 - 1,
+        deep=True,
+        texts="any",
+        density=True,
+    ),
     Format(name="webp", suffixes=(".webp",), longest_side=16383),
     Format(
-        name="tiff", suffixes=(".tif", ".tiff"), longest_side=2**31 - 1, deep=True, density=True
+        name="tiff",
+        suffixes=(".tif", ".tiff"),
+        longest_side=2**31 - 1,
+        deep=True,
+        iptc=True,
+        density=True,
     ),
     Format(
         name="bmp",
@@ -71,7 +93,11 @@ _ALL = (
 FORMATS = {format.name: format for format in _ALL}
 _BY_SUFFIX = {suffix: format for format in _ALL for suffix in format.suffixes}
 WRITABLE = frozenset(_BY_SUFFIX)
-READABLE = WRITABLE | {".gif", ".apng"}
+READABLE = WRITABLE | {
+    ".gif", ".apng", ".jxl", ".tga",
+    ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx",
+    ".ppm", ".pgm", ".pbm", ".pnm",
+}  # fmt: skip
 
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
@@ -82,7 +108,8 @@ def signature(start: bytes) -> str | None:
     """Which format the first `SIGNATURE_LENGTH` bytes of a file announce.
 
     Returns:
-        A format's name, also `"gif"`, or None if it is none of those read here.
+        A format's name, or that of one which is read only: `"gif"`, `"jp2"`, `"jxl"`, `"ppm"`,
+        `"tga"`. None if it is none of those read here.
     """
     if start[4:8] == b"ftyp":
         brands = [start[at : at + 4] for at in range(8, len(start), 4)]
@@ -102,10 +129,27 @@ def signature(start: bytes) -> str | None:
         (b"GIF87a", "gif"),
         (b"GIF89a", "gif"),
         (b"BM", "bmp"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "jp2"),
+        (b"\xff\x4f\xff\x51", "jp2"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
+        (b"\xff\x0a", "jxl"),
     ):
         if start.startswith(mark):
             return name
-    return None
+    if re.match(rb"P[1-6][\s#]", start):
+        return "ppm"
+    return "tga" if _is_tga(start) else None
+
+
+def _is_tga(start: bytes) -> bool:
+    """TGA has no signature: its header must make sense in every field."""
+    if len(start) < 18 or 0 in (start[12:14] != b"\0\0", start[14:16] != b"\0\0"):
+        return False
+    palette, kind, map_fields, depth, flags = start[1], start[2], start[3:8], *start[16:18]
+    depths = {1: (8,), 2: (16, 24, 32), 3: (8, 16)}.get(kind & 0xF7, ())
+    mapped = palette == 1 and map_fields[4] in (16, 24, 32) and kind & 0xF7 == 1
+    plain = palette == 0 and map_fields == bytes(5) and kind & 0xF7 != 1
+    return (mapped or plain) and depth in depths and flags & 0xC0 == 0 and flags & 15 in (0, 1, 8)
 
 
 def announced_length(stream: Readable, kind: str) -> int:
@@ -118,7 +162,7 @@ def announced_length(stream: Readable, kind: str) -> int:
     if kind == "webp":
         stream.seek(4)
         return int.from_bytes(stream.read(4), "little") + 8
-    if kind not in ("avif", "heic"):
+    if kind not in ("avif", "heic"):  # JPEG 2000 and XL end with a box of open length
         return 0
     end = 0
     while True:

@@ -1,19 +1,18 @@
-"""What belongs to a photo beside its pixels: colour profile, EXIF, XMP, dots per inch.
+"""What belongs to a photo beside its pixels: colour profile, EXIF, XMP, IPTC, texts, resolution.
 
 Read from what Pillow found in a file, and made true of an upright, restored picture.
 """
 
-import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from restorecli.photo import exif as photo_exif
+from restorecli.photo.documents import exif as photo_exif
+from restorecli.photo.documents import xmp as photo_xmp
 from restorecli.photo.files import Readable
 
-_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>\s*))([1-8])")
 _METRE_STEP = 0.0254  # dots per inch between neighbours in PNG's whole dots per metre
 # What TIFF's main directory says about the picture; its other tags describe the file's layout.
 DESCRIPTIVE = frozenset(
@@ -45,12 +44,18 @@ class Metadata:
         icc: Colour profile, of the same colour space as the pixels or of RGB for grey ones.
         exif: Block without the `Exif` mark; its orientation is 1, its thumbnail blanked.
         xmp: Packet; its `tiff:Orientation` is 1.
+        xmp_extension: What JPEG has no room for in the packet, which calls for it by a name.
+        iptc: Records of captions, authors and places, as press agencies write them.
+        texts: Keyword and text of each, as PNG has them; a JPEG comment's keyword is `Comment`.
         dpi: Dots per inch, horizontal and vertical.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    xmp_extension: bytes | None = None
+    iptc: bytes | None = None
+    texts: tuple[tuple[str, str], ...] = ()
     dpi: tuple[float, float] | None = None
 
     def for_size(self, height: int, width: int) -> "Metadata":
@@ -58,6 +63,23 @@ class Metadata:
         if self.exif is None:
             return self
         return replace(self, exif=photo_exif.sized(self.exif, height, width))
+
+    def without_gps(self) -> "Metadata":
+        """The same without a word of where the photo was taken by GPS, maker notes apart."""
+        extension = self.xmp_extension
+        hidden = extension is not None and b"gps" in extension.lower()
+        xmp = self.xmp and photo_xmp.without_gps(self.xmp)
+        return replace(
+            self,
+            exif=self.exif and photo_exif.without_gps(self.exif),
+            xmp=photo_xmp.without_extension(xmp) if xmp and hidden else xmp,
+            xmp_extension=None if hidden else extension,
+            texts=tuple(text for text in self.texts if "gps" not in text[0].lower()),
+        )
+
+    def for_strangers(self) -> "Metadata":
+        """What the picture itself needs: colour profile and resolution."""
+        return Metadata(icc=self.icc, dpi=self.dpi)
 
 
 @dataclass(frozen=True)
@@ -75,6 +97,7 @@ def from_info(
     width: int,
     *,
     tiff: bytes | None = None,
+    left_out: tuple[str, ...] = (),
 ) -> FileMetadata:
     """Read what Pillow left in `image.info` after decoding.
 
@@ -83,6 +106,7 @@ def from_info(
         height: Of the pixels as stored, before they are turned upright.
         width: Likewise.
         tiff: EXIF block gathered from a TIFF file's own directory by `exif_of_tiff`.
+        left_out: Names of what else is in the file and in no result.
 
     Returns:
         Metadata of the upright picture and the orientation its pixels still have. A block too
@@ -100,14 +124,26 @@ def from_info(
     except ValueError:
         block, notices = b"", (DAMAGED_EXIF,)
     xmp = _bytes(info.get("xmp"))
-    if match := _XMP_ORIENTATION.search(xmp):
+    if match := photo_xmp.ORIENTATION.search(xmp):
         stated = stated or int(match[2])  # as in Pillow: XMP speaks only where EXIF is silent
-        xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+        xmp = photo_xmp.ORIENTATION.sub(rb"\g<1>1", xmp)
+    xmp, lost = photo_xmp.without_promises(xmp)
+    extension = _bytes(info.get("xmp_extension"))
+    if photo_xmp.extension_name(xmp) and not extension:
+        xmp, lost = photo_xmp.without_extension(xmp), (*lost, "a damaged extension of XMP")
     orientation = stated or 1
     if orientation >= 5:
         height, width, dpi = width, height, dpi and (dpi[1], dpi[0])
-    icc = _bytes(info.get("icc_profile"))
-    metadata = Metadata(icc=icc or None, exif=block or None, xmp=xmp or None, dpi=dpi)
+    metadata = Metadata(
+        icc=_bytes(info.get("icc_profile")) or None,
+        exif=block or None,
+        xmp=xmp or None,
+        xmp_extension=extension or None,
+        iptc=_bytes(info.get("iptc")) or None,
+        texts=_texts(info),
+        dpi=dpi,
+    )
+    notices += missing((*lost, *left_out))
     return FileMetadata(metadata.for_size(height, width), orientation, notices)
 
 
@@ -149,6 +185,21 @@ def colour_space(icc: bytes | None) -> str | None:
     if icc is None or len(icc) < 128 or icc[36:40] != b"acsp":
         return None
     return icc[16:20].decode("ascii", "replace").strip()
+
+
+def missing(names: tuple[str, ...]) -> tuple[str, ...]:
+    """One notice that names what a result has not; none if there is nothing."""
+    return (f"left out: {', '.join(dict.fromkeys(names))}",) if names else ()
+
+
+def _texts(info: Info) -> tuple[tuple[str, str], ...]:
+    """Texts that a reader of ours found, or the comment of a GIF."""
+    found = info.get("texts")
+    if isinstance(found, tuple):
+        return found
+    comment = info.get("comment")
+    text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else ""
+    return (("Comment", text),) if text else ()
 
 
 def _exif_bytes(info: Info) -> bytes:

@@ -10,7 +10,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
-from restorecli.photo.canvas import Canvas
+from restorecli.photo.canvas import Canvas, UnreadableError
 from restorecli.photo.metadata import colour_space
 
 _STRIP_PIXELS = 1 << 18
@@ -45,7 +45,9 @@ def conversion(image: Image.Image, icc: bytes | None) -> Conversion:
         What turns its strips into grey or RGB.
     """
     clear = "transparency" in image.info
-    if image.mode.startswith("I;16"):
+    if image.mode == "F":
+        raise UnreadableError("floating-point values. Export it as 16-bit TIFF first")
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return Conversion("I;16", lambda strip: strip)
     if image.mode in ("1", "L"):
         return _plain("LA" if clear else "L")

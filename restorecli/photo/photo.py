@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from restorecli.errors import printable
-from restorecli.options import SaveOptions
-from restorecli.photo import decode, encode, files
+from restorecli.options import RunOptions, SaveOptions
+from restorecli.photo import capacity, decode, encode, files
 from restorecli.photo.encode import Encoded
 from restorecli.photo.files import ByteSource, Stored, Target
 from restorecli.photo.formats import READABLE, WRITABLE
@@ -93,7 +93,8 @@ class Photo:
         cls,
         source: Path | str | bytes | ByteSource | Stored,
         *,
-        max_megapixels: float = 400,
+        max_megapixels: float = RunOptions.max_megapixels,
+        page: int | None = None,
         name: str | None = None,
     ) -> "Photo":
         """Read a photo, upright, with everything that belongs to it.
@@ -102,10 +103,12 @@ class Photo:
             source: A path, the bytes of a file, an object in a store, or a binary stream, which is
                 read to its end. The content decides the format, not the name.
             max_megapixels: More than this is refused by the size the file declares.
+            page: Of a TIFF file, from 1 on; None is the first, and `notices` tell of others.
             name: For messages; by default the path's last part, or the stream's own name.
 
         Returns:
-            The photo; of an animation the first frame, of a TIFF file the first page.
+            The photo; of an animation the first frame, of a TIFF file the first page that is no
+            thumbnail.
 
         Raises:
             PhotoReadError: It is missing, damaged, not a photo, or of a kind that is refused.
@@ -115,7 +118,7 @@ class Photo:
         file = place if isinstance(place, Path | Stored) else None
         subject = printable(name or (_stream_name(place) if file is None else str(file)))
         with files.opened(source, subject) as stream:
-            decoded = decode.decode(stream, subject, max_megapixels)
+            decoded = decode.decode(stream, subject, max_megapixels, page)
         return cls(
             pixels=decoded.pixels,
             alpha=decoded.alpha,
@@ -123,6 +126,23 @@ class Photo:
             name=name or (subject if file is None else file.name),
             notices=decoded.notices,
         )
+
+    @staticmethod
+    def page_count(
+        source: Path | str | bytes | ByteSource | Stored, *, name: str | None = None
+    ) -> int:
+        """Number of pages that `read` takes from a file, 1 of whatever is no TIFF file.
+
+        Args:
+            source: As of `read`; a stream is read to its end.
+            name: As of `read`.
+
+        Raises:
+            PhotoReadError: As `read`.
+        """
+        subject = printable(name or str(source if isinstance(source, Path | Stored) else "photo"))
+        with files.opened(source, subject) as stream:
+            return decode.page_count(stream, subject)
 
     def write(
         self,
@@ -190,6 +210,32 @@ class Photo:
             quality=quality,
             name=printable(name or self.name),
         )
+
+    def refuse_scale(self, scale: int, format: str, name: str | None = None) -> None:
+        """Refuse a format that cannot hold the photo enlarged, before there is anything to write.
+
+        Args:
+            scale: Size of the result over that of the photo.
+            format: As of `encoded`.
+            name: As of `encoded`.
+
+        Raises:
+            PhotoWriteError: The format is unknown, or its pictures have shorter sides.
+        """
+        subject = printable(name or self.name)
+        known = encode.known_format(format, subject)
+        capacity.refuse_size(self.height * scale, self.width * scale, known, subject)
+
+    def stripped(self, *, gps: bool = False, metadata: bool = False) -> "Photo":
+        """The photo as it is given to strangers.
+
+        Args:
+            gps: Leave out where it was taken.
+            metadata: Leave out everything but colour profile and resolution.
+        """
+        if metadata:
+            return replace(self, metadata=self.metadata.for_strangers())
+        return replace(self, metadata=self.metadata.without_gps()) if gps else self
 
     def colours(self) -> np.ndarray:
         """The pixels, with those that are wholly transparent filled from their neighbours.

@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 
+from restorecli.photo.documents import png_chunks
 from restorecli.photo.files import Writable
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import Rows
@@ -35,6 +36,8 @@ def write_deep(rows: Rows, metadata: Metadata, sink: Writable) -> None:
         _chunk(sink, b"eXIf", metadata.exif)
     if metadata.xmp:
         _chunk(sink, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
+    for text in metadata.texts:
+        _chunk(sink, *png_chunks.text_chunk(*text))
     packer = zlib.compressobj(_LEVEL)
     above = np.zeros((1, rows.width * rows.channels * 2), np.uint8)
     for _, band in rows.bands(_BAND_PIXELS):

@@ -9,6 +9,7 @@ This module loads both libraries: import it only when there is a TIFF file.
 
 import logging
 import math
+import struct
 from collections.abc import Iterator
 
 import imagecodecs
@@ -16,7 +17,8 @@ import numpy as np
 from tifffile import TiffFile, TiffPage
 
 from restorecli.photo.canvas import Canvas, UnreadableError
-from restorecli.photo.exif import ORIENTATION
+from restorecli.photo.documents.exif import ORIENTATION
+from restorecli.photo.documents.jpeg_segments import iptc_of
 from restorecli.photo.files import Readable
 from restorecli.photo.metadata import DAMAGED_EXIF, FileMetadata, exif_of_tiff, from_info
 
@@ -35,6 +37,7 @@ _KINDS = {*((bits, _WHOLE) for bits in (8, 16, 32)), *((bits, _FLOAT) for bits i
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _SEPARATE = 2
+_C2PA = 0xCD41
 _MOST_SAMPLES = 5
 _BLOCK_BYTES = 1 << 22
 _SMALL_BLOCK = 1 << 20  # pixels; strips and tiles may be larger than the picture, within bounds
@@ -42,15 +45,25 @@ _NUMBERS = (
     "compression", "fillorder", "imagedepth", "imagelength", "imagewidth", "photometric",
     "planarconfig", "predictor", "rowsperstrip", "samplesperpixel", "tilelength", "tilewidth",
 )  # fmt: skip
+_REDUCED, _MASK = 1, 4
+_MOST_PAGES = 10_000
+# How reading a page beyond the last one, or a damaged one, was seen to end.
+_END = (
+    ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError,
+    TypeError, ValueError, struct.error,
+)  # fmt: skip
 _SILENCE = logging.NullHandler()
 
 
-def first_page(stream: Readable, length: int) -> TiffPage:
-    """Read the main directory, that of the first page.
+def pages(stream: Readable, length: int) -> list[TiffPage]:
+    """Read the directories of the pages; small copies and masks of them are none.
 
     Args:
         stream: The file.
         length: Of the file in bytes.
+
+    Returns:
+        At least one page. Where a directory behind the first is damaged, they end before it.
 
     Raises:
         UnreadableError: It is a camera's raw file, of which this would be the thumbnail.
@@ -63,17 +76,43 @@ def first_page(stream: Readable, length: int) -> TiffPage:
         file = TiffFile(
             stream, name="photo", offset=0, is_lsm=False, is_ndpi=False, is_scanimage=False
         )
-        page = file.pages.first
+        first = file.pages.first
     except IndexError as error:
         raise EOFError("truncated") from error
+    if all(isinstance(getattr(first, name), int) for name in _NUMBERS) and (
+        50706 in first.tags or (first.subfiletype & 1 and 330 in first.tags)
+    ):
+        raise UnreadableError("a camera's raw file. Export it as TIFF or JPEG first")
+    found = [page for page in (first, *_later(file, length)) if not _is_copy(page)] or [first]
+    _check_place(found[0], length)
+    return found
+
+
+def _later(file: TiffFile, length: int) -> Iterator[TiffPage]:
+    """The pages behind the first, up to the first that is damaged."""
+    for index in range(1, _MOST_PAGES):
+        try:
+            page = file.pages.get(index)
+            if not isinstance(page, TiffPage):
+                return
+            _check_place(page, length)
+        except _END:
+            return
+        yield page
+
+
+def _is_copy(page: TiffPage) -> bool:
+    """Whether it is made smaller from another page, or a mask of one."""
+    return bool(page.subfiletype & (_REDUCED | _MASK)) or page.tags.valueof(255) == 2
+
+
+def _check_place(page: TiffPage, length: int) -> None:
+    """Refuse a page whose layout is nonsense or beyond the end of the file."""
     if not all(isinstance(getattr(page, name), int) for name in _NUMBERS):
         raise SyntaxError("TIFF tags that are no whole numbers")
-    if 50706 in page.tags or (page.subfiletype & 1 and 330 in page.tags):
-        raise UnreadableError("a camera's raw file. Export it as TIFF or JPEG first")
     ends = zip(page.dataoffsets, page.databytecounts, strict=False)
     if any(offset + count > length for offset, count in ends):
         raise EOFError("truncated")
-    return page
 
 
 def is_plain(page: TiffPage) -> bool:
@@ -89,7 +128,9 @@ def metadata(stream: Readable, page: TiffPage) -> FileMetadata:
     tags: dict[str | tuple[int, int], object] = {
         "xmp": page.tags.valueof(700),
         "icc_profile": page.tags.valueof(34675),
+        "iptc": _iptc(page),
     }
+    lost = ("Content Credentials (C2PA)",) if _C2PA in page.tags else ()
     sides, unit = [page.tags.valueof(tag) for tag in (282, 283)], page.tags.valueof(296, 2)
     if None not in sides and unit in (2, 3):
         tags["dpi"] = tuple(_ratio(side) * (2.54 if unit == 3 else 1.0) for side in sides)
@@ -99,8 +140,24 @@ def metadata(stream: Readable, page: TiffPage) -> FileMetadata:
     except ValueError:
         orientation = page.tags.valueof(ORIENTATION, 1)
         orientation = orientation if orientation in range(1, 9) else 1
-        return FileMetadata(from_info(tags, *size).metadata, orientation, (DAMAGED_EXIF,))
-    return from_info(tags, *size, tiff=exif)
+        damaged = from_info(tags, *size, left_out=lost)
+        return FileMetadata(damaged.metadata, orientation, (DAMAGED_EXIF, *damaged.notices))
+    return from_info(tags, *size, tiff=exif, left_out=lost)
+
+
+def _iptc(page: TiffPage) -> bytes:
+    """IPTC records, which some writers store as whole numbers of 32 bits."""
+    tag = page.tags.get(33723)
+    if tag is not None and isinstance(tag.value, bytes):
+        return tag.value
+    if tag is not None and isinstance(tag.value, tuple):
+        order = page.parent.byteorder
+        try:
+            return struct.pack(f"{order}{len(tag.value)}I", *tag.value).rstrip(b"\0")
+        except struct.error:
+            return b""
+    resources = page.tags.valueof(34377)
+    return iptc_of(resources) if isinstance(resources, bytes) else b""
 
 
 def read(

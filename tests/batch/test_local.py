@@ -125,9 +125,9 @@ def test_few_photos_are_in_memory_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     begun: list[Path] = []
     read = Photo.read.__func__  # type: ignore[attr-defined]
 
-    def note(path: Path) -> Photo:
+    def note(path: Path, **settings: object) -> Photo:
         begun.append(path)
-        photo: Photo = read(Photo, path)
+        photo: Photo = read(Photo, path, **settings)
         return photo
 
     monkeypatch.setattr(Photo, "read", note)

@@ -127,7 +127,7 @@ def test_a_bomb_is_refused_by_what_it_declares() -> None:
         Photo.read(png_header(60_000, 50_000), name="bomb.png")
     assert str(caught.value) == (
         "bomb.png: 60000 × 50000 pixels are 3,000 megapixels, the limit is 400. Make it smaller "
-        "first, or raise max_megapixels if you trust it."
+        "first, or raise --max-megapixels if you trust it."
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from restorecli.photo import Metadata, Photo
-from restorecli.photo import exif as photo_exif
+from restorecli.photo.documents import exif as photo_exif
 from restorecli.photo.metadata import from_info
 from tests.support.photo_samples import (
     DOCUMENTED,

@@ -7,6 +7,7 @@ import random
 import struct
 import zlib
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ import pillow_heif
 import tifffile
 from PIL import Image
 
+from restorecli.photo import Metadata, Photo
 from tests.support.photo_samples import exif_block, full_metadata, noise, photo, quadrants, saved
 
 PNG_START = 8
+FILES = Path(__file__).parents[1] / "photo" / "files"
+TALKATIVE = Metadata(texts=(("Author", "Ann"), ("Title", "한국"), ("Long", "é" * 2000)))
 NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
@@ -63,6 +67,15 @@ def _pillows(picture: Image.Image, indexed: Image.Image) -> list[bytes]:
         saved(picture, "AVIF", exif=exif, icc_profile=icc),
         saved(indexed, "BMP"),
         saved(picture.convert("1"), "BMP"),
+        saved(picture, "JPEG2000"),
+        saved(picture.convert("LA"), "JPEG2000", no_jp2=True),
+        saved(indexed, "TGA"),
+        saved(picture.convert("RGBA"), "TGA", compression="tga_rle"),
+        saved(picture, "PPM"),
+        b"P5 24 16 65535\n" + noise(16, 24, 1, 16).tobytes(),
+        *((FILES / name).read_bytes() for name in ("p3.avif", "ultrahdr.jpg", "iptc.jpg")),
+        saved(picture, "TIFF", save_all=True, append_images=[picture.rotate(90)]),
+        Photo(pixels=quadrants(), metadata=TALKATIVE).encode("png"),
     ]
 
 

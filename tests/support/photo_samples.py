@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from restorecli.photo import Metadata, Photo
-from restorecli.photo import exif as photo_exif
+from restorecli.photo.documents import exif as photo_exif
 from restorecli.photo.formats import FORMATS
 
 ICC_RGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.photo import exif
+from restorecli.photo.documents import exif
 from tests.support.photo_samples import exif_block, exif_tags
 
 MARKS = pytest.mark.parametrize("mark", ["<", ">"])

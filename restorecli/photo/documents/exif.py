@@ -14,11 +14,12 @@ X_RESOLUTION = 0x011A
 Y_RESOLUTION = 0x011B
 RESOLUTION_UNIT = 0x0128
 EMPTY = b"II*\x00\x08\x00\x00\x00" + bytes(6)  # a block without a tag
-_EXIF_DIRECTORY = 0x8769
+_EXIF_DIRECTORY, _GPS_DIRECTORY = 0x8769, 0x8825
 _PIXEL_SIDES = (0xA002, 0xA003)  # PixelXDimension, PixelYDimension
 _THUMBNAIL_START = 0x0201
 _THUMBNAIL_LENGTH = 0x0202
 _SHORT, _LONG, _RATIONAL = 3, 4, 5
+_SIZES = {3: 2, 4: 4, 5: 8, 6: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes of a value; others 1
 _INCH, _CENTIMETRE = 2, 3
 _MOST_ENTRIES = 4096
 
@@ -146,6 +147,32 @@ def without_orientation(block: bytes) -> bytes:
     return relocated(block, others)
 
 
+def has_directories(block: bytes) -> bool:
+    """Whether the block says more than its main directory holds: camera settings, GPS."""
+    pointers = (_EXIF_DIRECTORY, _GPS_DIRECTORY)
+    return any(entry.tag in pointers for entry in first_directory(block).entries)
+
+
+def payload(block: bytes, entry: Entry) -> bytes:
+    """The bytes of an entry's value, as they are stored; empty if they lie outside the block."""
+    length = entry.count * _SIZES.get(entry.kind, 1)
+    if length <= 4:
+        return entry.payload[:length]
+    start = _unpack(block, "I", entry.payload)
+    return block[start : start + length]
+
+
+def without_gps(block: bytes) -> bytes:
+    """The block without its GPS directory, whose entries and values are blanked."""
+    main = first_directory(block)
+    changed = bytearray(block)
+    for entry in main.entries:
+        if entry.tag == _GPS_DIRECTORY:
+            _blank_directory(changed, _unpack(block, "I", entry.payload))
+    kept = [entry for entry in main.entries if entry.tag != _GPS_DIRECTORY]
+    return block if len(kept) == len(main.entries) else relocated(bytes(changed), kept)
+
+
 def with_resolution(block: bytes | None, dpi: tuple[float, float]) -> bytes:
     """A block that states these dots per inch, unless it already states a resolution."""
     block = block or EMPTY
@@ -220,6 +247,20 @@ def _set_number(block: bytearray, entry: Entry, value: int) -> None:
         struct.pack(byte_order + "HH", value, 0) if short else struct.pack(byte_order + "I", value)
     )
     struct.pack_into(byte_order + "HHI4s", block, entry.position, entry.tag, kind, 1, payload)
+
+
+def _blank_directory(block: bytearray, offset: int) -> None:
+    """Fill a directory and the values that it points to with zeros."""
+    try:
+        entries = directory(bytes(block), offset).entries
+    except ValueError:
+        return
+    for entry in entries:
+        length = entry.count * _SIZES.get(entry.kind, 1)
+        start = _unpack(block, "I", entry.payload)
+        if length > 4 and start >= 8 and start + length <= len(block):
+            block[start : start + length] = bytes(length)
+        block[entry.position : entry.position + 12] = bytes(12)
 
 
 def _blank_thumbnail(block: bytearray, main: Directory) -> None:

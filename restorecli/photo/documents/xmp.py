@@ -1,0 +1,71 @@
+"""Surgery on an XMP packet: take out what is not true of a restored photo, keep the rest as it is.
+
+A packet is XML that others wrote; like an EXIF block it is cut, not written anew.
+"""
+
+import re
+
+ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>\s*))([1-8])")
+_EXTENSION = re.compile(rb"\s*[\w.-]+:HasExtendedXMP\s*=\s*[\"']([0-9A-Fa-f]{32})[\"']")
+_EXTENSION_ELEMENT = re.compile(rb"<([\w.-]+:HasExtendedXMP)\s*>\s*([0-9A-Fa-f]{32})\s*</\1\s*>")
+_GAIN_MAPS = (b"http://ns.adobe.com/hdr-gain-map/1.0/", b"http://ns.apple.com/HDRGainMap/1.0/")
+_CAMERA = b"http://ns.google.com/photos/1.0/camera/"
+_CONTAINER = b"http://ns.google.com/photos/1.0/container/"
+_CONTAINERS = (_CONTAINER, _CONTAINER + b"item/")
+_MOTION = rb"(?:MotionPhoto|MicroVideo)\w*"
+_GPS = rb"\w*[Gg][Pp][Ss]\w*"
+
+
+def without_promises(packet: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Take out what speaks of pictures and videos that hung on the file and are gone.
+
+    Returns:
+        The packet, and names of what it promised.
+    """
+    lost: tuple[str, ...] = ()
+    if any(name in packet for name in _GAIN_MAPS) or b'"GainMap"' in packet:
+        lost += ("gain map (Ultra HDR)",)
+    if re.search(rb"(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>\s*)[1-9]", packet):
+        lost += ("motion video",)
+    for uri in _GAIN_MAPS:
+        packet = _without(packet, uri, rb"[\w.-]+", whole=True)
+    packet = _without(packet, _CAMERA, _MOTION)
+    if _CONTAINER in packet:
+        for uri in _CONTAINERS:
+            packet = _without(packet, uri, rb"[\w.-]+", whole=True)
+    return packet, lost
+
+
+def without_gps(packet: bytes) -> bytes:
+    """Take out every property whose name speaks of GPS."""
+    return _properties_out(packet, rb"[\w.-]+", _GPS)
+
+
+def extension_name(packet: bytes) -> bytes | None:
+    """By which name the packet calls for an extension, 32 letters, or None."""
+    match = _EXTENSION.search(packet)
+    if match:
+        return match[1]
+    element = _EXTENSION_ELEMENT.search(packet)
+    return element[2] if element else None
+
+
+def without_extension(packet: bytes) -> bytes:
+    """Call for no extension."""
+    return _EXTENSION_ELEMENT.sub(b"", _EXTENSION.sub(b"", packet))
+
+
+def _without(packet: bytes, uri: bytes, names: bytes, *, whole: bool = False) -> bytes:
+    """Take properties of one namespace out, and where none is left its declaration too."""
+    declared = re.compile(rb"\s+xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(uri) + rb"[\"']")
+    for prefix in {match[1] for match in declared.finditer(packet)}:
+        packet = _properties_out(packet, re.escape(prefix), names)
+    return declared.sub(b"", packet) if whole else packet
+
+
+def _properties_out(packet: bytes, prefix: bytes, names: bytes) -> bytes:
+    """Take out attributes and elements, with what is in them."""
+    name = prefix + rb":" + names
+    packet = re.sub(rb"<(" + name + rb")(?:\s[^<>]*)?/>", b"", packet)
+    packet = re.sub(rb"<(" + name + rb")(?:\s[^<>]*)?>.*?</\1\s*>", b"", packet, flags=re.DOTALL)
+    return re.sub(rb"\s+(?!xmlns:)" + name + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", packet)

@@ -90,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     process.open_streams()
     process.silence_pillow()
     process.share_processors()
+    process.keep_memory()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         if words and words[0] not in (*COMMANDS, *PROGRAM_OPTIONS):

@@ -1,8 +1,9 @@
-"""What the command makes of its process, and a library may not: signals, streams, threads.
+"""What the command makes of its process, and a library may not: signals, streams, threads, memory.
 
 SIGTERM and a closed terminal stop the work as Ctrl-C does: what is being written is finished.
 """
 
+import ctypes
 import os
 import signal
 import sys
@@ -18,6 +19,10 @@ from restorecli import host
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
+
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # parameters of glibc's mallopt
+KEPT = 256 * 2**20  # bytes of one tensor; four times a level of 1024²
+FREE = 2**30  # bytes that may lie free at the end of the heap
 
 
 @contextmanager
@@ -84,3 +89,17 @@ def share_processors() -> None:
     allowed = host.threads_allowed()
     if allowed < host.processors():
         os.environ.setdefault("OMP_NUM_THREADS", str(allowed))
+
+
+def keep_memory() -> None:
+    """Let glibc keep the memory of tensors for the next ones, not give it back after each.
+
+    What the system hands out anew it first fills with zeros, page by page. Other systems'
+    allocators, and one that the user has set by `MALLOC_MMAP_THRESHOLD_`, are left to themselves.
+    """
+    if not sys.platform.startswith("linux") or "MALLOC_MMAP_THRESHOLD_" in os.environ:
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(MMAP_THRESHOLD, KEPT)
+        mallopt(TRIM_THRESHOLD, FREE)

@@ -160,7 +160,9 @@ def _planes(pointwise: nn.Conv2d, x: Float[Tensor, "n c h w"]) -> Float[Tensor, 
     assert pointwise.bias is not None
     pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
     weight = pointwise.weight.flatten(1).expand(len(x), -1, -1)
-    return torch.baddbmm(pointwise.bias[:, None], weight, pixels.mT).unflatten(2, x.shape[2:])
+    return torch.baddbmm(pointwise.bias[:, None], weight, pixels.transpose(1, 2)).unflatten(
+        2, x.shape[2:]
+    )
 
 
 def _magnitude(spectrum: Tensor) -> Tensor:

@@ -70,6 +70,14 @@ def test_a_gate_can_take_a_pattern_away_wherever_it_is() -> None:
     torch.testing.assert_close(change.roll(3, 3), moved, atol=1e-5, rtol=1e-4)
 
 
+def test_a_flat_picture_has_finite_gradients() -> None:
+    """All its frequencies but one have magnitude zero, where the root has no slope."""
+    gate = SpectralGate(2, 4, SMALL)
+    wake(gate)
+    gate(torch.zeros(1, 2, 48, 40)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in gate.parameters())
+
+
 def test_gates_can_be_left_out() -> None:
     config = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(0, 0))
     network = Denoiser(config)

@@ -215,7 +215,7 @@ class Restorer:
     def inspect(self, photo: Photo) -> Inspection:
         """Say what lies over a photo, judged by its middle; nothing is restored."""
         with torch.inference_mode():
-            return inspect(_middle(tiling.PixelSource(photo.colours())), self.inspector)
+            return inspect(looked_at(photo), self.inspector)
 
     def decide(self, photo: Photo, options: Options | None = None) -> Decision:
         """Say what `restore` would do to a photo, and why; nothing is restored."""
@@ -352,8 +352,9 @@ def _pixels(
     return pixels
 
 
-def _middle(source: tiling.Source) -> Image:
-    """As much of a photo's middle as is looked at."""
+def looked_at(photo: Photo) -> Image:
+    """As much of a photo's middle as is looked at, sRGB in [0, 1]."""
+    source = tiling.PixelSource(photo.colours())
     height, width = min(source.height, INSPECTED_SIDE), min(source.width, INSPECTED_SIDE)
     top, left = (source.height - height) // 2, (source.width - width) // 2
     return source.read(top, left, top + height, left + width)

@@ -13,13 +13,13 @@ from typing import Annotated
 import typer
 
 import restorecli
-from restorecli.cli import batch, bench, degrade, process
+from restorecli.cli import batch, bench, degrade, inspect, process
 from restorecli.cli import options as given
 from restorecli.cli import weights as cli_weights
 from restorecli.errors import PlanError, RestoreError, printable
 from restorecli.options import Options, RunOptions, SaveOptions
 
-COMMANDS = ("photo", "batch", "bench", "degrade", "weights", "doctor")
+COMMANDS = ("photo", "inspect", "batch", "bench", "degrade", "weights", "doctor")
 PROGRAM_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
 
 Output = Annotated[
@@ -185,6 +185,7 @@ def photo(
     single.report(outcome, messages)
 
 
+app.command("inspect")(inspect.inspect)
 app.command("batch")(batch.batch)
 app.command("bench")(bench.bench)
 app.command("degrade")(degrade.degrade)

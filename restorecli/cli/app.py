@@ -62,6 +62,15 @@ SaveSteps = Annotated[
     ),
 ]
 
+Preview = Annotated[
+    bool,
+    typer.Option(
+        "--preview",
+        help="Only write a page of the part with the strongest pattern, before and after.",
+        rich_help_panel=given.OUTPUT,
+    ),
+]
+
 app = typer.Typer(
     name="restore",
     rich_markup_mode="rich",
@@ -159,6 +168,7 @@ def photo(
     save: SaveOptions,
     compare: Compare = None,
     save_steps: SaveSteps = None,
+    preview: Preview = False,
     options: Options,
     no_faces: bool = False,
     run: Annotated[RunOptions, "device", "precision"],
@@ -172,6 +182,11 @@ def photo(
     from restorecli.cli import photo as single
 
     with single.failure_recorded(source, output, as_json=messages.as_json):
+        if preview:
+            if ext or compare or save_steps:
+                raise PlanError("--preview writes a page alone: leave the other results out.")
+            single.report(single.preview(source, output, options, save, run), messages)
+            return
         job = single.prepare(
             source,
             output,
@@ -181,7 +196,7 @@ def photo(
             save=save,
             as_json=messages.as_json,
         )
-        outcome = single.run(job, options, run)
+        outcome = single.run(job, options, run, quiet=messages.quiet)
     single.report(outcome, messages)
 
 

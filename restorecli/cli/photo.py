@@ -28,6 +28,7 @@ from restorecli.pipeline import Restoration, Restorer
 from restorecli.record import Outcome
 
 STREAM = "-"
+WORTH_TIMING = 2_000_000  # pixels of a photo and its result together; less is quick
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,16 +91,35 @@ def prepare(
     return job
 
 
-def run(job: Job, options: Options, run: RunOptions) -> Outcome:
-    """Read, restore and write the photo; it is read before the networks are loaded."""
+def run(job: Job, options: Options, run: RunOptions, *, quiet: bool = False) -> Outcome:
+    """Read, restore and write the photo; it is read before the networks are loaded.
+
+    What takes long is told of on standard error, unless `quiet`.
+    """
     photo = Photo.read(sys.stdin.buffer if job.source is None else job.source)
     restorer = Restorer.load(device=run.device, precision=run.precision)
-    restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
+    restoration = _restored(restorer, photo, options, steps=job.steps is not None, quiet=quiet)
     losses = _write(restoration.photo, job)
     _write_extras(photo, restoration, job)
     source, target = (str(place or STREAM) for place in (job.source, job.target))
     outcome = record.restored(source, target, photo, restoration)
     return replace(outcome, notices=outcome.notices + losses)
+
+
+def preview(
+    source: str, output: str | None, options: Options, save: SaveOptions, run: RunOptions
+) -> Outcome:
+    """Write a page of the part of a photo in which the pattern is strongest, before and after.
+
+    Raises:
+        RestoreError: As of `prepare` and `run`.
+    """
+    from restorecli.cli import preview as pages
+
+    page = pages.page_of(source, output, overwrite=save.overwrite)
+    photo = Photo.read(sys.stdin.buffer if source == STREAM else _place(source))
+    restorer = Restorer.load(device=run.device, precision=run.precision)
+    return pages.write(restorer, source, photo, page, options, save)
 
 
 def report(outcome: Outcome, messages: Messages) -> None:
@@ -129,6 +149,18 @@ def failure_recorded(source: str, output: str | None, *, as_json: bool) -> Itera
             named = remote.masked(source), None if output is None else remote.masked(output)
             typer.echo(record.json_line(record.failed(*named, error)))
         raise
+
+
+def _restored(
+    restorer: Restorer, photo: Photo, options: Options, *, steps: bool, quiet: bool
+) -> Restoration:
+    """Restore a photo; a large one on a bar, and with a word of how long it will take."""
+    if photo.height * photo.width * (1 + options.scale) < WORTH_TIMING:
+        return restorer.restore(photo, options, keep_steps=steps)
+    from restorecli.cli import preview as expected
+
+    with expected.told(restorer, photo, options, quiet=quiet) as (decision, watch):
+        return restorer.restore(photo, options, keep_steps=steps, decision=decision, watch=watch)
 
 
 def _place(text: str) -> Path | Stored:

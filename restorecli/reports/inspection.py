@@ -49,7 +49,8 @@ class Report:
         assert found is not None
         card = {
             "name": photo.name,
-            "lines": "\n".join(lines[1:]),
+            "lines": "\n".join(lines[1:-1]),
+            "verdict": lines[-1].strip(),
             "size": lines[0].rpartition(": ")[2],
             "photo": _address(photo),
             "height": photo.height,

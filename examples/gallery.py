@@ -10,7 +10,7 @@ from restorecli.reports import pages
 REAL = Path(__file__).parent / "real"
 SCANS = {  # what is shown of each scan: left and top
     "book-halftone": ("A book, coarse dots", 0, 0),
-    "mint-halftone": ("A book of the 1880s, fine dots", 60, 60),
+    "mint-halftone": ("A book of the 1880s, fine dots", 20, 20),
     "directory-halftone": ("A directory, small dots", 70, 70),
     "directory-dots": ("A directory, fine dots", 40, 60),
     "directory-moire": ("A directory, dots and colour fringes", 60, 80),

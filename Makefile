@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 CODE := restorecli training tests examples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types walls tests test-slow release-check fix bench bench-speed strip sheet goldens \
+.PHONY: help setup demo test lint types walls tests test-slow release-check fix bench bench-speed strip gallery sheet goldens \
 	train clean
 
 help: ## list these words
@@ -62,6 +62,9 @@ bench-speed: .venv/runtime ## time photos of 0.26 to 35 megapixels, by stage (mi
 
 strip: .venv/runtime ## draw docs/strip.jpg, the picture at the top of README, anew
 	cd docs && ../$(BIN)/python ../examples/strip.py
+
+gallery: .venv/runtime ## make docs/gallery.html, real scans before and after, anew
+	cd docs && ../$(BIN)/python ../examples/gallery.py
 
 sheet: .venv/runtime ## draw docs/patterns.jpg, every family of patterns
 	$(BIN)/python -m training.evaluate.pattern_sheet docs/patterns.jpg

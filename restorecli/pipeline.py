@@ -229,7 +229,7 @@ class Restorer:
     def inspect(self, photo: Photo) -> Inspection:
         """Say what lies over a photo, judged by its middle; nothing is restored."""
         with torch.inference_mode():
-            return inspect(middle(tiling.PixelSource(photo.colours())), self.inspector)
+            return inspect(middle(photo), self.inspector)
 
     def decide(self, photo: Photo, options: Options | None = None) -> Decision:
         """Say what `restore` would do to a photo, and why; nothing is restored."""

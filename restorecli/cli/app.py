@@ -13,13 +13,13 @@ from typing import Annotated
 import typer
 
 import restorecli
-from restorecli.cli import batch, bench, degrade, process
+from restorecli.cli import batch, bench, degrade, inspect, process
 from restorecli.cli import weights as cli_weights
 from restorecli.cli.options import OUTPUT, Messages, parse_page, takes_fields, without_faces
 from restorecli.errors import PlanError, RestoreError, printable
 from restorecli.options import Options, RunOptions, SaveOptions
 
-COMMANDS = ("photo", "batch", "bench", "degrade", "weights", "doctor")
+COMMANDS = ("photo", "inspect", "batch", "bench", "degrade", "weights", "doctor")
 PROGRAM_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
 
 Output = Annotated[
@@ -68,6 +68,15 @@ SaveSteps = Annotated[
         "--save-steps",
         metavar="FOLDER",
         help="Also write a picture of each step, faces marked.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+Preview = Annotated[
+    bool,
+    typer.Option(
+        "--preview",
+        help="Only write a page of the part with the strongest pattern, before and after.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -172,6 +181,7 @@ def photo(
     save: SaveOptions,
     compare: Compare = None,
     save_steps: SaveSteps = None,
+    preview: Preview = False,
     options: Options,
     no_faces: bool = False,
     run: Annotated[RunOptions, "device", "precision", "max_megapixels"],
@@ -185,6 +195,12 @@ def photo(
     from restorecli.cli import photo as single
 
     with single.failure_recorded(source, output, as_json=messages.as_json):
+        if preview:
+            if ext or compare or save_steps:
+                raise PlanError("--preview writes a page alone: leave the other results out.")
+            outcome = single.preview(source, output, options, save, run)
+            single.report([outcome], messages)
+            return
         job = single.make_job(
             source,
             output,
@@ -195,10 +211,11 @@ def photo(
             save=save,
             as_json=messages.as_json,
         )
-        outcomes = single.restore_job(job, options, run)
+        outcomes = single.restore_job(job, options, run, quiet=messages.quiet)
     single.report(outcomes, messages)
 
 
+app.command("inspect")(inspect.inspect)
 app.command("batch")(batch.batch)
 app.command("bench")(bench.bench)
 app.command("degrade")(degrade.degrade)

@@ -31,6 +31,7 @@ from restorecli.pipeline import Restoration, Restorer
 from restorecli.record import Outcome
 
 STREAM = "-"
+WORTH_TIMING = 2_000_000  # pixels of a photo and its result together; less is quick
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +108,12 @@ def make_job(
     return job
 
 
-def restore_job(job: Job, options: Options, run: RunOptions) -> list[Outcome]:
+def restore_job(
+    job: Job, options: Options, run: RunOptions, *, quiet: bool = False
+) -> list[Outcome]:
     """Read, restore and write the photo; it is read before the networks are loaded.
+
+    What takes long is told of on standard error, unless `quiet`.
 
     Returns:
         What became of it, or of each of its pages.
@@ -119,7 +124,7 @@ def restore_job(job: Job, options: Options, run: RunOptions) -> list[Outcome]:
     photo = Photo.read(source, max_megapixels=run.max_megapixels, page=job.page)
     _refuse_size(photo, job, options)
     restorer = Restorer.load(device=run.device, precision=run.precision)
-    restoration = restorer.restore(photo, options, keep_steps=job.steps is not None)
+    restoration = _restored(restorer, photo, options, steps=job.steps is not None, quiet=quiet)
     restoration = replace(restoration, photo=_given_away(restoration.photo, job.save))
     losses = _write(restoration.photo, job)
     _write_extras(photo, restoration, job)
@@ -189,6 +194,24 @@ def _outcome(job: Job, photo: Photo, restoration: Restoration) -> Outcome:
     return record.restored(source, target, photo, restoration)
 
 
+def preview(
+    source: str, output: str | None, options: Options, save: SaveOptions, run: RunOptions
+) -> Outcome:
+    """Write a page of the part of a photo in which the pattern is strongest, before and after.
+
+    Raises:
+        RestoreError: As of `make_job` and `restore_job`.
+    """
+    from restorecli.cli import preview as pages
+
+    page = pages.page_of(source, output, overwrite=save.overwrite)
+    photo = Photo.read(
+        sys.stdin.buffer if source == STREAM else _place(source), max_megapixels=run.max_megapixels
+    )
+    restorer = Restorer.load(device=run.device, precision=run.precision)
+    return pages.write(restorer, source, photo, page, options, save)
+
+
 def report(outcomes: list[Outcome], messages: Messages) -> None:
     """Print the records or the result's path to stdout, and what was done to stderr."""
     if messages.as_json:
@@ -218,6 +241,18 @@ def failure_recorded(source: str, output: str | None, *, as_json: bool) -> Itera
             named = remote.masked(source), None if output is None else remote.masked(output)
             typer.echo(record.json_line(record.failed(*named, error)))
         raise
+
+
+def _restored(
+    restorer: Restorer, photo: Photo, options: Options, *, steps: bool, quiet: bool
+) -> Restoration:
+    """Restore a photo; a large one on a bar, and with a word of how long it will take."""
+    if photo.height * photo.width * (1 + options.scale) < WORTH_TIMING:
+        return restorer.restore(photo, options, keep_steps=steps)
+    from restorecli.cli import preview as expected
+
+    with expected.told(restorer, photo, options, quiet=quiet) as (decision, watch):
+        return restorer.restore(photo, options, keep_steps=steps, decision=decision, watch=watch)
 
 
 def _place(text: str) -> Path | Stored:

@@ -21,7 +21,7 @@ MOST_WINDOWS = 3  # along an axis
 LOWEST_BIN = 4  # cycles in a window below which a photo's own shading cannot be told from a pattern
 STANDS_OUT = 1.2  # natural logarithm of a peak over the median of its ring
 DEVIATIONS = 4.0  # and that in robust standard deviations of the ring
-LEAST_DEVIATION, MOST_DEVIATION = 0.25, 0.8  # of a ring, in natural logarithms
+LEAST_DEVIATION, MOST_DEVIATION = 0.25, 0.5  # of a ring, in natural logarithms
 MIRRORED = 2  # columns beyond the vertical axis, for the neighbours of peaks on it
 SAME_ANGLE, SAME_RATIO = 4.0, 0.06  # degrees, share: peaks closer than this are one
 

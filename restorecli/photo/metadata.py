@@ -126,11 +126,8 @@ def from_info(
     xmp = _bytes(info.get("xmp"))
     if match := photo_xmp.ORIENTATION.search(xmp):
         stated = stated or int(match[2])  # as in Pillow: XMP speaks only where EXIF is silent
-        xmp = photo_xmp.ORIENTATION.sub(rb"\g<1>1", xmp)
-    xmp, lost = photo_xmp.without_promises(xmp)
     extension = _bytes(info.get("xmp_extension"))
-    if photo_xmp.extension_name(xmp) and not extension:
-        xmp, lost = photo_xmp.without_extension(xmp), (*lost, "a damaged extension of XMP")
+    xmp, lost = _upright_xmp(xmp, whole=bool(extension))
     orientation = stated or 1
     if orientation >= 5:
         height, width, dpi = width, height, dpi and (dpi[1], dpi[0])
@@ -145,6 +142,14 @@ def from_info(
     )
     notices += missing((*lost, *left_out))
     return FileMetadata(metadata.for_size(height, width), orientation, notices)
+
+
+def _upright_xmp(xmp: bytes, *, whole: bool) -> tuple[bytes, tuple[str, ...]]:
+    """A packet that promises nothing that is not there; `whole` if its extension was read."""
+    xmp, lost = photo_xmp.without_promises(photo_xmp.ORIENTATION.sub(rb"\g<1>1", xmp))
+    if photo_xmp.extension_name(xmp) and not whole:
+        return photo_xmp.without_extension(xmp), (*lost, "a damaged extension of XMP")
+    return xmp, lost
 
 
 def exif_of_tiff(stream: Readable, offset: int, byte_order: str, *, big: bool) -> bytes:

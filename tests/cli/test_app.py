@@ -21,7 +21,7 @@ from tests.support import command_reference
 
 
 def test_commands_are_frozen(capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.COMMANDS == ("photo", "batch", "bench", "degrade", "weights", "doctor")
+    assert app.COMMANDS == ("photo", "inspect", "batch", "bench", "degrade", "weights", "doctor")
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     assert all(f"│ {command} " in shown for command in app.COMMANDS)

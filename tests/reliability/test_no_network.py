@@ -29,6 +29,8 @@ COMMANDS = {
     "photo": ["in/a.png", "-o", "b.png", "--compare", "c.html", "--save-steps", "steps"],
     "batch": ["batch", "in", "-o", "out"],
     "bench": ["bench", "--limit", "1"],
+    "inspect": ["inspect", "in/a.png", "--report", "d.html"],
+    "preview": ["in/a.png", "--preview"],
     "degrade": ["degrade", "in", "-o", "set", "--seed", "1"],
     "weights list": ["weights", "list"],
     "weights verify": ["weights", "verify"],

@@ -153,8 +153,11 @@ def _decode_picture(stream: Readable, kind: str, limit: _Limit) -> Decoded:
     return _meant(_decoded(pixels, alpha, file_metadata), colours)
 
 
-def _frames(image: Image.Image) -> int:
+def _frames(image: Image.Image) -> int | None:
+    """Number of frames, None for more than one; a GIF would have to be read to its end."""
     try:
+        if image.format == "GIF":
+            return None if getattr(image, "is_animated", False) else 1
         return int(getattr(image, "n_frames", 1))
     except _DAMAGE:  # behind the first one
         return 1

@@ -24,7 +24,7 @@ def found(
     kind: str,
     image: Image.Image,
     chunks: png_chunks.Found | None,
-    frames: int,
+    frames: int | None,
 ) -> tuple[FileMetadata, cicp.Colours | None]:
     """Read what belongs to a decoded picture.
 
@@ -33,7 +33,7 @@ def found(
         kind: As `signature` says.
         image: As Pillow decoded it.
         chunks: Of a PNG file.
-        frames: Number of frames or pictures that Pillow knows of.
+        frames: Number of frames or pictures that Pillow knows of, None for several.
 
     Returns:
         Metadata, and what the file says of its colours where it has no profile for them.
@@ -62,9 +62,10 @@ def found(
     if any(_GAIN_MAP in notice for notice in found.notices):
         frames = 1
     notices = found.notices + _deeper(stream, kind)
-    if frames > 1:
+    if frames != 1:
         parts = "pictures" if kind in ("jpeg", "heic") else "frames"
-        notices += (f"only the first of its {frames} {parts} is in the result",)
+        several = f"{frames} " if frames else ""
+        notices += (f"only the first of its {several}{parts} is in the result",)
     return FileMetadata(found.metadata, found.orientation, notices), colours
 
 

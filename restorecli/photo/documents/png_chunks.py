@@ -18,7 +18,7 @@ from restorecli.photo.files import Readable
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOURS = (b"cICP", b"gAMA", b"cHRM", b"sRGB")
 _HIDDEN = (*_TEXTS, b"iCCP", *_COLOURS)  # from Pillow
-_MOST_BYTES = 1 << 26  # of all texts together, and of a profile
+_MOST_BYTES = 1 << 24  # of all texts together, and of a profile
 _MOST_CHUNKS = 1 << 22
 _XMP_TEXT = "XML:com.adobe.xmp"
 _PROFILE = "Raw profile type "  # ImageMagick's way before PNG had chunks for them
@@ -42,7 +42,11 @@ class Found:
 
 
 def read(stream: Readable) -> Found:
-    """Read the chunks; what is damaged or too long is left out, and nothing is refused."""
+    """Read the chunks; what is damaged is left out.
+
+    Raises:
+        SyntaxError: A text or a profile unpacks to more than any photo has: it is a bomb.
+    """
     colours: dict[bytes, bytes] = {}
     info: dict[str, object] = {}
     texts: list[tuple[str, str]] = []
@@ -117,17 +121,19 @@ def _content(stream: Readable, start: int, end: int) -> bytes:
 
 
 def _inflated(packed: bytes, room: int) -> bytes | None:
-    """What was deflated, or None if it is damaged or longer than `room`."""
+    """What was deflated, or None if it is damaged; no more than `room` bytes."""
     unpacker = zlib.decompressobj()
     try:
         data = unpacker.decompress(packed, room + 1)
     except zlib.error:
         return None
-    return data if unpacker.eof and len(data) <= room else None
+    if len(data) > room:
+        raise SyntaxError("endless text or profile")
+    return data if unpacker.eof else None
 
 
 def _text(kind: bytes, data: bytes, room: int) -> tuple[str, str] | None:
-    """Keyword and text of a chunk, or None if it is damaged or longer than `room` bytes."""
+    """Keyword and text of a chunk, or None if it is damaged; no more than `room` bytes."""
     name, _, rest = data.partition(b"\0")
     packed, coding = kind == b"zTXt", "latin-1"
     if kind == b"iTXt":

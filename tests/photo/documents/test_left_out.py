@@ -98,7 +98,8 @@ def test_animations_say_that_there_are_other_frames(format: str) -> None:
     frames = [Image.fromarray(np.roll(quadrants(), 8 * turn, axis=1)) for turn in range(3)]
     data = saved(frames[0], format, save_all=True, append_images=frames[1:])
     found = Photo.read(data)
-    assert found.notices == ("only the first of its 3 frames is in the result",)
+    number = "" if format == "GIF" else "3 "
+    assert found.notices == (f"only the first of its {number}frames is in the result",)
     assert np.abs(found.pixels.astype(int) - quadrants()).mean() < 8
     assert Photo.read(saved(frames[0], format)).notices == ()
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
+from restorecli.errors import PhotoReadError
 from restorecli.photo import Metadata, Photo
 from restorecli.photo.documents.png_chunks import text_chunk
 from tests.photo.documents.test_cicp import chunk
@@ -42,13 +43,11 @@ def test_a_profile_of_a_megabyte_and_a_half() -> None:
         assert Photo.read(found.encode(format)).metadata.icc == long
 
 
-def test_a_bomb_is_left_out_with_a_notice() -> None:
-    bomb = zlib.compress(bytes(200_000_000), 9)
-    found = Photo.read(
-        with_chunks(chunk(b"zTXt", b"a\0\0" + bomb), chunk(b"iCCP", b"p\0\0" + bomb))
-    )
-    assert found.metadata == Metadata()
-    assert found.notices == ("left out: a damaged text, a damaged colour profile",)
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_bomb_is_refused(kind: bytes) -> None:
+    bomb = zlib.compress(bytes(20_000_000), 9)
+    with pytest.raises(PhotoReadError, match="damaged PNG file"):
+        Photo.read(with_chunks(chunk(kind, b"a\0\0" + bomb)))
 
 
 @pytest.mark.parametrize(

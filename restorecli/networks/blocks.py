@@ -58,7 +58,7 @@ def _along_both(
 def _along_rows(
     matrix: Float[Tensor, "t h"], pixels: Float[Tensor, "n h w c"]
 ) -> Float[Tensor, "n t w c"]:
-    return (matrix @ pixels.flatten(2)).unflatten(2, pixels.shape[2:])
+    return (matrix @ pixels.flatten(2)).reshape(len(pixels), len(matrix), *pixels.shape[2:])
 
 
 class ChannelAttentionBlock(nn.Module):
@@ -160,9 +160,8 @@ def _planes(pointwise: nn.Conv2d, x: Float[Tensor, "n c h w"]) -> Float[Tensor, 
     assert pointwise.bias is not None
     pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
     weight = pointwise.weight.flatten(1).expand(len(x), -1, -1)
-    return torch.baddbmm(pointwise.bias[:, None], weight, pixels.transpose(1, 2)).unflatten(
-        2, x.shape[2:]
-    )
+    planes = torch.baddbmm(pointwise.bias[:, None], weight, pixels.transpose(1, 2))
+    return planes.reshape(len(x), -1, *x.shape[2:])
 
 
 def _magnitude(spectrum: Tensor) -> Tensor:

@@ -58,8 +58,7 @@ def _along_both(
 def _along_rows(
     matrix: Float[Tensor, "t h"], pixels: Float[Tensor, "n h w c"]
 ) -> Float[Tensor, "n t w c"]:
-    n, _, width, channels = pixels.shape
-    return (matrix @ pixels.flatten(2)).view(n, len(matrix), width, channels)
+    return (matrix @ pixels.flatten(2)).reshape(len(pixels), len(matrix), *pixels.shape[2:])
 
 
 class ChannelAttentionBlock(nn.Module):
@@ -162,7 +161,7 @@ def _planes(pointwise: nn.Conv2d, x: Float[Tensor, "n c h w"]) -> Float[Tensor, 
     pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
     weight = pointwise.weight.flatten(1).expand(len(x), -1, -1)
     planes = torch.baddbmm(pointwise.bias[:, None], weight, pixels.transpose(1, 2))
-    return planes.view(len(x), -1, *x.shape[2:])
+    return planes.reshape(len(x), -1, *x.shape[2:])
 
 
 def _magnitude(spectrum: Tensor) -> Tensor:

@@ -137,5 +137,5 @@ class Denoiser(nn.Module):
 def _halved(pointwise: nn.Module, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h/2 w/2"]:
     """A 1×1 convolution over the pixels of 2×2 squares, without `pixel_unshuffle`'s copy."""
     assert isinstance(pointwise, nn.Conv2d)
-    weight = pointwise.weight.view(len(pointwise.weight), -1, 2, 2)
+    weight = pointwise.weight.reshape(pointwise.out_channels, -1, 2, 2)
     return F.conv2d(x, weight, pointwise.bias, stride=2)

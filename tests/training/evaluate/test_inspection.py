@@ -1,5 +1,8 @@
 """Screens that are laid are named by the product, and a picture without one is not."""
 
+from pathlib import Path
+
+import pytest
 import torch
 from PIL import Image
 
@@ -28,7 +31,9 @@ def test_angles_are_directions() -> None:
     assert angle_off(90, 0) == 90
 
 
-def test_screens_are_laid_over_what_is_found(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_screens_are_laid_over_what_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(inspection, "SIDES", (64, 96))
     (tmp_path / "street").mkdir()
     Image.new("RGB", (120, 80), "grey").save(tmp_path / "street" / "a.png")

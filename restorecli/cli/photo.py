@@ -124,7 +124,16 @@ def restore_job(
     photo = Photo.read(source, max_megapixels=run.max_megapixels, page=job.page)
     _refuse_size(photo, job, options)
     restorer = Restorer.load(device=run.device, precision=run.precision)
-    restoration = _restored(restorer, photo, options, steps=job.steps is not None, quiet=quiet)
+    steps = job.steps is not None
+    if photo.height * photo.width * (1 + options.scale) < WORTH_TIMING:
+        restoration = restorer.restore(photo, options, keep_steps=steps)
+    else:
+        from restorecli.cli import preview as expected
+
+        with expected.told(restorer, photo, options, quiet=quiet) as (decision, watch):
+            restoration = restorer.restore(
+                photo, options, keep_steps=steps, decision=decision, watch=watch
+            )
     restoration = replace(restoration, photo=_given_away(restoration.photo, job.save))
     losses = _write(restoration.photo, job)
     _write_extras(photo, restoration, job)
@@ -241,18 +250,6 @@ def failure_recorded(source: str, output: str | None, *, as_json: bool) -> Itera
             named = remote.masked(source), None if output is None else remote.masked(output)
             typer.echo(record.json_line(record.failed(*named, error)))
         raise
-
-
-def _restored(
-    restorer: Restorer, photo: Photo, options: Options, *, steps: bool, quiet: bool
-) -> Restoration:
-    """Restore a photo; a large one on a bar, and with a word of how long it will take."""
-    if photo.height * photo.width * (1 + options.scale) < WORTH_TIMING:
-        return restorer.restore(photo, options, keep_steps=steps)
-    from restorecli.cli import preview as expected
-
-    with expected.told(restorer, photo, options, quiet=quiet) as (decision, watch):
-        return restorer.restore(photo, options, keep_steps=steps, decision=decision, watch=watch)
 
 
 def _place(text: str) -> Path | Stored:

@@ -11,13 +11,13 @@ import typer
 from tqdm import tqdm
 
 from restorecli import record
-from restorecli.cli.forecast import forecast
 from restorecli.errors import PlanError
 from restorecli.inspection.decision import Decision
 from restorecli.options import Options, SaveOptions
 from restorecli.photo import Photo
 from restorecli.photo.files import refuse_target
 from restorecli.pipeline import Restorer
+from restorecli.previews.forecast import forecast
 from restorecli.previews.part import restored_part
 from restorecli.record import Outcome
 from restorecli.reports import compare, pages

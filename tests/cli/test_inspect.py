@@ -1,4 +1,4 @@
-"""`restore inspect`: what is said of photos as a table, as JSON and on a page; bad files."""
+"""`restore inspect`: what is said of photos in a table, as JSON and on a page; other files."""
 
 import json
 import re

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from restorecli.cli import main, photo, preview
-from restorecli.cli.forecast import Forecast, forecast
 from restorecli.inspection.busiest import busiest
 from restorecli.inspection.peaks import Peak
 from restorecli.options import Options
 from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
+from restorecli.previews.forecast import Forecast, forecast
 from restorecli.tiling.sources import TensorSource
 from tests.inspection.test_peaks import scenery, wave
 from tests.support.tiny import tiny_restorer

@@ -58,13 +58,14 @@ def train(folder: Path, *, processes: int, minutes: str = "inf") -> tuple[str, d
     ]
     done = subprocess.run(
         command,
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
         timeout=240,
         cwd=Path(__file__).parents[3],
         env={**os.environ, "PYTHONPATH": "."},
     )
+    assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout, torch.load(folder / "checkpoint.pt", weights_only=True)
 
 

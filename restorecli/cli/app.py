@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 import restorecli
-from restorecli.cli import batch, bench, degrade, process
+from restorecli.cli import batch, bench, degrade, process, usage
 from restorecli.cli import options as given
 from restorecli.cli import weights as cli_weights
-from restorecli.errors import PlanError, RestoreError, printable
+from restorecli.errors import PlanError, RestoreError, one_line
 from restorecli.options import Options, RunOptions, SaveOptions
 
 COMMANDS = ("photo", "batch", "bench", "degrade", "weights", "doctor")
@@ -64,6 +64,7 @@ SaveSteps = Annotated[
 
 app = typer.Typer(
     name="restore",
+    cls=usage.Group,
     rich_markup_mode="rich",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -79,22 +80,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     process.open_streams()
     process.silence_pillow()
-    words = list(sys.argv[1:] if argv is None else argv)
     try:
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except RestoreError as error:
+        process.say(one_line(str(error)))
+        return error.exit_code
+    except (ImportError, MemoryError, OSError, RuntimeError) as error:
+        refusal = process.refusal(error)
+        if refusal is None:
+            raise
+        process.say(str(refusal))
+        return refusal.exit_code
+    return code
+
+
+def _run(words: list[str]) -> int:
+    try:
+        usage.refuse_dashes(words)
         if words and words[0] not in (*COMMANDS, *PROGRAM_OPTIONS):
             _refuse_mistyped_command(words[0])
             words.insert(0, "photo")
         with process.signals_stop_work():
             app(args=words, prog_name="restore")
-    except RestoreError as error:
-        typer.echo(f"restore: {error}", err=True)
-        return error.exit_code
-    except OSError as error:  # a fact about somebody's files; without a file's name it is a bug
-        if error.filename is None:
-            raise
-        fact = (error.strerror or type(error).__name__).lower()
-        typer.echo(f"restore: {printable(error.filename)}: {fact}. Check the path.", err=True)
-        return 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:  # before or after a command's own work

@@ -15,7 +15,7 @@ from restorecli.batch import remote_plan
 from restorecli.batch.remote import Place, RemotePath, is_url, place
 from restorecli.batch.remote_plan import WILDCARDS
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
-from restorecli.photo.files import same_file, there
+from restorecli.photo.files import path_of, same_file, there
 from restorecli.photo.formats import READABLE, WRITABLE, spelled, writable_suffix
 
 
@@ -127,7 +127,7 @@ def _lines(path: Place) -> list[str]:
 
 
 def _expand_path(source: str, out: Place) -> Iterator[_Find]:
-    path = Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser raises for "~x.jpg"
+    path = path_of(source)
     if there(path) and path.is_dir():
         if same_file(path, out):
             raise PlanError(f"{path}: is both source and output. Name another folder with -o.")

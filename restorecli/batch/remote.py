@@ -14,6 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal, Protocol, runtime_checkable
 
 from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, RestoreError
+from restorecli.photo.files import path_of
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
 _CREDENTIALS = re.compile(r"^([A-Za-z0-9+.-]+://)([^/]*|[^/@]*:[^@]*)@", re.DOTALL)
@@ -186,7 +187,7 @@ def place(text: str) -> Place:
     """
     match = _URL.fullmatch(text)
     if match is None:
-        return Path(text)
+        return path_of(text)
     scheme, rest = match["scheme"].lower(), match["rest"]
     bucket, _, below = rest.partition("/")
     if _CREDENTIALS.match(text):

@@ -27,7 +27,7 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        metavar="FILE",
+        metavar="FILE|FOLDER/",
         help="Where the result goes, or - for standard output.",
         show_default="PHOTO.restored.png beside the photo",
         rich_help_panel=given.OUTPUT,
@@ -158,8 +158,11 @@ def restore(
 @app.command()
 @given.takes_fields
 def photo(
-    source: Annotated[
-        str, typer.Argument(metavar="PHOTO", help="A file, or - for standard input.")
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PHOTO...", help="A file, or - for standard input; several with -o FOLDER."
+        ),
     ],
     *,
     output: Output = None,
@@ -172,13 +175,21 @@ def photo(
     run: Annotated[RunOptions, "device", "precision"],
     messages: given.Messages,
 ) -> None:
-    """Restore one photo.
+    """Restore one photo, or several into a folder.
 
     The result's path goes to standard output, everything else that is said to standard error.
     """
     options = given.without_faces(options, no_faces)
     from restorecli.cli import photo as single
 
+    folder = single.folder_of_results(sources, output, compare=compare, steps=save_steps)
+    if folder is not None:
+        raise typer.Exit(
+            batch.restore_all(
+                sources, folder, ext=ext, save=save, options=options, run=run, messages=messages
+            )
+        )
+    (source,) = sources
     with single.failure_recorded(source, output, as_json=messages.as_json):
         job = single.prepare(
             source,

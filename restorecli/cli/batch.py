@@ -1,6 +1,8 @@
 """The command `batch`. Like `cli`, without PyTorch."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -69,6 +71,41 @@ def batch(
     """Restore many photos; folders are searched to any depth, and their tree is kept."""
     options = given.without_faces(options, no_faces)
     workers = given.on_cluster(engine, cluster)
+    code = restore_all(
+        sources,
+        output,
+        ext=ext,
+        save=save,
+        skip_existing=skip_existing,
+        dry_run=dry_run,
+        report=report,
+        options=options,
+        run=run,
+        cluster=workers,
+        messages=messages,
+    )
+    raise typer.Exit(code)
+
+
+def restore_all(
+    sources: Sequence[str],
+    output: str,
+    *,
+    ext: str | None,
+    save: SaveOptions,
+    options: Options,
+    run: RunOptions,
+    messages: given.Messages,
+    skip_existing: bool = False,
+    dry_run: bool = False,
+    report: Path | None = None,
+    cluster: Cluster | None = None,
+) -> int:
+    """Plan a batch, run it and say what became of it; the words are those of `batch`.
+
+    Returns:
+        The exit code.
+    """
     from restorecli.batch import engines, plan, remote
     from restorecli.cli import progress
     from restorecli.reports import batch as batch_report
@@ -78,9 +115,8 @@ def batch(
     page = batch_report.prepare(report, work, options, overwrite=save.overwrite)
     if dry_run:
         progress.present_plan(work, as_json=messages.as_json)
-        return
+        return 0
     run = replace(run, thumbnails=page is not None)
-    outcomes = engines.run(work, options, save, run, workers)
+    outcomes = engines.run(work, options, save, run, cluster)
     with batch_report.following(outcomes, page) as followed:
-        code = progress.present(followed, work, messages)
-    raise typer.Exit(code)
+        return progress.present(followed, work, messages)

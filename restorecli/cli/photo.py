@@ -3,8 +3,9 @@
 Stores, comparisons and pictures of the steps are loaded only where they are asked for.
 """
 
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,16 +13,17 @@ from pathlib import Path
 import typer
 
 from restorecli import record
+from restorecli.cli import process
 from restorecli.cli.options import Messages
 from restorecli.errors import PhotoReadError, PlanError, RestoreError
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
 from restorecli.photo.files import (
     Stored,
+    path_of,
     refuse_target,
     remove_stale,
     same_file,
-    there,
 )
 from restorecli.photo.formats import WRITABLE, writable_suffix
 from restorecli.pipeline import Restoration, Restorer
@@ -85,9 +87,41 @@ def prepare(
     else:
         target = None if output == STREAM else _place(output)
     job = Job(source=place, target=target, kind=suffix, compare=compare, steps=steps, save=save)
+    _check_source(job, output)
     _check_streams(job, as_json=as_json)
     _check_files(job)
     return job
+
+
+def folder_of_results(
+    sources: Sequence[str], output: str | None, *, compare: Path | None, steps: Path | None
+) -> str | None:
+    """Say where the results of several photos go; None if it is one photo with a file for it.
+
+    Args:
+        sources: As they were given.
+        output: As it was given; with a slash at its end it is a folder.
+        compare: See `Job.compare`.
+        steps: See `Job.steps`.
+
+    Raises:
+        PlanError: No folder is named, or something is asked for that only one photo has.
+    """
+    count = len(sources)
+    if count == 1 and not (output or "").endswith("/"):
+        return None
+    if output is None:
+        last = f", or for one result: restore {sources[0]} -o {sources[1]}" if count == 2 else ""
+        raise PlanError(f"{sources[1]}: is a second photo, without -o. Use -o FOLDER{last}")
+    if STREAM in sources or output == STREAM:
+        raise PlanError("-: is one photo, and there are several. Name files, and a folder with -o.")
+    if compare is not None or steps is not None:
+        raise PlanError("--compare and --save-steps: are about one photo. Name one, and its file.")
+    if "://" not in output and not output.endswith("/"):
+        target = path_of(output)
+        if target.suffix.lower() in WRITABLE and not target.is_dir():
+            raise PlanError(f"{output}: is one file for {count} photos. Name a folder with -o.")
+    return output
 
 
 def run(job: Job, options: Options, run: RunOptions) -> Outcome:
@@ -107,7 +141,7 @@ def report(outcome: Outcome, messages: Messages) -> None:
     if messages.as_json:
         typer.echo(record.json_line(outcome))
     elif outcome.target != STREAM:
-        typer.echo(outcome.target)
+        typer.echo(process.name_on_stdout(str(outcome.target)))
     if not messages.quiet:
         typer.echo(record.sentence(outcome), err=True)
         for notice in outcome.notices:
@@ -134,7 +168,7 @@ def failure_recorded(source: str, output: str | None, *, as_json: bool) -> Itera
 def _place(text: str) -> Path | Stored:
     """Say what a word on the command line names."""
     if "://" not in text:
-        return Path(text)
+        return path_of(text)
     from restorecli.batch import remote
 
     return remote.place(text)
@@ -164,6 +198,27 @@ def _write_extras(photo: Photo, restoration: Restoration, job: Job) -> None:
         stage_images.write(photo, restoration, job.steps, overwrite=job.save.overwrite)
 
 
+def _check_source(job: Job, output: str | None) -> None:
+    """Refuse a photo that is missing, or a folder, before its result is thought of."""
+    if not isinstance(job.source, Path):
+        return
+    try:
+        folder = stat.S_ISDIR(job.source.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        parent = job.source.parent
+        why = "" if parent.is_dir() else f": there is no folder {parent}"
+        hint = "Check the path."
+        if set("*?[") & set(str(job.source)):
+            hint = f"For a pattern use: restore batch '{job.source}' -o {output or 'OUT'}"
+        raise PhotoReadError(f"{job.source}: no such file{why}. {hint}") from error
+    except OSError:  # the result's name may be the one that is too long; reading says it
+        return
+    if folder:
+        raise PlanError(
+            f"{job.source}: is a folder. Use: restore batch {job.source} -o {output or 'OUT'}"
+        )
+
+
 def _check_streams(job: Job, *, as_json: bool) -> None:
     """Refuse a terminal at either end, and a picture mixed with a record."""
     if job.source is None and sys.stdin.isatty():
@@ -176,8 +231,6 @@ def _check_streams(job: Job, *, as_json: bool) -> None:
 
 def _check_files(job: Job) -> None:
     """Refuse targets that cannot or must not be written, before any work."""
-    if isinstance(job.source, Path) and there(job.source) and job.source.is_dir():
-        raise PlanError(f"{job.source}: is a folder. Use: restore batch {job.source} -o OUT")
     files = [path for path in (job.target, job.compare) if path is not None]
     local = [path.resolve() for path in files if isinstance(path, Path)]
     if len(set(local)) < len(local):

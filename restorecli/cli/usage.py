@@ -131,7 +131,7 @@ def _help(error: Any) -> str:  # noqa: ANN401
 def _name(parameter: Any) -> str:  # noqa: ANN401
     """`--output`, or `PHOTO`."""
     if parameter.param_type_name == "argument":
-        return str(parameter.metavar or parameter.name.upper())
+        return str(parameter.metavar or parameter.name.upper()).removesuffix("...")
     return str(max(parameter.opts, key=len))
 
 

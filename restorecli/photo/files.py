@@ -135,6 +135,14 @@ def there(path: Path) -> bool:
         return False
 
 
+def path_of(word: str) -> Path:
+    """The path that a word names; `~` is the home folder where the shell left it standing."""
+    path = Path(word)
+    if not word.startswith("~") or there(path):
+        return path
+    return Path(os.path.expanduser(word))  # noqa: PTH111 - Path.expanduser raises for "~x.jpg"
+
+
 def same_file(path: Path | Stored, other: Path | Stored) -> bool:
     """Whether both exist and are one file or folder, by whatever names."""
     if isinstance(path, Path) and isinstance(other, Path):

@@ -86,11 +86,14 @@ class SaveOptions:
     Attributes:
         quality: Of lossy formats, 1 to 100; 100 is lossless in WebP.
         overwrite: Whether files may exist already.
+        skip_existing: A result that is there, and is not empty, is left; the photo counts as
+            skipped.
         again: A file that holds the very bytes of the result counts as written by an earlier try.
     """
 
     quality: int = 95
     overwrite: bool = False
+    skip_existing: bool = False
     again: bool = False
 
 

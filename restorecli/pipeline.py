@@ -31,7 +31,7 @@ from restorecli import weights
 from restorecli.colour_correction import correct_colours
 from restorecli.device import choose_device, choose_precision, free_memory
 from restorecli.faces.detection import detect
-from restorecli.faces.restore import FaceRecord, restore_faces
+from restorecli.faces.restore import FaceRecord, missing, restore_faces
 from restorecli.inspection.presence import Inspection, inspect
 from restorecli.inspection.work_size import (
     LARGEST_UPSCALE,
@@ -225,6 +225,7 @@ class Restorer:
         tiles = self._tiles(options.tile or self._tile(max(source.height, source.width)))
         relit = False
         faces: tuple[FaceRecord, ...] = ()
+        absent: tuple[str, ...] = ()
 
         if "denoise" in stages:
             strips = tiles.strips(lambda steps: steps.denoise, [source])
@@ -239,6 +240,7 @@ class Restorer:
         steps.keep(StageImage.RELIT, image)
         if "faces" in stages:
             image, faces = self._faces(image, source, options, relit=relit, factor=factor)
+            absent = missing(options.faces, len(faces))
         steps.keep(StageImage.COMPOSED, image)
         share = options.strength if relit else options.strength * presence
         scale = min(options.scale * factor, LARGEST_UPSCALE)
@@ -263,7 +265,7 @@ class Restorer:
             device=str(self.device),
             precision=PRECISION_NAMES[self.precision],
             steps=steps.kept,
-            notices=tiles.repeats.notices(),
+            notices=tiles.repeats.notices() + absent,
         )
 
     def _faces(

@@ -5,17 +5,18 @@ Yields what became of each photo and prints nothing. At most `jobs` photos wait 
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from restorecli import record
+from restorecli.batch import targets
 from restorecli.batch.plan import Plan, Task
-from restorecli.batch.remote import Place
+from restorecli.batch.remote import Place, is_empty, is_result
 from restorecli.device import give_back
-from restorecli.errors import RestoreError
+from restorecli.errors import DeviceError, RestoreError, means_no_memory
 from restorecli.options import Options, RunOptions, SaveOptions, StageImage
 from restorecli.photo import Photo, files
 from restorecli.pipeline import Restoration
@@ -49,9 +50,10 @@ def run(
 ) -> Iterator[Outcome]:
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
 
-    A photo that fails does not stop the rest. When the iterator is closed or interrupted, files
-    that are being written are finished, and nothing else is begun. Free memory goes back to the
-    system after each.
+    A photo that fails does not stop the rest, but a full disk does: what is left fails for the same
+    reason and is not computed. A result that came meanwhile is left if `save` says so. When the
+    iterator is closed or interrupted, files that are being written are finished, and nothing else
+    is begun. Free memory goes back to the system after each.
 
     Args:
         tasks: What to restore; folders of targets are made as needed.
@@ -64,10 +66,16 @@ def run(
     readers = ThreadPoolExecutor(jobs, "read")
     writers = ThreadPoolExecutor(jobs, "write")
     writing: deque[Future[Outcome]] = deque()
+    blocked = targets.Blocked()
+
+    def settled(task: Task) -> Outcome | None:
+        return _settled(task, save, blocked)
+
     try:
-        for task, reading in _read_ahead(tasks, readers, jobs):
-            done = _compute(task, reading, restorer, options, run)
-            writing.append(writers.submit(_write, task, done, save))
+        for task, reading in _read_ahead(tasks, readers, jobs, settled):
+            over = settled(task)
+            done = _Done(outcome=over) if over else _compute(task, reading, restorer, options, run)
+            writing.append(writers.submit(_write, task, done, save, blocked))
             del done  # held by its writer alone
             give_back()
             while writing and (len(writing) > jobs or writing[0].done()):
@@ -86,13 +94,31 @@ def clear(work: Plan) -> None:
         files.remove_stale(folder)
 
 
+def _settled(task: Task, save: SaveOptions, blocked: targets.Blocked) -> Outcome | None:
+    """What became of a photo that need not be computed: its result is there, or cannot be put."""
+    reason = blocked.reason(task)
+    if reason is not None:
+        return record.failed(str(task.source), str(task.target), reason)
+    local = isinstance(task.target, Path) and not save.again  # a store is asked when it is written
+    if save.skip_existing and local and is_result(task.target):
+        return record.skipped(str(task.source), str(task.target))
+    return None
+
+
 def _read_ahead(
-    tasks: Sequence[Task], readers: ThreadPoolExecutor, ahead: int
-) -> Iterator[tuple[Task, Future[Photo]]]:
+    tasks: Sequence[Task],
+    readers: ThreadPoolExecutor,
+    ahead: int,
+    settled: Callable[[Task], Outcome | None],
+) -> Iterator[tuple[Task, Future[Photo | Outcome]]]:
     """Yield each task with its photo on the way, `ahead` more of them being read."""
-    waiting: deque[tuple[Task, Future[Photo]]] = deque()
+
+    def read(task: Task) -> Photo | Outcome:
+        return settled(task) or Photo.read(task.source)
+
+    waiting: deque[tuple[Task, Future[Photo | Outcome]]] = deque()
     for task in tasks:
-        waiting.append((task, readers.submit(Photo.read, task.source)))
+        waiting.append((task, readers.submit(read, task)))
         if len(waiting) > ahead:
             yield waiting.popleft()
     while waiting:
@@ -101,7 +127,7 @@ def _read_ahead(
 
 def _compute(
     task: Task,
-    reading: Future[Photo],
+    reading: Future[Photo | Outcome],
     restorer: Restores,
     options: Options,
     run: RunOptions,
@@ -110,6 +136,8 @@ def _compute(
     small = None
     try:
         photo = reading.result()
+        if isinstance(photo, Outcome):
+            return _Done(outcome=photo)
         restoration = restorer.restore(
             photo, options, keep_steps=run.thumbnails, step_side=thumbnails.LONGEST_SIDE
         )
@@ -117,11 +145,16 @@ def _compute(
             small = thumbnails.small_photos(photo, restoration, options.stages)
     except FAILURES as error:
         return _Done(outcome=record.failed(str(task.source), str(task.target), error))
+    except RuntimeError as error:
+        if not means_no_memory(error):
+            raise
+        refusal = DeviceError(f"{task.source}: too little memory is free. Close other programs.")
+        return _Done(outcome=record.failed(str(task.source), str(task.target), refusal))
     outcome = record.restored(str(task.source), str(task.target), photo, restoration)
     return _Done(outcome=outcome, result=restoration.photo, small=small)
 
 
-def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
+def _write(task: Task, done: _Done, save: SaveOptions, blocked: targets.Blocked) -> Outcome:
     """Write one result, if there is one, in a thread that writes; say what became of it."""
     if done.result is None:
         return done.outcome
@@ -129,7 +162,10 @@ def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
         shown = thumbnails.encoded(done.small) if done.small else None
         losses = _save(done.result, task.target, save)
     except FAILURES as error:
-        return record.failed(str(task.source), str(task.target), error)
+        if save.skip_existing and is_result(task.target):  # another batch was first
+            return record.skipped(str(task.source), str(task.target))
+        reason = blocked.told(task, error)
+        return record.failed(str(task.source), str(task.target), reason)
     return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=shown)
 
 
@@ -140,5 +176,6 @@ def _save(result: Photo, target: Place, save: SaveOptions) -> tuple[str, ...]:
         if target.read_bytes() == encoded.content():
             return encoded.losses
     if isinstance(target, Path):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    return result.write(target, quality=save.quality, overwrite=save.overwrite)
+        targets.make_folder(target.parent)
+    overwrite = save.overwrite or (save.skip_existing and is_empty(target))
+    return result.write(target, quality=save.quality, overwrite=overwrite)

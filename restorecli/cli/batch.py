@@ -14,7 +14,8 @@ Sources = Annotated[
     list[str],
     typer.Argument(
         metavar="SOURCE...",
-        help="Folders, files, patterns, and @list.txt with one a line; also s3:// and gs://.",
+        help="Folders, files, patterns, @list.txt with one a line, - for such a list on standard "
+        "input; also s3:// and gs://.",
     ),
 ]
 Output = Annotated[
@@ -114,9 +115,10 @@ def restore_all(
     work = plan.make(sources, out, ext=ext, skip_existing=skip_existing, overwrite=save.overwrite)
     page = batch_report.prepare(report, work, options, overwrite=save.overwrite)
     if dry_run:
-        progress.present_plan(work, as_json=messages.as_json)
+        progress.present_plan(work, messages)
         return 0
     run = replace(run, thumbnails=page is not None)
+    save = replace(save, skip_existing=skip_existing)
     outcomes = engines.run(work, options, save, run, cluster)
     with batch_report.following(outcomes, page) as followed:
         return progress.present(followed, work, messages)

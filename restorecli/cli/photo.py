@@ -15,7 +15,7 @@ import typer
 from restorecli import record
 from restorecli.cli import process
 from restorecli.cli.options import Messages
-from restorecli.errors import PhotoReadError, PlanError, RestoreError
+from restorecli.errors import PhotoReadError, PlanError, RestoreError, printable
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
 from restorecli.photo.files import (
@@ -145,7 +145,7 @@ def report(outcome: Outcome, messages: Messages) -> None:
     if not messages.quiet:
         typer.echo(record.sentence(outcome), err=True)
         for notice in outcome.notices:
-            typer.echo(f"{outcome.source}: {notice}", err=True)
+            typer.echo(f"{printable(outcome.source)}: {notice}", err=True)
     if messages.verbose:
         for line in record.face_lines(outcome.faces):
             typer.echo(line, err=True)

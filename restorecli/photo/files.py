@@ -6,6 +6,7 @@ can be locked is abandoned. Windows has no such locks, but it does not delete a 
 """
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -20,6 +21,8 @@ from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, printa
 
 Readable = BufferedReader | BytesIO  # binary and can be sought
 Writable = BufferedWriter | BytesIO
+_NO_NAME = (errno.EINVAL, errno.EILSEQ)  # what FAT and its like say of a name that they forbid
+_OFTEN_FORBIDDEN = frozenset('"*:<>?\\|')
 
 
 @runtime_checkable
@@ -117,6 +120,8 @@ def refuse_target(path: Path | Stored, *, overwrite: bool) -> None:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:  # a name that is too long, a link to itself, a folder that is locked
+        if isinstance(path, Path) and error.errno in _NO_NAME:
+            raise PhotoWriteError(sentence(error, path)) from error
         fact = (error.strerror or str(error)).lower()
         raise PhotoWriteError(f"{path}: {fact}. Choose another name.") from error
     if isinstance(path, Path) and path.is_dir():
@@ -181,7 +186,7 @@ def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite
             _check(target, name, overwrite=overwrite)
             _put(fresh, place, overwrite=overwrite)
     except OSError as error:
-        raise PhotoWriteError(_sentence(error, target, name)) from error
+        raise PhotoWriteError(sentence(error, target)) from error
     except ValueError as error:
         if "null" not in str(error):
             raise
@@ -215,6 +220,12 @@ def _put(fresh: Path, place: Path, *, overwrite: bool) -> None:
     fresh.replace(place)
 
 
+def _no_name(path: Path) -> str:
+    letters = sorted(set(path.name) & _OFTEN_FORBIDDEN) or sorted(set(str(path)) & _OFTEN_FORBIDDEN)
+    fact = f" with {' '.join(letters)} in it" if letters else ""
+    return f"this disk takes no name{fact or ' like that'}. Choose another name, or another disk."
+
+
 def _check(target: Path, name: str, *, overwrite: bool) -> None:
     if target.is_dir():
         raise PhotoWriteError(f"{name}: a folder. Name a file in it.")
@@ -226,13 +237,17 @@ def _exists(name: str) -> str:
     return f"{name}: exists. Allow it with --overwrite, or choose another name."
 
 
-def _sentence(error: OSError, target: Path, name: str) -> str:
+def sentence(error: OSError, target: Path) -> str:
+    """Say why a file or folder could not be written, and what to do."""
+    name = printable(target)
     if isinstance(error, FileExistsError):
         return _exists(name)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return f"{name}: there is no folder {printable(target.parent)}. Make it first."
     if isinstance(error, PermissionError):
         return f"{name}: no permission to write there. Choose another folder."
+    if error.errno in _NO_NAME:
+        return f"{name}: {_no_name(target)}"
     fact = (error.strerror or str(error)).lower()
     return f"{name}: could not be written ({fact}). Nothing was left behind."
 

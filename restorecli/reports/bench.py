@@ -3,12 +3,12 @@
 import heapq
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from restorecli.bench import table
 from restorecli.bench.dataset import PhotoPair
-from restorecli.bench.measure import Bench, Row
+from restorecli.bench.measure import Bench, Failure, Row
 from restorecli.options import StageImage
 from restorecli.photo import Photo
 from restorecli.photo.files import refuse_target
@@ -84,10 +84,10 @@ class Report:
         worst = [seen for _, _, seen in sorted(self._worst, key=lambda item: item[:2])[::-1]]
         values = {
             "title": "How well photos are restored",
-            "set": table.title(bench),
+            "set": table.title(replace(bench, dataset=Path(bench.dataset).name or bench.dataset)),
             "tables": table.tables(bench),
             "notes": table.notes(bench),
-            "failures": bench.failures,
+            "failures": [_without_folder(failure, bench.dataset) for failure in bench.failures],
             "count": bench.count,
             "metric": metric.upper(),
             "families": charts.by_family(bench, metric),
@@ -101,6 +101,12 @@ class Report:
 def prepare(target: Path | None, *, overwrite: bool) -> Report | None:
     """Make ready for a report if one is asked for; arguments and errors as in `Report`."""
     return None if target is None else Report(target, overwrite=overwrite)
+
+
+def _without_folder(failure: Failure, dataset: str) -> Failure:
+    """Tell of a failure without saying where on this machine the set lies."""
+    reason = failure.reason.replace(f"{dataset}/", "")
+    return replace(failure, reason=reason)
 
 
 def _card(seen: Seen, came: float, metric: str) -> dict[str, object]:

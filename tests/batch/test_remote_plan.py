@@ -141,13 +141,13 @@ def test_existing_targets_are_asked_about_and_counted() -> None:
 def test_existing_targets_cost_one_listing(monkeypatch: pytest.MonkeyPatch) -> None:
     touch(*(f"in/{index}.jpg" for index in range(50)), "out/7.jpg")
     asked: list[str] = []
-    keys_below = RemotePath.keys_below
+    sizes_below = RemotePath.sizes_below
 
-    def count(path: RemotePath) -> list[str]:
+    def count(path: RemotePath) -> dict[str, int]:
         asked.append(str(path))
-        return keys_below(path)
+        return sizes_below(path)
 
-    monkeypatch.setattr(RemotePath, "keys_below", count)
+    monkeypatch.setattr(RemotePath, "sizes_below", count)
     monkeypatch.setattr(RemotePath, "exists", None)
     assert len(pairs("in", skip_existing=True)) == 49
     assert asked == ["memory://in", "memory://out"]

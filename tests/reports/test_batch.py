@@ -283,7 +283,7 @@ def test_a_photo_that_was_skipped_meanwhile_is_listed() -> None:
 
 
 def test_pictures_are_described_with_the_name_of_their_photo() -> None:
-    text = report([restored(3)])
+    text = report([outcome(3)])
     assert 'alt="in/3.png after restoration"' in text
     assert 'alt="in/3.png before restoration"' in text
     assert 'aria-label="How much of in/3.png is shown as it was before"' in text

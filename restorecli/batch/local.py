@@ -176,6 +176,6 @@ def _save(result: Photo, target: Place, save: SaveOptions) -> tuple[str, ...]:
         if target.read_bytes() == encoded.content():
             return encoded.losses
     if isinstance(target, Path):
-        targets.make_folder(target.parent)
+        files.make_folder(target.parent)
     overwrite = save.overwrite or (save.skip_existing and is_empty(target))
     return result.write(target, quality=save.quality, overwrite=overwrite)

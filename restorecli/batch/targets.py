@@ -1,7 +1,6 @@
 """Where results go: whether any can be written there, and whose fault it is if not."""
 
 import contextlib
-import errno
 from pathlib import Path
 
 from restorecli.batch.plan import Plan, Task
@@ -10,8 +9,6 @@ from restorecli.batch.remote_plan import MARK
 from restorecli.errors import PhotoWriteError, RestoreError, printable
 from restorecli.photo import files
 
-ROOM = 4096  # bytes that a folder must have room for
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _TEXT = b"Results of restore. Because of this file no batch takes them for photos to restore.\n"
 
 
@@ -51,41 +48,14 @@ def prepare(work: Plan) -> None:
     if not work.tasks or work.out is None:
         return
     if isinstance(work.out, Path):
-        _try_folder(work.out)
+        files.try_folder(work.out)
     if work.within:
         with contextlib.suppress(OSError, RestoreError):
             if isinstance(work.out, RemotePath):
                 (work.out / Path(MARK)).write_bytes(_TEXT, overwrite=True)
             else:
-                make_folder(work.out)
+                files.make_folder(work.out)
                 (work.out / MARK).write_bytes(_TEXT)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those that it is in.
-
-    Raises:
-        PhotoWriteError: It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PhotoWriteError(files.sentence(error, folder)) from error
-
-
-def _try_folder(folder: Path) -> None:
-    """Write a little, and leave nothing: neither a file nor a folder."""
-    new = [path for path in (folder, *folder.parents) if not files.there(path)]
-    try:
-        make_folder(folder)
-        with files.temporary_file(folder) as file:
-            file.write_bytes(bytes(ROOM))
-    except OSError as error:
-        raise PhotoWriteError(files.sentence(error, folder)) from error
-    finally:
-        for path in new:
-            with contextlib.suppress(OSError):
-                path.rmdir()
 
 
 def _of_the_place(error: Exception, target: Place) -> bool:
@@ -94,4 +64,4 @@ def _of_the_place(error: Exception, target: Place) -> bool:
     if isinstance(target, RemotePath):
         refused = isinstance(cause, PermissionError | FileNotFoundError)
         return refused or "Credentials" in type(cause).__name__
-    return isinstance(cause, OSError) and cause.errno in _OF_THE_DISK
+    return files.is_of_the_disk(error)

@@ -3,6 +3,7 @@
 Stores, comparisons and pictures of the steps are loaded only where they are asked for.
 """
 
+import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from restorecli.photo.files import (
     refuse_target,
     remove_stale,
     same_file,
+    try_folder,
 )
 from restorecli.photo.formats import WRITABLE, writable_suffix
 from restorecli.pipeline import Restoration, Restorer
@@ -141,7 +143,7 @@ def report(outcome: Outcome, messages: Messages) -> None:
     if messages.as_json:
         typer.echo(record.json_line(outcome))
     elif outcome.target != STREAM:
-        typer.echo(process.name_on_stdout(str(outcome.target)))
+        typer.echo(process.name_on_stdout(str(outcome.target)), color=True)  # no escape is lost
     if not messages.quiet:
         typer.echo(record.sentence(outcome), err=True)
         for notice in outcome.notices:
@@ -244,6 +246,9 @@ def _check_files(job: Job) -> None:
                 f"{path}: cannot be written as {path.suffix or 'a file without a suffix'}. "
                 f"Use one of {', '.join(sorted(WRITABLE))}."
             )
+    for path in files:
+        if isinstance(path, Path) and not (path.exists() and not path.is_file()):
+            try_folder(Path(os.path.realpath(path)).parent, told=path)
     if job.steps is not None:
         from restorecli.previews import stage_images
 

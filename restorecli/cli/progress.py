@@ -126,7 +126,7 @@ def present_plan(plan: Plan, messages: Messages) -> None:
         return
     for outcome in planned:
         source, target = map(process.name_on_stdout, (outcome.source, str(outcome.target)))
-        typer.echo(f"{source} → {target}")
+        typer.echo(f"{source} → {target}", color=True)  # else escapes in names would be lost
     typer.echo(f"{len(plan.tasks)} to restore, {len(plan.skipped)} skipped", err=True)
 
 

@@ -22,6 +22,8 @@ from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, printa
 Readable = BufferedReader | BytesIO  # binary and can be sought
 Writable = BufferedWriter | BytesIO
 _NO_NAME = (errno.EINVAL, errno.EILSEQ)  # what FAT and its like say of a name that they forbid
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_ROOM = 4096  # bytes that a folder must have room for
 _OFTEN_FORBIDDEN = frozenset('"*:<>?\\|')
 
 
@@ -218,6 +220,47 @@ def _put(fresh: Path, place: Path, *, overwrite: bool) -> None:
         else:
             return
     fresh.replace(place)
+
+
+def is_of_the_disk(error: Exception) -> bool:
+    """Whether a failure to write would meet every file on its disk: no room, or read-only."""
+    cause = error.__cause__ or error
+    return isinstance(cause, OSError) and cause.errno in _OF_THE_DISK
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those that it is in.
+
+    Raises:
+        PhotoWriteError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PhotoWriteError(sentence(error, folder)) from error
+
+
+def try_folder(folder: Path, *, told: Path | None = None) -> None:
+    """Write a little into a folder, and leave nothing: neither a file nor a folder.
+
+    Args:
+        folder: Need not be there.
+        told: Subject of the error; None is the folder itself.
+
+    Raises:
+        PhotoWriteError: Nothing could be written there.
+    """
+    new = [path for path in (folder, *folder.parents) if not there(path)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary_file(folder) as file:
+            file.write_bytes(bytes(_ROOM))
+    except OSError as error:
+        raise PhotoWriteError(sentence(error, told or folder)) from error
+    finally:
+        for path in new:
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def _no_name(path: Path) -> str:

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -295,6 +297,21 @@ def test_interruption_is_130_and_leaves_nothing(restorer: FakeRestorer) -> None:
     restorer.interrupting = "a.jpg"
     assert main(["a.jpg"]) == 130
     assert files() == {"a.jpg"}
+
+
+def test_a_folder_that_takes_nothing_is_refused_before_any_work(
+    restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextmanager
+    def full(_: Path) -> Iterator[Path]:
+        raise OSError(28, "No space left on device")
+        yield
+
+    monkeypatch.setattr("restorecli.photo.files.temporary_file", full)
+    monkeypatch.setattr(Restorer, "load", never)
+    assert main(["a.jpg", "-o", "b.png"]) == 1
+    said = "restore: b.png: could not be written (no space left on device). Nothing was left"
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_steps_are_saved(restorer: FakeRestorer) -> None:

@@ -175,6 +175,11 @@ def test_a_name_that_is_no_text_is_printed_as_a_path_that_exists(
     output, messages = capfdbinary.readouterr()
     assert output == b"a\xff\x1b[1m.png.png\n"  # to a program
     assert messages.startswith(rb"$'in/a\xff\x1b[1m.png': ")  # to a person
+    assert main(["batch", "in", "-o", "out", "--dry-run", "--quiet"]) == 0
+    output, _ = capfdbinary.readouterr()
+    assert output == "in/a\udcff\x1b[1m.png → out/a\udcff\x1b[1m.png\n".encode(
+        "utf-8", "surrogateescape"
+    )
     Path("in", name).write_bytes(b"no photo")
     assert main(["batch", "in", "-o", "out"]) == 1
     _, messages = capfdbinary.readouterr()

@@ -139,7 +139,7 @@ def _expand(word: str, out: Place) -> Iterator[_Find]:
             yield from _expand_path(str(named) if is_url(source) else source, out)
         else:
             for found, relative in remote_plan.expand(named, out):
-                yield _Find(source=found, relative=relative)
+                yield _Find(source=found, relative=relative, searched=found != named)
 
 
 def _lines(path: Place) -> list[str]:

@@ -23,6 +23,7 @@ Readable = BufferedReader | BytesIO  # binary and can be sought
 Writable = BufferedWriter | BytesIO
 _NO_NAME = (errno.EINVAL, errno.EILSEQ)  # what FAT and its like say of a name that they forbid
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_CHANCES = 5
 _ROOM = 4096  # bytes that a folder must have room for
 _OFTEN_FORBIDDEN = frozenset('"*:<>?\\|')
 
@@ -236,6 +237,9 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        name = printable(folder)
+        raise PhotoWriteError(f"{name}: is a file, not a folder. Choose another one.") from error
     except OSError as error:
         raise PhotoWriteError(sentence(error, folder)) from error
 
@@ -250,17 +254,22 @@ def try_folder(folder: Path, *, told: Path | None = None) -> None:
     Raises:
         PhotoWriteError: Nothing could be written there.
     """
-    new = [path for path in (folder, *folder.parents) if not there(path)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with temporary_file(folder) as file:
-            file.write_bytes(bytes(_ROOM))
-    except OSError as error:
-        raise PhotoWriteError(sentence(error, told or folder)) from error
-    finally:
-        for path in new:
-            with contextlib.suppress(OSError):
-                path.rmdir()
+    for chance in range(_CHANCES, 0, -1):
+        new = [path for path in (folder, *folder.parents) if not there(path)]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with temporary_file(folder) as file:
+                file.write_bytes(bytes(_ROOM))
+        except OSError as error:
+            # another process that tried it took its own new folder away
+            if chance == 1 or not isinstance(error, FileNotFoundError):
+                raise PhotoWriteError(sentence(error, told or folder)) from error
+        else:
+            return
+        finally:
+            for path in new:
+                with contextlib.suppress(OSError):
+                    path.rmdir()
 
 
 def _no_name(path: Path) -> str:

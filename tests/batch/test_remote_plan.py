@@ -215,6 +215,8 @@ def test_results_of_an_earlier_run_are_no_sources_unless_they_are_named() -> Non
     for source in ("in", "in/**/*.*"):
         assert pairs(source) == {"in/a.jpg": "out/a.jpg"}
     assert pairs("in/old") == {"in/old/a.jpg": "out/a.jpg"}
+    assert len(pairs("in/a.jpg", "in/a.restored.png")) == 2
+    assert not plan.make(["memory://in/a.jpg"], place("memory://in/out")).within
 
 
 def test_a_part_of_a_pattern_may_be_the_very_name() -> None:

@@ -108,7 +108,7 @@ def restored(source: str, target: str, photo: Photo, restoration: Restoration) -
 
 def failed(source: str, target: str | None, error: Exception) -> Outcome:
     """Note a photo that could not be restored, and why."""
-    reason = " ".join(one_line(str(error)).split()) or type(error).__name__
+    reason = one_line(" ".join(str(error).split())) or type(error).__name__
     return Outcome(source=source, target=target, status="failed", error=reason)
 
 

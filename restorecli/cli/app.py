@@ -15,7 +15,7 @@ import typer
 import restorecli
 from restorecli.cli import batch, bench, degrade, inspect, process
 from restorecli.cli import weights as cli_weights
-from restorecli.cli.options import OUTPUT, Messages, parse_page, takes_fields, without_faces
+from restorecli.cli.options import OUTPUT, Messages, takes_fields, without_faces
 from restorecli.cli.parsing import usage
 from restorecli.errors import PlanError, RestoreError, one_line
 from restorecli.options import Options, RunOptions, SaveOptions
@@ -205,36 +205,25 @@ def photo(
     """
     options = without_faces(options, no_faces)
     from restorecli.cli import photo as single
-    from restorecli.cli.parsing.job import folder_of_results, make_job
+    from restorecli.cli.parsing.job import Request, folder_of_results
 
-    of_one = bool(page or compare or save_steps or preview)
-    folder = folder_of_results(sources, output, of_one=of_one)
-    if folder is not None:
-        raise typer.Exit(
-            batch.restore_all(
-                sources, folder, ext=ext, save=save, options=options, run=run, messages=messages
-            )
-        )
-    (source,) = sources
-    with single.failure_recorded(source, output, as_json=messages.as_json):
-        if preview:
-            if ext or compare or save_steps:
-                raise PlanError("--preview writes a page alone: leave the other results out.")
-            outcome = single.preview(source, output, options, save, run)
-            single.report([outcome], messages)
-            return
-        job = make_job(
-            source,
-            output,
-            ext=ext,
-            page=parse_page(page),
-            compare=compare,
-            steps=save_steps,
-            save=save,
-            as_json=messages.as_json,
-        )
-        outcomes = single.restore_job(job, options, run, quiet=messages.quiet)
-    single.report(outcomes, messages)
+    request = Request(
+        output=output,
+        ext=ext,
+        page=page,
+        save=save,
+        compare=compare,
+        steps=save_steps,
+        preview=preview,
+    )
+    folder = folder_of_results(sources, request)
+    if folder is None:
+        single.restore(sources[0], request, options, run, messages)
+        return
+    code = batch.restore_all(
+        sources, folder, ext=ext, save=save, options=options, run=run, messages=messages
+    )
+    raise typer.Exit(code)
 
 
 app.command("inspect")(inspect.inspect)

@@ -14,9 +14,9 @@ import typer
 
 from restorecli import record
 from restorecli.cli import process
-from restorecli.cli.options import Messages
-from restorecli.cli.parsing.job import STREAM, Job, place_of
-from restorecli.errors import RestoreError, printable
+from restorecli.cli.options import Messages, parse_page
+from restorecli.cli.parsing.job import STREAM, Job, Request, make_job, place_of
+from restorecli.errors import PlanError, RestoreError, printable
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
 from restorecli.photo.files import opened, remove_stale
@@ -24,6 +24,23 @@ from restorecli.pipeline import Restoration, Restorer
 from restorecli.record import Outcome
 
 WORTH_TIMING = 2_000_000  # pixels of a photo and its result together; less is quick
+
+
+def restore(
+    source: str, request: Request, options: Options, run: RunOptions, messages: Messages
+) -> None:
+    """Do what is asked for to one photo, and say what became of it.
+
+    Raises:
+        RestoreError: It is refused or fails.
+    """
+    with failure_recorded(source, request.output, as_json=messages.as_json):
+        if request.preview:
+            outcomes = [preview(source, request, options, run)]
+        else:
+            job = make_job(source, request, as_json=messages.as_json)
+            outcomes = restore_job(job, options, run, quiet=messages.quiet)
+    report(outcomes, messages)
 
 
 def restore_job(
@@ -42,7 +59,16 @@ def restore_job(
     photo = Photo.read(source, max_megapixels=run.max_megapixels, page=job.page)
     _refuse_size(photo, job, options)
     restorer = Restorer.load(device=run.device, precision=run.precision)
-    restoration = _restored(restorer, photo, options, steps=job.steps is not None, quiet=quiet)
+    steps = job.steps is not None
+    if photo.height * photo.width * (1 + options.scale) < WORTH_TIMING:
+        restoration = restorer.restore(photo, options, keep_steps=steps)
+    else:
+        from restorecli.cli import preview as expected
+
+        with expected.told(restorer, photo, options, quiet=quiet) as (decision, watch):
+            restoration = restorer.restore(
+                photo, options, keep_steps=steps, decision=decision, watch=watch
+            )
     restoration = replace(restoration, photo=_given_away(restoration.photo, job.save))
     losses = _write(restoration.photo, job)
     _write_extras(photo, restoration, job)
@@ -112,9 +138,7 @@ def _outcome(job: Job, photo: Photo, restoration: Restoration) -> Outcome:
     return record.restored(source, target, photo, restoration)
 
 
-def preview(
-    source: str, output: str | None, options: Options, save: SaveOptions, run: RunOptions
-) -> Outcome:
+def preview(source: str, request: Request, options: Options, run: RunOptions) -> Outcome:
     """Write a page of the part of a photo in which the pattern is strongest, before and after.
 
     Raises:
@@ -122,13 +146,14 @@ def preview(
     """
     from restorecli.cli import preview as pages
 
-    page = pages.page_of(source, output, overwrite=save.overwrite)
-    photo = Photo.read(
-        sys.stdin.buffer if source == STREAM else place_of(source),
-        max_megapixels=run.max_megapixels,
-    )
+    number = parse_page(request.page)
+    if request.ext or request.compare or request.steps or number == "all":
+        raise PlanError("--preview writes a page alone: leave the other results out.")
+    page = pages.page_of(source, request.output, overwrite=request.save.overwrite)
+    stored = sys.stdin.buffer if source == STREAM else place_of(source)
+    photo = Photo.read(stored, max_megapixels=run.max_megapixels, page=number)
     restorer = Restorer.load(device=run.device, precision=run.precision)
-    return pages.write(restorer, source, photo, page, options, save)
+    return pages.write(restorer, source, photo, page, options, request.save)
 
 
 def report(outcomes: list[Outcome], messages: Messages) -> None:
@@ -160,18 +185,6 @@ def failure_recorded(source: str, output: str | None, *, as_json: bool) -> Itera
             named = remote.masked(source), None if output is None else remote.masked(output)
             typer.echo(record.json_line(record.failed(*named, error)))
         raise
-
-
-def _restored(
-    restorer: Restorer, photo: Photo, options: Options, *, steps: bool, quiet: bool
-) -> Restoration:
-    """Restore a photo; a large one on a bar, and with a word of how long it will take."""
-    if photo.height * photo.width * (1 + options.scale) < WORTH_TIMING:
-        return restorer.restore(photo, options, keep_steps=steps)
-    from restorecli.cli import preview as expected
-
-    with expected.told(restorer, photo, options, quiet=quiet) as (decision, watch):
-        return restorer.restore(photo, options, keep_steps=steps, decision=decision, watch=watch)
 
 
 def _write(result: Photo, job: Job) -> tuple[str, ...]:

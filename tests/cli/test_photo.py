@@ -220,7 +220,10 @@ def never(**_: object) -> None:
         (["a.jpg", "b.jpg", "-o", "old.jpg"], 2, "old.jpg: is one file for 2 photos."),
         (["a.jpg", "-", "-o", "out"], 2, "-: is one photo, and there are several."),
         (["a.jpg", "b.jpg", "-o", "-"], 2, "-: is one photo, and there are several."),
-        (["a.jpg", "a.jpg", "-o", "out", "--compare", "c.png"], 2, "--compare and --save-steps:"),
+        (["a.jpg", "a.jpg", "-o", "out", "--compare", "c.png"], 2, "--compare, --save-steps, --p"),
+        (["a.jpg", "a.jpg", "-o", "out", "--page", "2"], 2, "--compare, --save-steps, --page and"),
+        (["a.jpg", "a.jpg", "-o", "out", "--preview"], 2, "--compare, --save-steps, --page and"),
+        (["a.jpg", "-o", "out/", "--preview"], 2, "--compare, --save-steps, --page and --preview:"),
         (["empty.jpg"], 1, "empty.jpg: "),
     ],
 )

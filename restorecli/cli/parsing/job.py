@@ -8,12 +8,41 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Literal
 
+from restorecli.cli.options import parse_page
 from restorecli.errors import PhotoReadError, PlanError
 from restorecli.options import SaveOptions
 from restorecli.photo.files import Stored, path_of, refuse_target, same_file, try_folder
 from restorecli.photo.formats import WRITABLE, format_for, writable_suffix
 
 STREAM = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for beside the photos.
+
+    Attributes:
+        output: A file, a folder with a slash at its end, a URL, `-`, or None.
+        ext: Kind of the result where `output` does not name it.
+        page: As in `parse_page`.
+        compare: See `Job.compare`.
+        steps: See `Job.steps`.
+        preview: Whether a page of a part of the photo is all that is to be written.
+        save: See `Job.save`.
+    """
+
+    output: str | None
+    ext: str | None = None
+    page: str | None = None
+    compare: Path | None = None
+    steps: Path | None = None
+    preview: bool = False
+    save: SaveOptions = field(default_factory=SaveOptions)
+
+    @property
+    def of_one(self) -> bool:
+        """Whether something is asked for that only one photo has."""
+        return bool(self.page or self.compare or self.steps or self.preview)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,33 +68,20 @@ class Job:
     save: SaveOptions = field(default_factory=SaveOptions)
 
 
-def make_job(
-    source: str,
-    output: str | None,
-    *,
-    ext: str | None,
-    page: int | Literal["all"] | None = None,
-    compare: Path | None,
-    steps: Path | None,
-    save: SaveOptions,
-    as_json: bool,
-) -> Job:
+def make_job(source: str, request: Request, *, as_json: bool) -> Job:
     """Say what is to be written where, or refuse.
 
     Args:
-        source: A file, a URL, or `-`.
-        output: A file, a URL, `-`, or None for `photo.restored.png` beside the photo; a photo from
-            standard input goes to standard output then.
-        ext: Kind of the result where `output` does not name it.
-        page: See `Job.page`; all pages become `photo.restored.tif` without `-o`.
-        compare: See `Job.compare`.
-        steps: See `Job.steps`.
-        save: See `Job.save`.
+        source: A file, a URL, or `-`; a photo from standard input goes to standard output without
+            another word.
+        request: Its result lies beside the photo without another word: `photo.restored.png`, or
+            `photo.restored.tif` of all pages.
         as_json: Whether standard output is taken by the record.
 
     Raises:
         RestoreError: A file cannot or must not be read or written, or two words contradict.
     """
+    output, ext, page = request.output, request.ext, parse_page(request.page)
     usual = ".tif" if page == "all" else ".png"
     suffix = usual if ext is None else writable_suffix(ext)
     place = None if source == STREAM else place_of(source)
@@ -80,9 +96,9 @@ def make_job(
         target=target,
         kind=suffix,
         page=page,
-        compare=compare,
-        steps=steps,
-        save=save,
+        compare=request.compare,
+        steps=request.steps,
+        save=request.save,
     )
     _check_source(job, output)
     _check_streams(job, as_json=as_json)
@@ -91,17 +107,13 @@ def make_job(
     return job
 
 
-def folder_of_results(sources: Sequence[str], output: str | None, *, of_one: bool) -> str | None:
+def folder_of_results(sources: Sequence[str], request: Request) -> str | None:
     """Say where the results of several photos go; None if it is one photo with a file for it.
-
-    Args:
-        sources: As they were given.
-        output: As it was given; with a slash at its end it is a folder.
-        of_one: Whether something is asked for that only one photo has.
 
     Raises:
         PlanError: No folder is named, or something that only one photo has is asked for.
     """
+    output = request.output
     count = len(sources)
     if count == 1 and not (output or "").endswith("/"):
         return None
@@ -110,7 +122,7 @@ def folder_of_results(sources: Sequence[str], output: str | None, *, of_one: boo
         raise PlanError(f"{sources[1]}: is a second photo, without -o. Use -o FOLDER{last}")
     if STREAM in sources or output == STREAM:
         raise PlanError("-: is one photo, and there are several. Name files, and a folder with -o.")
-    if of_one:
+    if request.of_one:
         raise PlanError(
             "--compare, --save-steps, --page and --preview: are about one photo. "
             "Name one, and its file."

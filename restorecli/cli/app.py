@@ -23,6 +23,12 @@ from restorecli.options import Options, RunOptions, SaveOptions
 COMMANDS = ("photo", "inspect", "batch", "bench", "degrade", "weights", "doctor")
 PROGRAM_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
 
+Photos = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PHOTO...", help="A file, or - for standard input; several with -o FOLDER."
+    ),
+]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -180,12 +186,7 @@ def restore(
 @app.command()
 @takes_fields
 def photo(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PHOTO...", help="A file, or - for standard input; several with -o FOLDER."
-        ),
-    ],
+    sources: Photos,
     *,
     output: Output = None,
     ext: Ext = None,

@@ -123,6 +123,7 @@ def test_json_is_one_record(restorer: FakeRestorer, capsys: pytest.CaptureFixtur
         "presence": 1.0,
         "peaks": [],
         "work_size": "1",
+        "stage_seconds": {},
         "notices": [],
     }
     assert record["faces"][0]["box"] == [2.0, 3.0, 10.0, 14.0]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from restorecli.errors import DeviceError
+from restorecli.errors import DeviceError, means_no_memory
 from restorecli.host import free_host_memory
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -18,9 +18,6 @@ _FAST_BF16 = "amx_bf16"
 _NATIVE_BF16 = (_FAST_BF16, "avx512_bf16")
 _PHOTO_MEMORY = 2**30  # bytes that each photo needs at least beside the others
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-_OUT_OF_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|not enough memory|alloc(ation)?[_ ]failed", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +90,7 @@ def photos_at_once(device: torch.device) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that memory ran out, on whichever device."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)) is not None
+    return isinstance(error, torch.OutOfMemoryError) or means_no_memory(error)
 
 
 def torch_build() -> str:

@@ -14,7 +14,9 @@ Messages read `<subject>: <fact with numbers>. <what to do>`, lower case, one li
 where the fact is known and caught once, in `restorecli.cli.app`.
 """
 
+import errno
 import os
+import re
 
 
 class RestoreError(Exception):
@@ -64,7 +66,44 @@ class NothingToDoError(RestoreError):
 
 
 def printable(name: str | os.PathLike[str]) -> str:
-    """A file's name as it can stand in a message of one line."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(name)
-    )
+    r"""A file's name as it can stand in a message of one line, and be pasted into a shell.
+
+    A name with bytes that are no text, or with letters that would move a terminal's cursor, is
+    quoted as `ls` does it: `$'a\xff.jpg'`.
+    """
+    text = str(name)
+    if text.isprintable():
+        return text
+    return "$'" + "".join(map(_escaped, text)) + "'"
+
+
+def one_line(message: str) -> str:
+    """A message whose names are `printable`; its subject is what stands before the first colon."""
+    if message.isprintable():
+        return message
+    subject, colon, rest = message.partition(": ")
+    words = rest.split(" ") if colon else []
+    return printable(subject) + colon + " ".join(map(printable, words))
+
+
+def means_no_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, where a library of C is loaded too."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    kinds = RuntimeError | ImportError | OSError
+    return isinstance(error, kinds) and _NO_MEMORY.search(str(error)) is not None
+
+
+_NO_MEMORY = re.compile(
+    r"out of memory|can(no|')t allocate memory|not enough memory|alloc(ation)?[_ ]failed"
+    r"|failed to map segment|could not create a (primitive|memory)|bad_alloc",
+    re.IGNORECASE,
+)
+
+
+def _escaped(letter: str) -> str:
+    if letter in "\\'":
+        return f"\\{letter}"
+    if letter.isprintable():
+        return letter
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(letter))

@@ -90,6 +90,8 @@ class SaveOptions:
         overwrite: Whether files may exist already.
         strip_gps: Leave out where the photo was taken.
         strip_metadata: Leave out everything but colour profile and resolution.
+        skip_existing: A result that is there, and is not empty, is left; the photo counts as
+            skipped.
         again: A file that holds the very bytes of the result counts as written by an earlier try.
     """
 
@@ -97,6 +99,7 @@ class SaveOptions:
     overwrite: bool = False
     strip_gps: bool = False
     strip_metadata: bool = False
+    skip_existing: bool = False
     again: bool = False
 
 

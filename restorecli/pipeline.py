@@ -31,7 +31,7 @@ from restorecli import weights
 from restorecli.colour_correction import correct_colours
 from restorecli.device import choose_device, choose_precision, free_memory, photos_at_once
 from restorecli.faces.detection import detect
-from restorecli.faces.restore import FaceRecord, restore_faces
+from restorecli.faces.restore import FaceRecord, missing, restore_faces
 from restorecli.inspection.decision import Decision, decide
 from restorecli.inspection.presence import Inspection, inspect, middle
 from restorecli.inspection.work_size import LARGEST_UPSCALE, brought_back, reduced
@@ -272,6 +272,7 @@ class Restorer:
         if "faces" in stages:
             with clock("faces"):
                 image, faces = self._faces(image, source, options, relit=relit, factor=factor)
+        absent = missing(options.faces, len(faces)) if "faces" in stages else ()
         steps.keep(StageImage.COMPOSED, image)
         share = options.strength if relit else options.strength * decision.presence
         scale = min(options.scale * factor, LARGEST_UPSCALE)
@@ -297,7 +298,7 @@ class Restorer:
             precision=PRECISION_NAMES[self.precision],
             stage_seconds=clock.seconds,
             steps=steps.images,
-            notices=tiles.repeats.notices(),
+            notices=tiles.repeats.notices() + absent,
         )
 
     def _faces(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
+from restorecli.errors import one_line, printable
 from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.inspection.peaks import Peak
 from restorecli.options import StageImage
@@ -110,8 +111,13 @@ def restored(source: str, target: str, photo: Photo, restoration: Restoration) -
 
 def failed(source: str, target: str | None, error: Exception) -> Outcome:
     """Note a photo that could not be restored, and why."""
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = one_line(" ".join(str(error).split())) or type(error).__name__
     return Outcome(source=source, target=target, status="failed", error=reason)
+
+
+def skipped(source: str, target: str) -> Outcome:
+    """Note a photo whose result was there."""
+    return Outcome(source=source, target=target, status="skipped")
 
 
 def json_line(outcome: Outcome) -> str:
@@ -142,7 +148,7 @@ def sentence(outcome: Outcome) -> str:
     if outcome.relit:
         parts.append("brightened")
     parts.append(f"{outcome.seconds:.1f} s on {outcome.device}, {outcome.precision}")
-    return f"{outcome.source}: {'; '.join(parts)}"
+    return f"{printable(outcome.source)}: {'; '.join(parts)}"
 
 
 def face_lines(faces: Sequence[FaceRecord]) -> list[str]:

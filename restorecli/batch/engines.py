@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from restorecli.batch import local
+from restorecli.batch import local, targets
 from restorecli.batch.plan import Plan
 from restorecli.options import Cluster, Options, RunOptions, SaveOptions
 from restorecli.pipeline import Restorer
@@ -23,8 +23,10 @@ def restore_batch(
         cluster: Of Ray; None is this process.
 
     Raises:
+        PhotoWriteError: No result could be written where they go.
         RestoreError: What `Restorer.load` and `ray_engine.restore_tasks` refuse.
     """
+    targets.prepare(work)
     if cluster is None:
         restorer = Restorer.load(device=run.device, precision=run.precision, at_once=run.parallel)
         run = replace(run, parallel=restorer.at_once)

@@ -5,17 +5,18 @@ Yields what became of each photo and prints nothing. At most `jobs` photos wait 
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from restorecli import record
-from restorecli.batch.parallel import computed
+from restorecli.batch import targets
+from restorecli.batch.parallel import Reading, computed
 from restorecli.batch.plan import Plan, Task
-from restorecli.batch.remote import Place
-from restorecli.errors import RestoreError
+from restorecli.batch.remote import Place, is_empty, is_result
+from restorecli.errors import DeviceError, RestoreError, means_no_memory
 from restorecli.host import give_back
 from restorecli.options import Options, RunOptions, SaveOptions, StageImage
 from restorecli.photo import Photo, files
@@ -54,9 +55,10 @@ def restore_tasks(
 ) -> Iterator[Outcome]:
     """Restore photos one after the other; yield their outcomes in the order of the tasks.
 
-    A photo that fails does not stop the rest. When the iterator is closed or interrupted, files
-    that are being written are finished, and nothing else is begun. Free memory goes back to the
-    system after each.
+    A photo that fails does not stop the rest, but a full disk does: what is left fails for the same
+    reason and is not computed. A result that came meanwhile is left if `save` says so. When the
+    iterator is closed or interrupted, files that are being written are finished, and nothing else
+    is begun. Free memory goes back to the system after each.
 
     Args:
         tasks: What to restore; folders of targets are made as needed.
@@ -66,16 +68,22 @@ def restore_tasks(
         run: Its `jobs`, `parallel` and `thumbnails` count here; `parallel` None is 1.
     """
     jobs = run.jobs
-
-    def compute(task: Task, reading: Future[Photo]) -> _Done:
-        return _compute(task, reading, restorer, options, run)
-
     readers = ThreadPoolExecutor(jobs, "read")
     writers = ThreadPoolExecutor(jobs, "write")
     writing: deque[Future[Outcome]] = deque()
+    blocked = targets.Blocked()
+
+    def settled(task: Task) -> Outcome | None:
+        return _settled(task, save, blocked)
+
+    def compute(task: Task, reading: Reading) -> _Done:
+        over = settled(task)
+        return _Done(outcome=over) if over else _compute(task, reading, restorer, options, run)
+
     try:
-        for task, done in computed(_read_ahead(tasks, readers, run), compute, run.parallel or 1):
-            writing.append(writers.submit(_write, task, done, save))
+        photos = _read_ahead(tasks, readers, run, settled)
+        for task, done in computed(photos, compute, run.parallel or 1):
+            writing.append(writers.submit(_write, task, done, save, blocked))
             del done  # held by its writer alone
             give_back()
             while writing and (len(writing) > jobs or writing[0].done()):
@@ -89,19 +97,36 @@ def restore_tasks(
 
 def remove_unfinished(work: Plan) -> None:
     """Delete what a killed run left unfinished in the folders of the targets."""
-    targets = {task.target for task in (*work.tasks, *work.skipped)}
-    for folder in {target.parent for target in targets if isinstance(target, Path)}:
+    places = {task.target for task in (*work.tasks, *work.skipped)}
+    for folder in {target.parent for target in places if isinstance(target, Path)}:
         files.remove_stale(folder)
 
 
+def _settled(task: Task, save: SaveOptions, blocked: targets.Blocked) -> Outcome | None:
+    """What became of a photo that need not be computed: its result is there, or cannot be put."""
+    reason = blocked.reason(task)
+    if reason is not None:
+        return record.failed(str(task.source), str(task.target), reason)
+    local = isinstance(task.target, Path) and not save.again  # a store is asked when it is written
+    if save.skip_existing and local and is_result(task.target):
+        return record.skipped(str(task.source), str(task.target))
+    return None
+
+
 def _read_ahead(
-    tasks: Sequence[Task], readers: ThreadPoolExecutor, run: RunOptions
-) -> Iterator[tuple[Task, Future[Photo]]]:
+    tasks: Sequence[Task],
+    readers: ThreadPoolExecutor,
+    run: RunOptions,
+    settled: Callable[[Task], Outcome | None],
+) -> Iterator[tuple[Task, Reading]]:
     """Yield each task with its photo on the way, `run.jobs` more of them being read."""
-    waiting: deque[tuple[Task, Future[Photo]]] = deque()
-    limit = run.max_megapixels
+
+    def read(task: Task) -> Photo | Outcome:
+        return settled(task) or Photo.read(task.source, max_megapixels=run.max_megapixels)
+
+    waiting: deque[tuple[Task, Reading]] = deque()
     for task in tasks:
-        waiting.append((task, readers.submit(Photo.read, task.source, max_megapixels=limit)))
+        waiting.append((task, readers.submit(read, task)))
         if len(waiting) > run.jobs:
             yield waiting.popleft()
     while waiting:
@@ -110,7 +135,7 @@ def _read_ahead(
 
 def _compute(
     task: Task,
-    reading: Future[Photo],
+    reading: Reading,
     restorer: SupportsRestore,
     options: Options,
     run: RunOptions,
@@ -119,6 +144,8 @@ def _compute(
     small = None
     try:
         photo = reading.result()
+        if isinstance(photo, Outcome):
+            return _Done(outcome=photo)
         photo.refuse_scale(options.scale, task.target.suffix, str(task.target))
         restoration = restorer.restore(
             photo, options, keep_steps=run.thumbnails, step_side=thumbnails.LONGEST_SIDE
@@ -127,11 +154,16 @@ def _compute(
             small = thumbnails.small_photos(photo, restoration, options.stages)
     except FAILURES as error:
         return _Done(outcome=record.failed(str(task.source), str(task.target), error))
+    except RuntimeError as error:
+        if not means_no_memory(error):
+            raise
+        refusal = DeviceError(f"{task.source}: too little memory is free. Close other programs.")
+        return _Done(outcome=record.failed(str(task.source), str(task.target), refusal))
     outcome = record.restored(str(task.source), str(task.target), photo, restoration)
     return _Done(outcome=outcome, result=restoration.photo, small=small)
 
 
-def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
+def _write(task: Task, done: _Done, save: SaveOptions, blocked: targets.Blocked) -> Outcome:
     """Write one result, if there is one, in a thread that writes; say what became of it."""
     if done.result is None:
         return done.outcome
@@ -143,7 +175,10 @@ def _write(task: Task, done: _Done, save: SaveOptions) -> Outcome:
             pictures = record.Thumbnails(pictures=content, changed=changed)
         losses = _save(result, task.target, save)
     except FAILURES as error:
-        return record.failed(str(task.source), str(task.target), error)
+        if save.skip_existing and is_result(task.target):  # another batch was first
+            return record.skipped(str(task.source), str(task.target))
+        reason = blocked.told(task, error)
+        return record.failed(str(task.source), str(task.target), reason)
     return replace(done.outcome, notices=done.outcome.notices + losses, thumbnails=pictures)
 
 
@@ -154,5 +189,6 @@ def _save(result: Photo, target: Place, save: SaveOptions) -> tuple[str, ...]:
         if target.read_bytes() == encoded.content():
             return encoded.losses
     if isinstance(target, Path):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    return result.write(target, quality=save.quality, overwrite=save.overwrite)
+        files.make_folder(target.parent)
+    overwrite = save.overwrite or (save.skip_existing and is_empty(target))
+    return result.write(target, quality=save.quality, overwrite=overwrite)

@@ -14,11 +14,12 @@ from typing import TypeVar
 import torch
 
 from restorecli.photo import Photo
+from restorecli.record import Outcome
 
 LARGE = 4_000_000  # pixels; such a photo is computed alone, by all threads
 TaskT = TypeVar("TaskT")
 DoneT = TypeVar("DoneT")
-Reading = Future[Photo]
+Reading = Future[Photo | Outcome]  # an outcome where the photo need not be computed
 
 
 def computed(
@@ -101,4 +102,6 @@ def _is_large(reading: Reading) -> bool:
     if reading.exception() is not None:
         return False
     photo = reading.result()
+    if isinstance(photo, Outcome):
+        return False
     return photo.height * photo.width > LARGE

@@ -7,15 +7,16 @@ with one target, a target that is a source, results that are already there. Noth
 import os
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from restorecli.batch import remote_plan
-from restorecli.batch.remote import Place, RemotePath, is_url, parse_place
-from restorecli.batch.remote_plan import WILDCARDS
+from restorecli.batch.remote import Place, RemotePath, is_result, is_url, parse_place
+from restorecli.batch.remote_plan import MARK, WILDCARDS
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
-from restorecli.photo.files import same_file, there
+from restorecli.photo.files import path_of, same_file, there
 from restorecli.photo.formats import READABLE, WRITABLE, spelled, writable_suffix
 
 
@@ -35,19 +36,36 @@ class Plan:
         tasks: What is to be done, sorted within each source that was asked for.
         skipped: Photos whose result is there already.
         ignored: Number of files passed over: hidden ones, and those of no readable kind.
+        others: Those of no readable kind that are not hidden.
+        results: Files and folders that are results of an earlier run, and so were passed over.
+        out: Folder for the results.
+        within: It lies in a folder that was searched for photos.
     """
 
     tasks: tuple[Task, ...]
     skipped: tuple[Task, ...] = ()
     ignored: int = 0
+    others: tuple[Place, ...] = ()
+    results: tuple[Place, ...] = ()
+    out: Place | None = None
+    within: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Find:
-    """A file that was found, and its path below the output folder."""
+    """A file that was found, and its path below the output folder.
+
+    Attributes:
+        source: The file.
+        relative: Its path.
+        searched: It was found in a folder or by a pattern, not named.
+        result: It is, or all in it are, of an earlier run.
+    """
 
     source: Place
     relative: PurePath
+    searched: bool = True
+    result: bool = False
 
 
 def make(
@@ -63,9 +81,10 @@ def make(
     Args:
         sources: Folders (searched to any depth, their tree is kept below `out`), files, patterns
             as in `photos/**/*.jpg` (the tree from the first wildcard on is kept), and `@list.txt`
-            (one of the former a line). An existing path always means itself, wildcards or not.
-            Each may be a URL of a store.
+            (one of the former a line), `-` for such a list on standard input. An existing path
+            always means itself, wildcards or not. Each may be a URL of a store.
         out: Folder for the results; what lies in it is no source, unless it is named as a file.
+            Nor are results of earlier runs that are found in a search.
         ext: Suffix of every result, with or without its dot, or None to keep each photo's own
             suffix where that kind can be written, and take `.png` where it cannot.
         skip_existing: Leave out photos whose target exists.
@@ -82,17 +101,15 @@ def make(
     if isinstance(out, Path) and there(out) and not out.is_dir():
         raise PlanError(f"{out}: is a file. Name a folder for the results.")
     suffix = None if ext is None else writable_suffix(ext)
-    finds = [find for source in sources for find in _expand(source, out)]
+    finds, results = _without_results([f for source in sources for f in _expand(source, out)])
     photos: dict[str, _Find] = {}
     for find in filter(_is_photo, finds):
         photos.setdefault(key(find.source), find)
     if not photos:
         raise NothingToDoError(_nothing(sources, finds))
-    tasks = [
-        Task(source=find.source, target=_target(find, out, suffix)) for find in photos.values()
-    ]
+    tasks = _tasks(list(photos.values()), out, suffix)
     _refuse_collisions(tasks)
-    existing = _existing(tasks, out)
+    existing = _existing(tasks, out, filled=skip_existing)
     if existing and not (skip_existing or overwrite):
         raise PhotoWriteError(
             f"{existing[0].target}: exists already, as do {len(existing)} of {len(tasks)} results. "
@@ -103,37 +120,60 @@ def make(
         tasks=tuple(task for task in tasks if task not in skipped),
         skipped=tuple(task for task in tasks if task in skipped),
         ignored=sum(not _is_photo(find) for find in finds),
+        others=tuple(find.source for find in finds if not (_is_photo(find) or _is_hidden(find))),
+        results=tuple(dict.fromkeys(find.source for find in results)),
+        out=out,
+        within=any(find.searched and _holds(find, out) for find in finds),
     )
 
 
 def _expand(word: str, out: Place) -> Iterator[_Find]:
     """Yield the files that one word on the command line stands for."""
-    for source in _lines(parse_place(word[1:])) if word.startswith("@") else [word]:
+    if word == "-":
+        words = _split(_standard_input())
+    else:
+        words = _lines(parse_place(word[1:])) if word.startswith("@") else [word]
+    for source in words:
         named = parse_place(source)
         if isinstance(named, Path):
             yield from _expand_path(str(named) if is_url(source) else source, out)
         else:
             for path, relative in remote_plan.expand(named, out):
-                yield _Find(source=path, relative=relative)
+                yield _Find(source=path, relative=relative, searched=path != named)
 
 
 def _lines(path: Place) -> list[str]:
     """Read a list of sources, relative to the current folder as on the command line."""
     try:
-        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+        content = path.read_bytes()
     except OSError as error:
         raise PlanError(f"{path}: cannot be read as a list ({error.strerror}).") from error
+    return _split(content)
+
+
+def _split(content: bytes) -> list[str]:
+    """The lines of a list; names that end in a NUL, as `find -print0` gives them, are taken too."""
+    text = content.decode("utf-8-sig", errors="surrogateescape")
+    if "\0" in text:
+        return [name for name in text.split("\0") if name.strip()]
     return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
 
 
+def _standard_input() -> bytes:
+    if sys.stdin.isatty():
+        raise PlanError("<stdin>: is a terminal. Pipe a list in, one photo or folder a line.")
+    return sys.stdin.buffer.read()
+
+
 def _expand_path(source: str, out: Place) -> Iterator[_Find]:
-    path = Path(os.path.expanduser(source))  # noqa: PTH111 - Path.expanduser raises for "~x.jpg"
+    path = path_of(source)
     if there(path) and path.is_dir():
         if same_file(path, out):
             raise PlanError(f"{path}: is both source and output. Name another folder with -o.")
         yield from _walk(path, path, out)
     elif there(path) or (path.suffix.lower() in READABLE and not WILDCARDS & set(source)):
-        yield _Find(source=path, relative=Path(path.name))  # a missing photo fails when it is read
+        # a missing photo fails when it is read
+        yield _Find(source=path, relative=Path(path.name), searched=False)
     elif WILDCARDS & set(source):
         yield from _match(str(path), out)
     else:
@@ -143,7 +183,11 @@ def _expand_path(source: str, out: Place) -> Iterator[_Find]:
 def _match(pattern: str, out: Place) -> Iterator[_Find]:
     """Expand a pattern here, for shells that do not; folders that match are searched."""
     parts = Path(pattern).parts
-    fixed = next(index for index, part in enumerate(parts) if WILDCARDS & set(part))
+    fixed = next(
+        index
+        for index, part in enumerate(parts)
+        if WILDCARDS & set(part) and not there(Path(*parts[: index + 1]))
+    )
     base = Path(*parts[:fixed])
     if ".." in parts[fixed:]:
         raise PlanError(
@@ -161,6 +205,10 @@ def _match(pattern: str, out: Place) -> Iterator[_Find]:
             continue
         if out_below and inside(path, out):
             continue
+        marked = _marked(path, base)
+        if marked is not None:
+            yield _Find(source=marked, relative=marked.relative_to(base), result=True)
+            continue
         if path.is_dir():
             yield from _walk(path, base, out)
         else:
@@ -176,6 +224,10 @@ def _walk(folder: Path, base: Path, out: Place) -> Iterator[_Find]:
             folders.clear()
             continue
         visited.add((status.st_dev, status.st_ino))
+        if MARK in files and not same_file(Path(root), folder):
+            yield _Find(source=Path(root), relative=Path(root).relative_to(base), result=True)
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(root, name)
@@ -188,23 +240,91 @@ def _refuse_folder(error: OSError) -> None:
     ) from error
 
 
+def _marked(path: Path, base: Path) -> Path | None:
+    """The outermost folder below `base` and down to `path` that holds an earlier run's results."""
+    below = [path, *path.parents][: len(path.relative_to(base).parts)]
+    return next((folder for folder in reversed(below) if there(folder / MARK)), None)
+
+
+def _is_hidden(find: _Find) -> bool:
+    return find.source.name.startswith(".")
+
+
 def _is_photo(find: _Find) -> bool:
-    hidden = find.source.name.startswith(".")
-    return not hidden and find.source.suffix.lower() in READABLE
+    return not _is_hidden(find) and find.source.suffix.lower() in READABLE
 
 
-def _target(find: _Find, out: Place, suffix: str | None) -> Place:
+def _without_results(finds: Sequence[_Find]) -> tuple[list[_Find], list[_Find]]:
+    """Part what was found into what is to be looked at, and results of an earlier run."""
+    photos = filter(_is_photo, finds)
+    stems = {(_folder(find), find.source.name.rpartition(".")[0]) for find in photos}
+    parts: tuple[list[_Find], list[_Find]] = ([], [])
+    for find in finds:
+        parts[find.result or _is_result(find, stems)].append(find)
+    return parts
+
+
+def _is_result(find: _Find, stems: set[tuple[str, str]]) -> bool:
+    """Whether a file that a search found is what `restore photo` put beside one of the photos."""
+    stem, mark, _ = find.source.name.rpartition(".restored.")
+    if not (find.searched and mark and _is_photo(find)):
+        return False
+    beside = isinstance(find.source, Path) and any(
+        there(find.source.with_name(stem + suffix)) for suffix in READABLE
+    )
+    return beside or (_folder(find), stem) in stems
+
+
+def _folder(find: _Find) -> str:
+    return str(find.source).removesuffix(find.source.name)
+
+
+def _holds(find: _Find, out: Place) -> bool:
+    """Whether the results go into the folder in which a file was searched for."""
+    root = str(find.source).removesuffix(find.relative.as_posix())
+    if isinstance(find.source, Path):
+        return inside(out, Path(root))
+    return str(out).startswith(root)
+
+
+def _tasks(photos: Sequence[_Find], out: Place, suffix: str | None) -> list[Task]:
+    """Name the results; photos of one folder that differ in their kind alone keep its name in it.
+
+    So `anim.gif` becomes `anim.gif.png` where `anim.png` is restored too.
+    """
+    plain = {find.source: _target(find, suffix) for find in photos}
+    count = Counter((_folder(find), plain[find.source]) for find in photos)
+    tasks = []
+    for find in photos:
+        relative = plain[find.source]
+        if count[_folder(find), relative] > 1 and relative.suffix != find.source.suffix:
+            relative = find.relative.with_name(find.relative.name + relative.suffix)
+        tasks.append(Task(source=find.source, target=out / relative))
+    return tasks
+
+
+def _target(find: _Find, suffix: str | None) -> PurePath:
     own = find.source.suffix
     usual = own if own.lower() in WRITABLE else ".png"
-    return out / find.relative.with_suffix(suffix or usual)
+    return find.relative.with_suffix(suffix or usual)
 
 
-def _existing(tasks: Sequence[Task], out: Place) -> list[Task]:
-    """Tasks whose target is there; a store is asked once for all of them."""
+def _existing(tasks: Sequence[Task], out: Place, *, filled: bool) -> list[Task]:
+    """Tasks whose target is there, perhaps only if it is not empty; a store is asked but once."""
     if isinstance(out, Path):
-        return [task for task in tasks if isinstance(task.target, Path) and there(task.target)]
+        is_there = is_result if filled else _there
+        return [task for task in tasks if is_there(task.target)]
     taken = remote_plan.existing(out)
-    return [task for task in tasks if task.target in taken]
+    least = 1 if filled else 0
+    return [
+        task
+        for task in tasks
+        if isinstance(task.target, RemotePath) and taken.get(task.target, -1) >= least
+    ]
+
+
+def _there(path: Place) -> bool:
+    return isinstance(path, Path) and there(path)
 
 
 def _refuse_collisions(tasks: Sequence[Task]) -> None:
@@ -216,7 +336,7 @@ def _refuse_collisions(tasks: Sequence[Task]) -> None:
         if name in owners:
             raise PlanError(
                 f"{owners[name]} and {task.source} would both become {task.target}. "
-                "Restore them apart, or give their folder, or another --ext."
+                "Restore them apart, or name the one folder that both are in."
             )
         if name in sources:
             raise PlanError(

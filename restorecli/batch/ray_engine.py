@@ -173,7 +173,7 @@ def _connected(cluster: Cluster, threads: int) -> Iterator[int]:
         import ray.data
     except ImportError as error:
         raise PlanError(
-            "--engine ray: needs ray, which is not installed. Use: pip install 'restorecli[ray]'"
+            "--engine ray: needs ray, which is not installed. Use: pip install 'ray[data]'"
         ) from error
     here: dict[str, Any] = {
         "num_cpus": cluster.workers,

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal, Protocol, runtime_checkable
 
 from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, RestoreError
+from restorecli.photo.files import path_of, there
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
 _CREDENTIALS = re.compile(r"^([A-Za-z0-9+.-]+://)([^/]*|[^/@]*:[^@]*)@", re.DOTALL)
@@ -38,8 +39,8 @@ class Client(Protocol):
     def info(self, path: str) -> dict[str, object]:
         """Say of what type a name is."""
 
-    def find(self, path: str) -> list[str]:
-        """List the object and everything below it."""
+    def find(self, path: str, *, detail: Literal[True]) -> dict[str, dict[str, object]]:
+        """Say of the object and everything below it what `info` says."""
 
     def cat_file(self, path: str) -> bytes:
         """Fetch an object."""
@@ -98,13 +99,31 @@ class RemotePath:
         Raises:
             PlanError: The store cannot be asked.
         """
+        return list(self.sizes_below())
+
+    def sizes_below(self) -> dict[str, int]:
+        """Bytes of every object below this one, by the names of `keys_below`; errors as there."""
         with self._told(PlanError, "cannot be searched"):
             try:
-                keys = self._client().find(self.key)
+                objects = self._client().find(self.key, detail=True)
             except FileNotFoundError:
-                return []
-        names = (name.lstrip("/") for name in keys)
-        return [name[len(self.key) + 1 :] for name in names if not name.endswith("/")]
+                return {}
+        return {
+            name.lstrip("/")[len(self.key) + 1 :]: int(str(info["size"] or 0))
+            for name, info in objects.items()
+            if not name.endswith("/")
+        }
+
+    def size(self) -> int | None:
+        """Bytes of the object, None if there is none.
+
+        Raises:
+            PlanError: The store cannot be asked.
+        """
+        with self._told(PlanError, "cannot be looked up"):
+            return (
+                int(str(self._client().info(self.key)["size"] or 0)) if self._is_there() else None
+            )
 
     def read_bytes(self) -> bytes:
         """Fetch the object.
@@ -144,7 +163,7 @@ class RemotePath:
         except ImportError as error:
             raise PlanError(
                 f"{self}: needs {_CLIENTS[self.scheme]}, which is not installed. "
-                "Use: pip install 'restorecli[cloud]'"
+                f"Use: pip install {_CLIENTS[self.scheme]}"
             ) from error
         return client
 
@@ -168,6 +187,26 @@ class RemotePath:
 Place = Path | RemotePath
 
 
+def is_result(path: Place) -> bool:
+    """Whether a result is there; a file without a byte is none. A store is not asked in vain."""
+    try:
+        if isinstance(path, RemotePath):
+            return bool(path.size())
+        return there(path) and not is_empty(path)
+    except (OSError, RestoreError):
+        return False
+
+
+def is_empty(path: Place) -> bool:
+    """Whether a file or object is there that has no byte, as programs leave it on full disks."""
+    try:
+        if isinstance(path, RemotePath):
+            return path.size() == 0
+        return path.is_file() and path.stat().st_size == 0
+    except (OSError, RestoreError):
+        return False
+
+
 def is_url(text: str) -> bool:
     """Whether a word names a place as `scheme://…`."""
     return _URL.fullmatch(text) is not None
@@ -186,7 +225,7 @@ def parse_place(text: str) -> Place:
     """
     match = _URL.fullmatch(text)
     if match is None:
-        return Path(text)
+        return path_of(text)
     scheme, rest = match["scheme"].lower(), match["rest"]
     bucket, _, below = rest.partition("/")
     if _CREDENTIALS.match(text):

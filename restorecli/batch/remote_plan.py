@@ -12,6 +12,7 @@ from restorecli.errors import PlanError
 from restorecli.photo.formats import READABLE
 
 WILDCARDS = frozenset("*?[")
+MARK = ".restore-results"  # lies in a folder of results that is inside a folder of photos
 Find = tuple[RemotePath, PurePosixPath]
 
 
@@ -34,9 +35,10 @@ def expand(source: RemotePath, out: Place) -> Iterator[Find]:
         yield from _walk(source, out)
 
 
-def existing(out: RemotePath) -> set[RemotePath]:
-    """Everything that is below the output already, by as few requests as there are pages."""
-    return {RemotePath(out.scheme, f"{out.key}/{key}") for key in out.keys_below() if key}
+def existing(out: RemotePath) -> dict[RemotePath, int]:
+    """Bytes of everything that is below the output, by as few requests as there are pages."""
+    sizes = out.sizes_below().items()
+    return {RemotePath(out.scheme, f"{out.key}/{key}"): size for key, size in sizes if key}
 
 
 def _walk(source: RemotePath, out: Place) -> Iterator[Find]:
@@ -67,9 +69,14 @@ def _match(pattern: RemotePath, out: Place) -> Iterator[Find]:
 def _below(base: RemotePath, keys: Sequence[str], out: Place) -> Iterator[Find]:
     """Yield what is below a name in the order a folder is searched in, the output left out."""
     finds: list[Find] = []
+    marked = tuple(key.removesuffix(MARK) for key in keys if key.endswith(f"/{MARK}"))
     for key in keys:
         path = RemotePath(base.scheme, f"{base.key}/{key}")
-        if not key or (out != base and f"{path}".startswith(f"{out}/")):
+        if (
+            not key
+            or (marked and key.startswith(marked))
+            or (out != base and f"{path}".startswith(f"{out}/"))
+        ):
             continue
         relative = PurePosixPath(key.lstrip("/"))
         if ".." in relative.parts or "\0" in key:
@@ -89,4 +96,5 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
         return True
     if pattern[0] == "**":
         return any(_matches(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+    fits = bool(parts) and (parts[0] == pattern[0] or fnmatchcase(parts[0], pattern[0]))
+    return fits and _matches(parts[1:], pattern[1:])

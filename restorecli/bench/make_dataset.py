@@ -103,12 +103,14 @@ def make(
 
     Raises:
         DatasetError: No photos, two with one name, or a target that holds something else.
+        PhotoWriteError: Nothing can be written there.
         PlanError: The target lies in the folder of clean photos, or `max_ssim` is out of bounds.
     """
     if not LEAST_SSIM < max_ssim <= 1:
         raise PlanError(f"max ssim {max_ssim:g}: must lie above {LEAST_SSIM:g} and not above 1.")
     sources = _sources(clean_folder, count)
     _check_target(clean_folder, target, set(sources), overwrite)
+    files.try_folder(target)
     for folder in {(target / part / name).parent for part in (CLEAN, DEGRADED) for name in sources}:
         files.remove_stale(folder)
     labels: list[Label] = []
@@ -120,6 +122,8 @@ def make(
             labels.append(_make_pair(path, names[path], source, target, seed, max_ssim, overwrite))
         except RestoreError as error:
             failures.append((source, str(error)))
+            if files.is_of_the_disk(error):
+                break
         except (OSError, MemoryError) as error:
             failures.append((source, f"{source}: {str(error) or type(error).__name__}"))
     if labels:

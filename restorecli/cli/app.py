@@ -15,19 +15,26 @@ import typer
 import restorecli
 from restorecli.cli import batch, bench, degrade, inspect, process
 from restorecli.cli import weights as cli_weights
-from restorecli.cli.options import OUTPUT, Messages, parse_page, takes_fields, without_faces
-from restorecli.errors import PlanError, RestoreError, printable
+from restorecli.cli.options import OUTPUT, Messages, takes_fields, without_faces
+from restorecli.cli.parsing import usage
+from restorecli.errors import PlanError, RestoreError, one_line
 from restorecli.options import Options, RunOptions, SaveOptions
 
 COMMANDS = ("photo", "inspect", "batch", "bench", "degrade", "weights", "doctor")
 PROGRAM_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
 
+Photos = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PHOTO...", help="A file, or - for standard input; several with -o FOLDER."
+    ),
+]
 Output = Annotated[
     str | None,
     typer.Option(
         "--output",
         "-o",
-        metavar="FILE",
+        metavar="FILE|FOLDER/",
         help="Where the result goes, or - for standard output.",
         show_default="PHOTO.restored.png beside the photo",
         rich_help_panel=OUTPUT,
@@ -83,6 +90,7 @@ Preview = Annotated[
 
 app = typer.Typer(
     name="restore",
+    cls=usage.Group,
     rich_markup_mode="rich",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -100,22 +108,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     process.silence_pillow()
     process.share_processors()
     process.keep_memory()
-    words = list(sys.argv[1:] if argv is None else argv)
     try:
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except RestoreError as error:
+        process.say(one_line(str(error)))
+        return error.exit_code
+    except (ImportError, MemoryError, OSError, RuntimeError) as error:
+        refusal = process.refusal(error)
+        if refusal is None:
+            raise
+        process.say(str(refusal))
+        return refusal.exit_code
+    return code
+
+
+def _run(words: list[str]) -> int:
+    try:
+        usage.refuse_dashes(words)
         if words and words[0] not in (*COMMANDS, *PROGRAM_OPTIONS):
             _refuse_mistyped_command(words[0])
             words.insert(0, "photo")
         with process.signals_stop_work():
             app(args=words, prog_name="restore")
-    except RestoreError as error:
-        typer.echo(f"restore: {error}", err=True)
-        return error.exit_code
-    except OSError as error:  # a fact about somebody's files; without a file's name it is a bug
-        if error.filename is None:
-            raise
-        fact = (error.strerror or type(error).__name__).lower()
-        typer.echo(f"restore: {printable(error.filename)}: {fact}. Check the path.", err=True)
-        return 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:  # before or after a command's own work
@@ -171,9 +186,7 @@ def restore(
 @app.command()
 @takes_fields
 def photo(
-    source: Annotated[
-        str, typer.Argument(metavar="PHOTO", help="A file, or - for standard input.")
-    ],
+    sources: Photos,
     *,
     output: Output = None,
     ext: Ext = None,
@@ -187,32 +200,31 @@ def photo(
     run: Annotated[RunOptions, "device", "precision", "max_megapixels"],
     messages: Messages,
 ) -> None:
-    """Restore one photo.
+    """Restore one photo, or several into a folder.
 
     The result's path goes to standard output, everything else that is said to standard error.
     """
     options = without_faces(options, no_faces)
     from restorecli.cli import photo as single
+    from restorecli.cli.parsing.job import Request, folder_of_results
 
-    with single.failure_recorded(source, output, as_json=messages.as_json):
-        if preview:
-            if ext or compare or save_steps:
-                raise PlanError("--preview writes a page alone: leave the other results out.")
-            outcome = single.preview(source, output, options, save, run)
-            single.report([outcome], messages)
-            return
-        job = single.make_job(
-            source,
-            output,
-            ext=ext,
-            page=parse_page(page),
-            compare=compare,
-            steps=save_steps,
-            save=save,
-            as_json=messages.as_json,
-        )
-        outcomes = single.restore_job(job, options, run, quiet=messages.quiet)
-    single.report(outcomes, messages)
+    request = Request(
+        output=output,
+        ext=ext,
+        page=page,
+        save=save,
+        compare=compare,
+        steps=save_steps,
+        preview=preview,
+    )
+    folder = folder_of_results(sources, request)
+    if folder is None:
+        single.restore(sources[0], request, options, run, messages)
+        return
+    code = batch.restore_all(
+        sources, folder, ext=ext, save=save, options=options, run=run, messages=messages
+    )
+    raise typer.Exit(code)
 
 
 app.command("inspect")(inspect.inspect)

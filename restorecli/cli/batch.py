@@ -1,6 +1,8 @@
 """The command `batch`. Like `cli`, without PyTorch."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -19,7 +21,8 @@ Sources = Annotated[
     list[str],
     typer.Argument(
         metavar="SOURCE...",
-        help="Folders, files, patterns, and @list.txt with one a line; also s3:// and gs://.",
+        help="Folders, files, patterns, @list.txt with one a line, - for such a list on standard "
+        "input; also s3:// and gs://.",
     ),
 ]
 Output = Annotated[
@@ -76,6 +79,41 @@ def batch(
     """Restore many photos; folders are searched to any depth, and their tree is kept."""
     options = without_faces(options, no_faces)
     workers = on_cluster(engine, cluster)
+    code = restore_all(
+        sources,
+        output,
+        ext=ext,
+        save=save,
+        skip_existing=skip_existing,
+        dry_run=dry_run,
+        report=report,
+        options=options,
+        run=run,
+        cluster=workers,
+        messages=messages,
+    )
+    raise typer.Exit(code)
+
+
+def restore_all(
+    sources: Sequence[str],
+    output: str,
+    *,
+    ext: str | None,
+    save: SaveOptions,
+    options: Options,
+    run: RunOptions,
+    messages: Messages,
+    skip_existing: bool = False,
+    dry_run: bool = False,
+    report: Path | None = None,
+    cluster: Cluster | None = None,
+) -> int:
+    """Plan a batch, run it and say what became of it; the words are those of `batch`.
+
+    Returns:
+        The exit code.
+    """
     from restorecli.batch import engines, plan, remote
     from restorecli.cli import progress
     from restorecli.reports.batch import following, open_report
@@ -84,10 +122,10 @@ def batch(
     work = plan.make(sources, out, ext=ext, skip_existing=skip_existing, overwrite=save.overwrite)
     page = open_report(report, work, options, overwrite=save.overwrite)
     if dry_run:
-        progress.present_plan(work, as_json=messages.as_json)
-        return
+        progress.present_plan(work, messages)
+        return 0
     run = replace(run, thumbnails=page is not None)
-    outcomes = engines.restore_batch(work, options, save, run, workers)
+    save = replace(save, skip_existing=skip_existing)
+    outcomes = engines.restore_batch(work, options, save, run, cluster)
     with following(outcomes, page) as followed:
-        code = progress.present(followed, work, messages)
-    raise typer.Exit(code)
+        return progress.present(followed, work, messages)

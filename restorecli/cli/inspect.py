@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from restorecli.cli import options as given
-from restorecli.errors import PhotoReadError, PlanError, RestoreError
+from restorecli.cli import process
+from restorecli.errors import PhotoReadError, PlanError, RestoreError, one_line, printable
 from restorecli.options import Options, RunOptions
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def inspect(
             failures.append(error)
             if as_json:
                 typer.echo(json.dumps({"source": source, "error": str(error)}))
-            typer.echo(f"restore: {error}", err=True)
+            process.say(one_line(str(error)))
             continue
         decision = restorer.decide(photo, Options(scale=1))
         record = described(source, photo, decision)
@@ -98,7 +99,7 @@ def table(record: dict[str, object]) -> str:
     """The same for people: a line of the photo, a line a wave, and what would be done."""
     dpi = record["dpi"]
     known = "" if not isinstance(dpi, list) else f", {dpi[0]:g} dpi"
-    lines = [f"{record['source']}: {record['width']}×{record['height']} px{known}"]
+    lines = [f"{printable(str(record['source']))}: {record['width']}×{record['height']} px{known}"]
     waves = record["peaks"]
     assert isinstance(waves, list)
     if waves:
@@ -141,6 +142,7 @@ def _read(source: str) -> "Photo":
         RestoreError: It cannot be read, or is none.
     """
     from restorecli.photo import Photo
+    from restorecli.photo.files import path_of
 
     if source == STREAM:
         if sys.stdin.isatty():
@@ -150,6 +152,7 @@ def _read(source: str) -> "Photo":
         from restorecli.batch import remote
 
         return Photo.read(remote.parse_place(source))
-    if Path(source).is_dir():
+    path = path_of(source)
+    if path.is_dir():
         raise PlanError(f"{source}: is a folder. Name its photos, as in {source}/*.jpg")
-    return Photo.read(Path(source))
+    return Photo.read(path)

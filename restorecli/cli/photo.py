@@ -1,4 +1,4 @@
-"""One photo: what is read, what is written, what is said, and what is refused before any work.
+"""One photo: it is read, restored and written, and what became of it is said.
 
 Stores, comparisons and pictures of the steps are loaded only where they are asked for.
 """
@@ -6,106 +6,41 @@ Stores, comparisons and pictures of the steps are loaded only where they are ask
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from io import BytesIO
-from pathlib import Path, PurePath
-from typing import Literal
+from pathlib import Path
 
 import typer
 
 from restorecli import record
-from restorecli.cli.options import Messages
-from restorecli.errors import PhotoReadError, PlanError, RestoreError
+from restorecli.cli import process
+from restorecli.cli.options import Messages, parse_page
+from restorecli.cli.parsing.job import STREAM, Job, Request, make_job, place_of
+from restorecli.errors import PlanError, RestoreError, printable
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
-from restorecli.photo.files import (
-    Stored,
-    opened,
-    refuse_target,
-    remove_stale,
-    same_file,
-    there,
-)
-from restorecli.photo.formats import WRITABLE, format_for, writable_suffix
+from restorecli.photo.files import opened, remove_stale
 from restorecli.pipeline import Restoration, Restorer
 from restorecli.record import Outcome
 
-STREAM = "-"
 WORTH_TIMING = 2_000_000  # pixels of a photo and its result together; less is quick
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A photo and where its results go.
-
-    Attributes:
-        source: A file or object, or None for standard input.
-        target: A file or object, or None for standard output.
-        kind: Suffix that names the format of a picture on standard output.
-        page: Of a TIFF file: one, `"all"` for all of them, or None for the first.
-        compare: File for a picture or page of before and after.
-        steps: Folder for a picture of each step.
-        save: How any of these is written.
-    """
-
-    source: Path | Stored | None
-    target: Path | Stored | None
-    kind: str
-    page: int | Literal["all"] | None = None
-    compare: Path | None = None
-    steps: Path | None = None
-    save: SaveOptions = field(default_factory=SaveOptions)
-
-
-def make_job(
-    source: str,
-    output: str | None,
-    *,
-    ext: str | None,
-    page: int | Literal["all"] | None = None,
-    compare: Path | None,
-    steps: Path | None,
-    save: SaveOptions,
-    as_json: bool,
-) -> Job:
-    """Say what is to be written where, or refuse.
-
-    Args:
-        source: A file, a URL, or `-`.
-        output: A file, a URL, `-`, or None for `photo.restored.png` beside the photo; a photo from
-            standard input goes to standard output then.
-        ext: Kind of the result where `output` does not name it.
-        page: See `Job.page`; all pages become `photo.restored.tif` without `-o`.
-        compare: See `Job.compare`.
-        steps: See `Job.steps`.
-        save: See `Job.save`.
-        as_json: Whether standard output is taken by the record.
+def restore(
+    source: str, request: Request, options: Options, run: RunOptions, messages: Messages
+) -> None:
+    """Do what is asked for to one photo, and say what became of it.
 
     Raises:
-        RestoreError: A file cannot or must not be read or written, or two words contradict.
+        RestoreError: It is refused or fails.
     """
-    usual = ".tif" if page == "all" else ".png"
-    suffix = usual if ext is None else writable_suffix(ext)
-    place = None if source == STREAM else _place(source)
-    if output is None:
-        target = None if place is None else place.with_suffix(f".restored{suffix}")
-    elif ext is not None and output != STREAM:
-        raise PlanError(f"--ext and --output {output} both name the kind. Use one of them.")
-    else:
-        target = None if output == STREAM else _place(output)
-    job = Job(
-        source=place,
-        target=target,
-        kind=suffix,
-        page=page,
-        compare=compare,
-        steps=steps,
-        save=save,
-    )
-    _check_streams(job, as_json=as_json)
-    _check_pages(job)
-    _check_files(job)
-    return job
+    with failure_recorded(source, request.output, as_json=messages.as_json):
+        if request.preview:
+            outcomes = [preview(source, request, options, run)]
+        else:
+            job = make_job(source, request, as_json=messages.as_json)
+            outcomes = restore_job(job, options, run, quiet=messages.quiet)
+    report(outcomes, messages)
 
 
 def restore_job(
@@ -203,9 +138,7 @@ def _outcome(job: Job, photo: Photo, restoration: Restoration) -> Outcome:
     return record.restored(source, target, photo, restoration)
 
 
-def preview(
-    source: str, output: str | None, options: Options, save: SaveOptions, run: RunOptions
-) -> Outcome:
+def preview(source: str, request: Request, options: Options, run: RunOptions) -> Outcome:
     """Write a page of the part of a photo in which the pattern is strongest, before and after.
 
     Raises:
@@ -213,12 +146,14 @@ def preview(
     """
     from restorecli.cli import preview as pages
 
-    page = pages.page_of(source, output, overwrite=save.overwrite)
-    photo = Photo.read(
-        sys.stdin.buffer if source == STREAM else _place(source), max_megapixels=run.max_megapixels
-    )
+    number = parse_page(request.page)
+    if request.ext or request.compare or request.steps or number == "all":
+        raise PlanError("--preview writes a page alone: leave the other results out.")
+    page = pages.page_of(source, request.output, overwrite=request.save.overwrite)
+    stored = sys.stdin.buffer if source == STREAM else place_of(source)
+    photo = Photo.read(stored, max_megapixels=run.max_megapixels, page=number)
     restorer = Restorer.load(device=run.device, precision=run.precision)
-    return pages.write(restorer, source, photo, page, options, save)
+    return pages.write(restorer, source, photo, page, options, request.save)
 
 
 def report(outcomes: list[Outcome], messages: Messages) -> None:
@@ -227,12 +162,12 @@ def report(outcomes: list[Outcome], messages: Messages) -> None:
         for outcome in outcomes:
             typer.echo(record.json_line(outcome))
     elif outcomes[0].target != STREAM:
-        typer.echo(outcomes[0].target)
+        typer.echo(process.name_on_stdout(str(outcomes[0].target)), color=True)  # escapes stay
     for outcome in outcomes:
         if not messages.quiet:
             typer.echo(record.sentence(outcome), err=True)
             for notice in outcome.notices:
-                typer.echo(f"{outcome.source}: {notice}", err=True)
+                typer.echo(f"{printable(outcome.source)}: {notice}", err=True)
         if messages.verbose:
             for line in record.face_lines(outcome.faces):
                 typer.echo(line, err=True)
@@ -250,15 +185,6 @@ def failure_recorded(source: str, output: str | None, *, as_json: bool) -> Itera
             named = remote.masked(source), None if output is None else remote.masked(output)
             typer.echo(record.json_line(record.failed(*named, error)))
         raise
-
-
-def _place(text: str) -> Path | Stored:
-    """Say what a word on the command line names."""
-    if "://" not in text:
-        return Path(text)
-    from restorecli.batch import remote
-
-    return remote.parse_place(text)
 
 
 def _write(result: Photo, job: Job) -> tuple[str, ...]:
@@ -283,56 +209,3 @@ def _write_extras(photo: Photo, restoration: Restoration, job: Job) -> None:
         from restorecli.previews import stage_images
 
         stage_images.write(photo, restoration, job.steps, overwrite=job.save.overwrite)
-
-
-def _check_streams(job: Job, *, as_json: bool) -> None:
-    """Refuse a terminal at either end, and a picture mixed with a record."""
-    if job.source is None and sys.stdin.isatty():
-        raise PhotoReadError("<stdin>: is a terminal. Pipe a photo in, or name a file.")
-    if job.target is None and sys.stdout.isatty():
-        raise PlanError("<stdout>: is a terminal. Pipe the picture on, or name a file with -o.")
-    if job.target is None and as_json:
-        raise PlanError("--json and a picture both go to standard output. Name a file with -o.")
-
-
-def _check_pages(job: Job) -> None:
-    """Refuse what several pages cannot become."""
-    if job.page != "all":
-        return
-    if job.compare is not None or job.steps is not None:
-        raise PlanError("--compare and --save-steps show one page. Choose it with --page N.")
-    kind = job.kind if job.target is None else job.target.suffix
-    known = format_for(PurePath(f"x{kind}"))
-    if known is not None and known.name != "tiff":
-        raise PlanError(
-            f"--page all: {known.title} has no pages. Name a .tif with -o, or one page with --page."
-        )
-
-
-def _check_files(job: Job) -> None:
-    """Refuse targets that cannot or must not be written, before any work."""
-    if isinstance(job.source, Path) and there(job.source) and job.source.is_dir():
-        raise PlanError(f"{job.source}: is a folder. Use: restore batch {job.source} -o OUT")
-    files = [path for path in (job.target, job.compare) if path is not None]
-    local = [path.resolve() for path in files if isinstance(path, Path)]
-    if len(set(local)) < len(local):
-        raise PlanError(f"{job.compare}: is named as two results. Give each a file of its own.")
-    for path in files:
-        if job.source is not None and same_file(path, job.source):
-            raise PlanError(f"{path}: is the photo itself. Name another file for the result.")
-        refuse_target(path, overwrite=job.save.overwrite)
-        if path.suffix.lower() not in WRITABLE and not (path == job.compare and _is_page(path)):
-            raise PlanError(
-                f"{path}: cannot be written as {path.suffix or 'a file without a suffix'}. "
-                f"Use one of {', '.join(sorted(WRITABLE))}."
-            )
-    if job.steps is not None:
-        from restorecli.previews import stage_images
-
-        stage_images.refuse(job.steps, overwrite=job.save.overwrite)
-
-
-def _is_page(path: Path | Stored) -> bool:
-    from restorecli.reports import pages
-
-    return isinstance(path, Path) and pages.is_page(path)

@@ -15,7 +15,7 @@ from restorecli.errors import PlanError
 from restorecli.inspection.decision import Decision
 from restorecli.options import Options, SaveOptions
 from restorecli.photo import Photo
-from restorecli.photo.files import refuse_target
+from restorecli.photo.files import path_of, refuse_target
 from restorecli.pipeline import Restorer
 from restorecli.previews.forecast import forecast
 from restorecli.previews.part import restored_part
@@ -35,7 +35,7 @@ def page_of(source: str, output: str | None, *, overwrite: bool) -> Path:
     """
     if output is None and (source == "-" or "://" in source):
         raise PlanError("--preview of what is no file here: name a page with -o, as in a.html.")
-    page = Path(source).with_suffix(".preview.html") if output is None else Path(output)
+    page = path_of(source).with_suffix(".preview.html") if output is None else path_of(output)
     pages.refuse_other(page)
     refuse_target(page, overwrite=overwrite)
     return page

@@ -3,7 +3,9 @@
 SIGTERM and a closed terminal stop the work as Ctrl-C does: what is being written is finished.
 """
 
+import contextlib
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -15,10 +17,12 @@ from pathlib import Path
 from types import FrameType
 
 from restorecli import host
+from restorecli.errors import DeviceError, PhotoWriteError, RestoreError, means_no_memory, printable
 
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
+_STREAM_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # parameters of glibc's mallopt
 KEPT = 256 * 2**20  # bytes of one tensor; four times a level of 1024²
@@ -61,14 +65,61 @@ def open_streams() -> None:
     """Let output take names that no terminal can show; open what a service may have closed.
 
     A stream that is closed is opened on nothing, else the first file would get its number, and
-    whatever a library says to standard error would end in a picture.
+    whatever a library says to standard error would end in a picture. A name that is no text goes
+    to standard output byte by byte: the next program must find the file.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # for good
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            bytewise = stream is sys.stdout and stream.encoding.lower() in ("utf-8", "utf8")
+            stream.reconfigure(errors="surrogateescape" if bytewise else "backslashreplace")
+
+
+def name_on_stdout(path: str) -> str:
+    """A path as standard output takes it: as it is for a program, `printable` on a terminal."""
+    return printable(path) if sys.stdout.isatty() else path
+
+
+def refusal(error: Exception) -> RestoreError | None:
+    """Say in a sentence what ended the command though no photo, file or option is to blame.
+
+    Args:
+        error: What came through everything.
+
+    Returns:
+        None if it is a bug, and its traceback is of use.
+    """
+    if means_no_memory(error):
+        return DeviceError(
+            "memory: too little is free, or a limit is set (ulimit -v). "
+            "Close other programs, or raise the limit."
+        )
+    if not isinstance(error, OSError):
+        return None
+    fact = (error.strerror or type(error).__name__).lower()
+    if error.filename is not None:  # a fact about somebody's files
+        return RestoreError(f"{printable(error.filename)}: {fact}. Check the path.")
+    if error.errno in _STREAM_FAILURES:
+        _give_up_output()
+        return PhotoWriteError(f"<stdout>: could not be written ({fact}). Try a file.")
+    return None
+
+
+def say(message: str) -> None:
+    """Write a line to standard error, if anybody takes it."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"restore: {message}\n")
+        sys.stderr.flush()
+
+
+def _give_up_output() -> None:
+    """Let nothing more be written to standard output, which Python would try at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
 
 
 def silence_pillow() -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import typer
@@ -15,10 +15,14 @@ from tqdm import tqdm
 
 from restorecli import record
 from restorecli.batch.plan import Plan
+from restorecli.batch.remote import Place
+from restorecli.cli import process
 from restorecli.cli.options import Messages
+from restorecli.errors import printable
 from restorecli.record import Outcome
 
 SECONDS_BETWEEN_LINES = 10.0
+NAMED = 3  # files that a line names before it counts the rest
 Item = TypeVar("Item")
 
 
@@ -46,58 +50,85 @@ def present(
     """
     began, as_json, quiet = clock(), messages.as_json, messages.quiet
     counts: Counter[str] = Counter(restored=0, failed=0, skipped=len(plan.skipped))
-    if messages.verbose and plan.ignored:
-        print_above_bar(f"{plan.ignored} files ignored: hidden, or not of a readable kind")
+    if not quiet:
+        _name_what_is_left(plan)
+    said: set[str] = set()
     if as_json:
         _print_records(skipped(plan))
     try:
         for outcome in followed(outcomes, len(plan.tasks), unit="photo", quiet=quiet, clock=clock):
             counts[outcome.status] += 1
-            _present_one(outcome, messages)
+            _present_one(outcome, messages, said)
     except KeyboardInterrupt:
         print_above_bar(
             "restore: stopped; files that are there are whole. Go on with --skip-existing."
         )
         raise
     if as_json:
-        typer.echo(record.summary_line(dict(counts), clock() - began))
+        counted = dict(counts) | {"ignored": len(plan.others)}
+        typer.echo(record.summary_line(counted, clock() - began))
     if not (as_json and quiet):
         typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()), err=as_json)
     return 1 if counts["failed"] else 0
 
 
-def _present_one(outcome: Outcome, messages: Messages) -> None:
+def _present_one(outcome: Outcome, messages: Messages, said: set[str]) -> None:
+    """Print what became of a photo; what keeps every photo from being written is said but once."""
     if messages.as_json:
         _print_records([outcome])
+    name = printable(outcome.source)
     if outcome.error is not None:
-        print_above_bar(f"restore: {outcome.error}")
+        if outcome.error not in said:
+            print_above_bar(f"restore: {outcome.error}")
+        if ": " in outcome.error:
+            said.add(outcome.error)
+    elif messages.verbose and outcome.status == "skipped":
+        print_above_bar(f"{name}: its result came meanwhile, skipped")
     elif messages.verbose:
         print_above_bar(record.sentence(outcome))
     for notice in () if messages.quiet else outcome.notices:
-        print_above_bar(f"{outcome.source}: {notice}")
+        print_above_bar(f"{name}: {notice}")
+
+
+def _name_what_is_left(plan: Plan) -> None:
+    """Count and name what was found and is not restored, a line for each reason."""
+    if plan.results:
+        print_above_bar(f"not restored: results of an earlier run, {_some(plan.results)}")
+    if plan.others:
+        kinds = Counter(place.suffix.lower() or "no extension" for place in plan.others)
+        listed = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        print_above_bar(f"not restored: files of other kinds ({listed}), {_some(plan.others)}")
+
+
+def _some(places: Sequence[Place]) -> str:
+    """The first names, and the number of the others."""
+    names = ", ".join(printable(str(place)) for place in places[:NAMED])
+    rest = len(places) - NAMED
+    return names + (f" and {rest} more" if rest > 0 else "")
 
 
 def skipped(plan: Plan) -> list[Outcome]:
     """Give the outcomes of photos whose results were there already."""
-    return [
-        Outcome(source=str(task.source), target=str(task.target), status="skipped")
-        for task in plan.skipped
-    ]
+    return [record.skipped(str(task.source), str(task.target)) for task in plan.skipped]
 
 
-def present_plan(plan: Plan, *, as_json: bool) -> None:
+def present_plan(plan: Plan, messages: Messages) -> None:
     """Print what a batch would do, a line a photo, to stdout."""
+    if not messages.quiet:
+        _name_what_is_left(plan)
     planned = [
         Outcome(source=str(task.source), target=str(task.target), status="planned")
         for task in plan.tasks
     ]
-    if as_json:
+    if messages.as_json:
         _print_records([*planned, *skipped(plan)])
         counts = {"planned": len(plan.tasks), "skipped": len(plan.skipped)}
+        counts["ignored"] = len(plan.others)
         typer.echo(record.summary_line(counts, 0.0))
         return
     for outcome in planned:
-        typer.echo(f"{outcome.source} → {outcome.target}")
+        source, target = map(process.name_on_stdout, (outcome.source, str(outcome.target)))
+        typer.echo(f"{source} → {target}", color=True)  # else escapes in names would be lost
     typer.echo(f"{len(plan.tasks)} to restore, {len(plan.skipped)} skipped", err=True)
 
 

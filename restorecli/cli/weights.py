@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from restorecli.cli.options import takes_fields
+from restorecli.cli.parsing import usage
 from restorecli.options import RunOptions
 
 app = typer.Typer(
+    cls=usage.Group,
     help="List, verify and import the networks' weights; nothing is ever downloaded.",
     no_args_is_help=True,
 )

@@ -26,7 +26,7 @@ from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair
 from restorecli.options import Options
 from restorecli.tiling.sources import ImageSource, TensorSource
 
-__all__ = ["FaceRecord", "FaceStatus", "face_indices", "restore_faces"]
+__all__ = ["FaceRecord", "FaceStatus", "face_indices", "missing", "restore_faces"]
 
 LEAST_VISIBLE = 0.75  # share of the mask that must lie in the photo
 PROFILE = (-0.05, 1.05)  # where along the line from eye to eye the nose may be
@@ -132,6 +132,18 @@ def face_indices(choice: str, count: int) -> frozenset[int]:
         return frozenset(range(count))
     indices = {0} if choice == "largest" else {int(part) for part in choice.split(",")}
     return frozenset(index for index in indices if index < count)
+
+
+def missing(choice: str, count: int) -> tuple[str, ...]:
+    """Say which faces were asked for by an index and are not among the `count` that were found."""
+    if choice in ("all", "largest"):
+        return ()
+    beyond = sorted(index for index in map(int, choice.split(",")) if index >= count)
+    if not beyond:
+        return ()
+    asked = ", ".join(map(str, beyond))
+    there = f"the last one is {count - 1}" if count else "none was found"
+    return (f"--faces {asked}: no such face, {there}",)
 
 
 def _status(

@@ -288,7 +288,7 @@ def _jpeg_xl() -> Callable[[Readable], ImageFile.ImageFile]:
         from pillow_jxl.JpegXLImagePlugin import JXLImageFile
     except ImportError as error:
         raise UnreadableError(
-            "a JPEG XL file. Reading it needs: pip install 'restorecli[jxl]'"
+            "a JPEG XL file. Reading it needs: pip install pillow-jxl-plugin"
         ) from error
     opener: Callable[[Readable], ImageFile.ImageFile] = JXLImageFile
     return opener

@@ -6,6 +6,7 @@ can be locked is abandoned. Windows has no such locks, but it does not delete a 
 """
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -20,6 +21,11 @@ from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, printa
 
 Readable = BufferedReader | BytesIO  # binary and can be sought
 Writable = BufferedWriter | BytesIO
+_NO_NAME = (errno.EINVAL, errno.EILSEQ)  # what FAT and its like say of a name that they forbid
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_CHANCES = 5
+_ROOM = 4096  # bytes that a folder must have room for
+_OFTEN_FORBIDDEN = frozenset('"*:<>?\\|')
 
 
 @runtime_checkable
@@ -117,6 +123,8 @@ def refuse_target(path: Path | Stored, *, overwrite: bool) -> None:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:  # a name that is too long, a link to itself, a folder that is locked
+        if isinstance(path, Path) and error.errno in _NO_NAME:
+            raise PhotoWriteError(sentence(error, path)) from error
         fact = (error.strerror or str(error)).lower()
         raise PhotoWriteError(f"{path}: {fact}. Choose another name.") from error
     if isinstance(path, Path) and path.is_dir():
@@ -133,6 +141,14 @@ def there(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
+
+
+def path_of(word: str) -> Path:
+    """The path that a word names; `~` is the home folder where the shell left it standing."""
+    path = Path(word)
+    if not word.startswith("~") or there(path):
+        return path
+    return Path(os.path.expanduser(word))  # noqa: PTH111 - Path.expanduser raises for "~x.jpg"
 
 
 def same_file(path: Path | Stored, other: Path | Stored) -> bool:
@@ -173,7 +189,7 @@ def replace_file(target: Path, write: Callable[[Writable], object], *, overwrite
             _check(target, name, overwrite=overwrite)
             _put(fresh, place, overwrite=overwrite)
     except OSError as error:
-        raise PhotoWriteError(_sentence(error, target, name)) from error
+        raise PhotoWriteError(sentence(error, target)) from error
     except ValueError as error:
         if "null" not in str(error):
             raise
@@ -214,6 +230,61 @@ def _put(fresh: Path, place: Path, *, overwrite: bool) -> None:
     fresh.replace(place)
 
 
+def is_of_the_disk(error: Exception) -> bool:
+    """Whether a failure to write would meet every file on its disk: no room, or read-only."""
+    cause = error.__cause__ or error
+    return isinstance(cause, OSError) and cause.errno in _OF_THE_DISK
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those that it is in.
+
+    Raises:
+        PhotoWriteError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        name = printable(folder)
+        raise PhotoWriteError(f"{name}: is a file, not a folder. Choose another one.") from error
+    except OSError as error:
+        raise PhotoWriteError(sentence(error, folder)) from error
+
+
+def try_folder(folder: Path, *, told: Path | None = None) -> None:
+    """Write a little into a folder, and leave nothing: neither a file nor a folder.
+
+    Args:
+        folder: Need not be there.
+        told: Subject of the error; None is the folder itself.
+
+    Raises:
+        PhotoWriteError: Nothing could be written there.
+    """
+    for chance in range(_CHANCES, 0, -1):
+        new = [path for path in (folder, *folder.parents) if not there(path)]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with temporary_file(folder) as file:
+                file.write_bytes(bytes(_ROOM))
+        except OSError as error:
+            # another process that tried it took its own new folder away
+            if chance == 1 or not isinstance(error, FileNotFoundError):
+                raise PhotoWriteError(sentence(error, told or folder)) from error
+        else:
+            return
+        finally:
+            for path in new:
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+
+
+def _no_name(path: Path) -> str:
+    letters = sorted(set(path.name) & _OFTEN_FORBIDDEN) or sorted(set(str(path)) & _OFTEN_FORBIDDEN)
+    fact = f" with {' '.join(letters)} in it" if letters else ""
+    return f"this disk takes no name{fact or ' like that'}. Choose another name, or another disk."
+
+
 def _check(target: Path, name: str, *, overwrite: bool) -> None:
     if target.is_dir():
         raise PhotoWriteError(f"{name}: a folder. Name a file in it.")
@@ -225,13 +296,17 @@ def _exists(name: str) -> str:
     return f"{name}: exists. Allow it with --overwrite, or choose another name."
 
 
-def _sentence(error: OSError, target: Path, name: str) -> str:
+def sentence(error: OSError, target: Path) -> str:
+    """Say why a file or folder could not be written, and what to do."""
+    name = printable(target)
     if isinstance(error, FileExistsError):
         return _exists(name)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return f"{name}: there is no folder {printable(target.parent)}. Make it first."
     if isinstance(error, PermissionError):
         return f"{name}: no permission to write there. Choose another folder."
+    if error.errno in _NO_NAME:
+        return f"{name}: {_no_name(target)}"
     fact = (error.strerror or str(error)).lower()
     return f"{name}: could not be written ({fact}). Nothing was left behind."
 

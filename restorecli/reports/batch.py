@@ -7,6 +7,7 @@ holds its pictures; a larger one has them beside it in a folder, so that memory 
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,7 +76,8 @@ class Card:
     def rank(self) -> tuple[object, ...]:
         """Sort by it to have the worst first."""
         failed = self.outcome.status == "failed"
-        return not failed, not self.left_alone, -self.moved, -self.changed, self.outcome.source
+        place = natural(self.outcome.source)
+        return not failed, not self.left_alone, -self.moved, -self.changed, place
 
 
 class BatchReport:
@@ -177,12 +179,14 @@ class BatchReport:
     def _values(self) -> dict[str, object]:
         cards = sorted(self._cards, key=Card.rank)
         faces = [face for card in cards for face in card.outcome.faces]
+        skipped = [str(task.source) for task in self._work.skipped]
+        skipped += [card.outcome.source for card in cards if card.outcome.status == "skipped"]
         failed = [card.outcome for card in cards if card.outcome.status == "failed"]
         return {
             "title": "Photos before and after",
             "cards": [card for card in cards if card.outcome.status == "restored"],
             "failed": failed,
-            "skipped": [str(task.source) for task in self._work.skipped],
+            "skipped": sorted(skipped, key=natural),
             "missing": len(self._work.tasks) - len(cards),
             "titles": TITLES,
             "faces": len(faces),
@@ -191,6 +195,12 @@ class BatchReport:
             "seconds": sum(card.outcome.seconds or 0.0 for card in cards),
             "request": request(self._options),
         }
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sort by it to have photo_2 before photo_10."""
+    parts = re.split(r"([0-9]+)", name)  # every other one is a number
+    return [(int(part), "") if at % 2 else (-1, part) for at, part in enumerate(parts)]
 
 
 def open_report(

@@ -3,12 +3,12 @@
 import heapq
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from restorecli.bench import table
 from restorecli.bench.dataset import PhotoPair
-from restorecli.bench.measure import Bench, Row
+from restorecli.bench.measure import Bench, Failure, Row
 from restorecli.options import StageImage
 from restorecli.photo import Photo
 from restorecli.photo.files import refuse_target
@@ -88,10 +88,10 @@ class BenchReport:
         worst = [example for _, _, example in sorted(self._worst, key=lambda item: item[:2])[::-1]]
         values = {
             "title": "How well photos are restored",
-            "set": table.title(bench),
+            "set": table.title(replace(bench, dataset=Path(bench.dataset).name or bench.dataset)),
             "tables": table.tables(bench),
             "notes": table.notes(bench),
-            "failures": bench.failures,
+            "failures": [_without_folder(failure, bench.dataset) for failure in bench.failures],
             "count": bench.count,
             "metric": metric.upper(),
             "families": charts.by_family(bench, metric),
@@ -105,6 +105,12 @@ class BenchReport:
 def open_report(target: Path | None, *, overwrite: bool) -> BenchReport | None:
     """Make ready for a report if one is asked for; arguments and errors as in `BenchReport`."""
     return None if target is None else BenchReport(target, overwrite=overwrite)
+
+
+def _without_folder(failure: Failure, dataset: str) -> Failure:
+    """Tell of a failure without saying where on this machine the set lies."""
+    reason = failure.reason.replace(f"{dataset}/", "")
+    return replace(failure, reason=reason)
 
 
 def _card(example: Example, input_score: float, metric: str) -> dict[str, object]:

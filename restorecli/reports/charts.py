@@ -49,7 +49,7 @@ def require() -> ModuleType:
     except ImportError as error:
         raise PlanError(
             "bench --report: its charts need Matplotlib, which is not installed. "
-            "Use: pip install 'restorecli[report]'"
+            "Use: pip install matplotlib"
         ) from error
     return library
 

@@ -183,8 +183,7 @@ def test_a_missing_ray_is_named_with_its_extra(
     picture(Path("in/a.png"))
     assert main(["batch", "in", "-o", "out", "--engine", "ray"]) == 2
     assert capsys.readouterr().err == (
-        "restore: --engine ray: needs ray, which is not installed. "
-        "Use: pip install 'restorecli[ray]'\n"
+        "restore: --engine ray: needs ray, which is not installed. Use: pip install 'ray[data]'\n"
     )
 
 

@@ -12,6 +12,7 @@ from restorecli.batch.plan import Task
 from restorecli.batch.remote import Place
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
+from restorecli.pipeline import Restoration
 from restorecli.record import Outcome
 from tests.support.fake_restorer import FACE, FakeRestorer, picture
 
@@ -146,3 +147,110 @@ def test_free_memory_goes_back_after_each_photo(
     restorer = FakeRestorer(failing=frozenset({"1.png"}))
     assert len(list(run(tasks(tmp_path), restorer))) == 3
     assert len(given) == 3
+
+
+def test_a_result_that_came_meanwhile_is_skipped_and_not_computed(tmp_path: Path) -> None:
+    todo = tasks(tmp_path)
+    picture(local(todo[1].target))
+    before = local(todo[1].target).read_bytes()
+    restorer = FakeRestorer()
+    save = SaveOptions(skip_existing=True)
+    outcomes = list(batch.restore_tasks(todo, restorer, Options(), save, RunOptions()))
+    assert [outcome.status for outcome in outcomes] == ["restored", "skipped", "restored"]
+    assert [name for name, _ in restorer.seen] == ["0.png", "2.png"]
+    assert local(todo[1].target).read_bytes() == before
+
+
+class Overtaken(FakeRestorer):
+    """Another batch writes a result while its photo is computed."""
+
+    target = Path()
+
+    def restore(
+        self,
+        photo: Photo,
+        options: Options | None = None,
+        *,
+        keep_steps: bool = False,
+        step_side: int | None = None,
+    ) -> Restoration:
+        """Restore as ever, too late."""
+        picture(self.target)
+        return super().restore(photo, options)
+
+
+@pytest.mark.parametrize(("skip", "status"), [(True, "skipped"), (False, "failed")])
+def test_a_result_that_comes_while_its_photo_is_computed(
+    skip: bool, status: str, tmp_path: Path
+) -> None:
+    (task,) = tasks(tmp_path, 1)
+    restorer = Overtaken()
+    restorer.target = local(task.target)
+    save = SaveOptions(skip_existing=skip)
+    (outcome,) = batch.restore_tasks([task], restorer, Options(), save, RunOptions())
+    assert outcome.status == status
+
+
+def test_no_memory_while_computing_is_a_failure_of_one_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(FakeRestorer, "restore", fail)
+    todo = tasks(tmp_path, 1)
+    (outcome,) = run(todo, FakeRestorer())
+    assert outcome.error == f"{todo[0].source}: too little memory is free. Close other programs."
+
+
+def test_a_folder_that_may_not_be_written_costs_its_photos_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forced, since permissions do not bind root."""
+    todo = tasks(tmp_path, 8)
+    closed = tmp_path / "out" / "1"
+    make = Path.mkdir
+
+    def refuse(
+        path: Path, mode: int = 0o777, parents: bool = False, exist_ok: bool = False
+    ) -> None:
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        make(path, mode, parents, exist_ok)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    restorer = FakeRestorer()
+    outcomes = list(run(todo, restorer, jobs=1))
+    assert [outcome.status for outcome in outcomes] == ["restored", "failed"] * 4
+    said = f"{closed}: no permission to write there. Choose another folder."
+    assert {outcome.error for outcome in outcomes if outcome.error} == {said}
+    assert "7.png" not in {name for name, _ in restorer.seen}
+
+
+def test_a_name_that_the_disk_forbids_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a FAT stick, forced."""
+    source = picture(tmp_path / "in" / "a:b.png")
+    todo = [Task(source=source, target=tmp_path / "out" / "a:b.png"), *tasks(tmp_path, 1)]
+
+    def refuse(old: str, new: str) -> None:
+        if ":" in str(new):
+            raise OSError(22, "Invalid argument")
+        raise PermissionError(1, "Operation not permitted")  # FAT has no hard links
+
+    put = Path.replace
+
+    def rename(old: Path, new: Path) -> Path:
+        if ":" in str(new):
+            raise OSError(22, "Invalid argument")
+        return put(old, new)
+
+    monkeypatch.setattr("os.link", refuse)
+    monkeypatch.setattr(Path, "replace", rename)
+    bad, good = run(todo, FakeRestorer())
+    target = todo[0].target
+    assert bad.error == (
+        f"{target}: this disk takes no name with : in it. Choose another name, or another disk."
+    )
+    assert good.status == "restored"

@@ -15,6 +15,7 @@ from restorecli import device
 from restorecli.batch import parallel
 from restorecli.batch.parallel import Reading, computed
 from restorecli.photo import Photo
+from restorecli.record import Outcome
 
 
 @pytest.fixture(autouse=True)
@@ -34,11 +35,17 @@ def photos(*sides: int) -> list[tuple[int, Reading]]:
     return tasks
 
 
+def pixels_of(reading: Reading) -> Photo:
+    photo = reading.result()
+    assert isinstance(photo, Photo)
+    return photo
+
+
 @given(st.lists(st.integers(0, 5), max_size=12), st.integers(1, 4))
 def test_results_come_in_the_order_of_the_tasks(delays: list[int], at_once: int) -> None:
     def compute(number: int, reading: Reading) -> int:
         time.sleep(delays[number] / 1000)
-        return reading.result().width
+        return pixels_of(reading).width
 
     results = list(computed(photos(*range(1, len(delays) + 1)), compute, at_once))
     assert results == [(number, number + 1) for number in range(len(delays))]
@@ -50,6 +57,17 @@ def test_so_many_are_computed_at_the_same_time() -> None:
     assert sorted(place for _, place in results) == [0, 1, 2]
 
 
+def test_an_outcome_in_place_of_a_photo_is_passed_on() -> None:
+    skipped = Outcome(source="a.png", target="b.png", status="skipped")
+    (first, second) = photos(4, 4)
+    reading: Reading = Future()
+    reading.set_result(skipped)
+    tasks = [first, (7, reading), second]
+    results = list(computed(tasks, lambda _, reading: reading.result(), 2))
+    assert [number for number, _ in results] == [0, 7, 1]
+    assert results[1][1] is skipped
+
+
 def test_each_has_its_share_of_the_threads_and_a_large_photo_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -59,7 +77,7 @@ def test_each_has_its_share_of_the_threads_and_a_large_photo_all(
 
     def compute(number: int, reading: Reading) -> int:
         name = threading.current_thread().name
-        if reading.result().width > 10:
+        if pixels_of(reading).width > 10:
             assert name == threading.main_thread().name
             assert not beside
         beside.add(name)

@@ -1,5 +1,6 @@
 """Tests of what a batch finds, where it writes, and what it refuses."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorecli.batch import plan
+from restorecli.batch.remote_plan import MARK
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
 from restorecli.photo.formats import READABLE, WRITABLE
 
@@ -21,6 +23,11 @@ def touch(*names: str) -> None:
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+
+
+def fill(name: str) -> None:
+    touch(name)
+    Path(name).write_bytes(b"a result")
 
 
 def pairs(work: plan.Plan) -> dict[str, str]:
@@ -139,13 +146,25 @@ def test_a_photo_named_twice_is_done_once() -> None:
     }
 
 
-def test_two_sources_with_one_target_are_refused_by_name() -> None:
-    touch("in/a.jpg", "in/a.gif", "in/a.png")
-    expected = r"^in/a\.gif and in/a\.png would both become out/a\.png\."
+def test_photos_that_differ_in_their_kind_alone_keep_it_in_their_names() -> None:
+    touch("in/anim.gif", "in/anim.png", "in/b.jpg", "in/c.gif")
+    assert pairs(plan.make(["in"], Path("out"))) == {
+        "in/anim.gif": "out/anim.gif.png",
+        "in/anim.png": "out/anim.png",
+        "in/b.jpg": "out/b.jpg",
+        "in/c.gif": "out/c.png",
+    }
+    found = plan.make(["in/anim.gif", "in/anim.png", "in/b.jpg"], Path("out"), ext="webp")
+    assert list(pairs(found).values()) == [
+        "out/anim.gif.webp", "out/anim.png.webp", "out/b.webp",
+    ]  # fmt: skip
+
+
+def test_a_name_that_is_taken_all_the_same_is_refused() -> None:
+    touch("in/a.gif", "in/a.png", "in/a.gif.png")
+    expected = r"^in/a\.gif and in/a\.gif\.png would both become out/a\.gif\.png\. Restore them"
     with pytest.raises(PlanError, match=expected):
         plan.make(["in"], Path("out"))
-    with pytest.raises(PlanError, match=r"would both become out/a\.webp"):
-        plan.make(["in/a.jpg", "in/a.png"], Path("out"), ext="webp")
 
 
 def test_same_names_from_two_folders_are_refused() -> None:
@@ -197,7 +216,8 @@ def test_output_that_is_a_file_is_refused() -> None:
 
 
 def test_existing_targets_are_refused_skipped_or_overwritten() -> None:
-    touch("in/a.jpg", "in/b.jpg", "out/b.jpg")
+    touch("in/a.jpg", "in/b.jpg")
+    fill("out/b.jpg")
     with pytest.raises(PhotoWriteError, match=r"^out/b\.jpg: exists already, .* 1 of 2 results"):
         plan.make(["in"], Path("out"))
     work = plan.make(["in"], Path("out"), skip_existing=True)
@@ -238,6 +258,84 @@ def test_home_is_expanded_and_an_unknown_user_is_a_name(monkeypatch: pytest.Monk
     monkeypatch.setenv("HOME", str(Path("home").resolve()))
     monkeypatch.setenv("USERPROFILE", str(Path("home").resolve()))
     assert len(plan.make(["~/a.jpg", "~nobody-here.jpg"], Path("out")).tasks) == 2
+
+
+def test_a_result_without_a_byte_is_no_result() -> None:
+    touch("in/a.jpg", "in/b.jpg", "out/a.jpg")
+    fill("out/b.jpg")
+    found = plan.make(["in"], Path("out"), skip_existing=True)
+    assert pairs(found) == {"in/a.jpg": "out/a.jpg"}
+    with pytest.raises(PhotoWriteError, match=r"^out/a\.jpg: exists already, .* 2 of 2 results"):
+        plan.make(["in"], Path("out"))
+
+
+def test_results_beside_their_photos_are_no_sources_unless_they_are_named() -> None:
+    touch("in/a.jpg", "in/a.restored.png", "in/b.restored.png")
+    found = plan.make(["in"], Path("out"))
+    assert list(pairs(found)) == ["in/a.jpg", "in/b.restored.png"]
+    assert found.results == (Path("in/a.restored.png"),)
+    assert list(pairs(plan.make(["in/*.png"], Path("out")))) == ["in/b.restored.png"]
+    named = plan.make(["in", "in/a.restored.png"], Path("out"))
+    assert "in/a.restored.png" in pairs(named)
+
+
+def test_a_marked_folder_of_results_is_no_source_unless_it_is_named() -> None:
+    touch("in/a.jpg", "in/old/a.jpg", "in/old/deep/b.jpg", f"in/old/{MARK}", "in/c/a.jpg")
+    expected = ["in/a.jpg", "in/c/a.jpg"]
+    for source in ("in", "in/**/*.jpg", "in/*"):
+        found = plan.make([source], Path("out"))
+        assert sorted(pairs(found)) == expected
+        assert found.results == (Path("in/old"),)
+    named = pairs(plan.make(["in/old"], Path("out")))
+    assert sorted(named) == ["in/old/a.jpg", "in/old/deep/b.jpg"]
+    assert sorted(pairs(plan.make(["in/old/*.jpg"], Path("out")))) == ["in/old/a.jpg"]
+
+
+def test_whether_the_results_lie_among_the_photos_is_known() -> None:
+    touch("in/a.jpg", "in/b/c.jpg")
+    assert plan.make(["in"], Path("in/out")).within
+    assert plan.make(["in/*/*.jpg"], Path("in/out")).within
+    assert not plan.make(["in"], Path("out")).within
+    assert not plan.make(["in/a.jpg"], Path("in/out")).within
+
+
+def test_what_is_not_restored_is_kept_by_name() -> None:
+    touch("in/a.jpg", "in/b.xyz", "in/IMG0001", "in/.hidden")
+    found = plan.make(["in"], Path("out"))
+    assert set(found.others) == {Path("in/b.xyz"), Path("in/IMG0001")}
+    assert found.ignored == 3
+
+
+def test_a_folder_with_wildcards_in_its_name_means_itself_in_a_pattern_too() -> None:
+    touch("d[1]/a.png", "d1/b.png", "d[1]/e[2]/c.png")
+    assert pairs(plan.make(["d[1]/*.png"], Path("out"))) == {"d[1]/a.png": "out/a.png"}
+    assert list(pairs(plan.make(["d[1]/e[2]/*.png"], Path("out")))) == ["d[1]/e[2]/c.png"]
+    assert list(pairs(plan.make(["d[12]/*.png"], Path("out")))) == ["d1/b.png"]
+
+
+class Input(io.TextIOWrapper):
+    """Standard input over bytes in memory."""
+
+    def __init__(self, content: bytes, *, terminal: bool = False) -> None:
+        super().__init__(io.BytesIO(content))
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@pytest.mark.parametrize("content", [b"in\nc d.png\n", b"in\r\nc d.png", b"in\0c d.png\0"])
+def test_a_list_on_standard_input(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch("in/a.jpg", "c d.png")
+    monkeypatch.setattr("sys.stdin", Input(content))
+    found = pairs(plan.make(["-"], Path("out")))
+    assert found == {"in/a.jpg": "out/a.jpg", "c d.png": "out/c d.png"}
+
+
+def test_a_terminal_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Input(b"", terminal=True))
+    with pytest.raises(PlanError, match=r"^<stdin>: is a terminal\. Pipe a list in"):
+        plan.make(["-"], Path("out"))
 
 
 @settings(max_examples=40, deadline=None)

@@ -155,8 +155,7 @@ def test_a_missing_client_is_named_with_its_extra(
     with pytest.raises(PlanError) as refusal:
         RemotePath(scheme, "b/a.jpg").read_bytes()
     assert str(refusal.value) == (
-        f"{scheme}://b/a.jpg: needs {package}, which is not installed. "
-        "Use: pip install 'restorecli[cloud]'"
+        f"{scheme}://b/a.jpg: needs {package}, which is not installed. Use: pip install {package}"
     )
 
 

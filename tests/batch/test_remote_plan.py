@@ -1,6 +1,7 @@
 """Tests of what a URL stands for: by the same rules as a file."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,11 +9,14 @@ import fsspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from restorecli.batch import plan
 from restorecli.batch.remote import RemotePath, parse_place
-from restorecli.batch.remote_plan import WILDCARDS
+from restorecli.batch.remote_plan import MARK, WILDCARDS
+from restorecli.cli import main
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
+from tests.support.fake_restorer import FakeRestorer
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +32,9 @@ def clear() -> None:
     client.pseudo_dirs[:] = [""]
 
 
-def touch(*keys: str) -> None:
+def touch(*keys: str, content: bytes = b"a photo") -> None:
     for key in keys:
-        fsspec.filesystem("memory").pipe_file(key, b"")
+        fsspec.filesystem("memory").pipe_file(key, content)
 
 
 def pairs(*sources: str, out: str = "memory://out", **how: bool) -> dict[str, str]:
@@ -141,13 +145,13 @@ def test_existing_targets_are_asked_about_and_counted() -> None:
 def test_existing_targets_cost_one_listing(monkeypatch: pytest.MonkeyPatch) -> None:
     touch(*(f"in/{index}.jpg" for index in range(50)), "out/7.jpg")
     listings: list[str] = []
-    keys_below = RemotePath.keys_below
+    sizes_below = RemotePath.sizes_below
 
-    def count(path: RemotePath) -> list[str]:
+    def count(path: RemotePath) -> dict[str, int]:
         listings.append(str(path))
-        return keys_below(path)
+        return sizes_below(path)
 
-    monkeypatch.setattr(RemotePath, "keys_below", count)
+    monkeypatch.setattr(RemotePath, "sizes_below", count)
     monkeypatch.setattr(RemotePath, "exists", None)
     assert len(pairs("in", skip_existing=True)) == 49
     assert listings == ["memory://in", "memory://out"]
@@ -196,3 +200,40 @@ def test_a_name_that_looks_absolute_stays_below_the_output(
     monkeypatch.setattr(RemotePath, "keys_below", lambda _: ["/etc/a.jpg", "//b.jpg"])
     targets = [task.target for task in plan.make(["memory://in"], tmp_path).tasks]
     assert sorted(map(str, targets)) == [str(tmp_path / "b.jpg"), str(tmp_path / "etc/a.jpg")]
+
+
+def test_an_object_without_a_byte_is_no_result() -> None:
+    touch("in/a.jpg", "in/b.jpg", "out/a.jpg")
+    touch("out/b.jpg", content=b"")
+    assert pairs("in", skip_existing=True) == {"in/b.jpg": "out/b.jpg"}
+    with pytest.raises(PhotoWriteError, match="exists already, as do 2 of 2"):
+        pairs("in")
+
+
+def test_results_of_an_earlier_run_are_no_sources_unless_they_are_named() -> None:
+    touch("in/a.jpg", "in/a.restored.png", "in/old/a.jpg", f"in/old/{MARK}")
+    for source in ("in", "in/**/*.*"):
+        assert pairs(source) == {"in/a.jpg": "out/a.jpg"}
+    assert pairs("in/old") == {"in/old/a.jpg": "out/a.jpg"}
+    assert len(pairs("in/a.jpg", "in/a.restored.png")) == 2
+    assert not plan.make(["memory://in/a.jpg"], parse_place("memory://in/out")).within
+
+
+def test_a_part_of_a_pattern_may_be_the_very_name() -> None:
+    touch("in/d[1]/a.jpg", "in/d2/b.jpg")
+    assert pairs("in/d[1]/*.jpg") == {"in/d[1]/a.jpg": "out/d[1]/a.jpg"}
+
+
+def test_results_among_photos_are_marked_and_empty_ones_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    buffer = BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "png")
+    touch("in/a.png", "in/b.png", content=buffer.getvalue())
+    touch("in/out/a.png", content=b"")
+    FakeRestorer().installed(monkeypatch)
+    words = ["batch", "memory://in", "-o", "memory://in/out", "--skip-existing"]
+    assert main(words) == 0
+    assert pairs("in") == {"in/a.png": "out/a.png", "in/b.png": "out/b.png"}
+    result = parse_place("memory://in/out/a.png")
+    assert result.read_bytes()[:4] == b"\x89PNG"

@@ -172,6 +172,63 @@ def test_values_out_of_bounds_are_refused(
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("a.jpg --scale 2x", "--scale 2x: is not one of its values. Use 1, 2 or 4."),
+        ("a.jpg --relight yes", "--relight yes: is not one of its values. Use auto, on or off."),
+        (
+            "a.jpg --strength half",
+            "--strength half: is not one of its values. Use a number from 0 ",
+        ),
+        ("a.jpg --quality 0", "--quality 0: is not one of its values. Use a number from 1 to 100."),
+        ("a.jpg --min-face -1", "--min-face -1: is not one of its values. Use a whole number from"),
+        ("a.jpg --tile 1.5", "--tile 1.5: is not one of its values. Use a whole number."),
+        ("batch in -o out -j two", "--jobs two: is not one of its values. Use a whole number from"),
+        ("batch in", "--output: is missing. See: restore batch -h"),
+        ("photo", "PHOTO: is missing. See: restore photo -h"),
+        ("a.jpg --format webp", "--format: no such option. Did you mean --ext? See: restore photo"),
+        ("a.jpg --force", "--force: no such option. Did you mean --overwrite? See: restore photo"),
+        ("a.jpg --sclae 2", "--sclae: no such option. Did you mean --scale? See: restore photo -h"),
+        ("a.jpg --wobble", "--wobble: no such option. See: restore photo -h"),
+        ("a.jpg --scale", "--scale: needs a value. See: restore"),
+        ("a.jpg --json=3", "--json: does not take a value. See: restore"),
+        ("doctor now", "now: more words than it takes. See: restore doctor -h"),
+        ("weights lst", "lst: no such command. See: restore weights -h"),
+    ],
+)
+def test_words_that_do_not_fit_are_one_line(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"restore: {said}")
+    assert captured.err.count("\n") == 1
+
+
+def test_switches_have_no_type_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], *(name.split() for name in command_reference.commands()), ["weights"]):
+        assert main([*words, "--help"]) == 0
+    assert "bool" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [["-dash.png"], ["photo", "-dash.png"], ["batch", "-dash.png", "-o", "out"]]
+)
+def test_a_name_that_begins_with_a_dash(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-dash.png").touch()
+    assert main(words) == 2
+    said = "restore: -dash.png: begins with a dash, as options do. Write ./-dash.png\n"
+    assert capsys.readouterr().err == said
+
+
 def built(*words: str) -> tuple[object, ...]:
     """What a command gets that takes all kinds of parameters; nothing if it is refused."""
     found: list[object] = []

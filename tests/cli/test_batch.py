@@ -31,6 +31,7 @@ def written() -> set[str]:
     return {path.as_posix() for path in Path("out").rglob("*") if path.is_file()}
 
 
+LEFT = "not restored: files of other kinds (1 .txt), in/notes.txt\n"
 ALL = {"out/a.png", "out/deep/b.jpg", "out/deep/c d.png"}
 
 
@@ -39,7 +40,7 @@ def test_the_tree_is_kept_and_the_last_line_counts(
 ) -> None:
     assert main(["batch", "in", "-o", "out", "--scale", "1", "--no-faces"]) == 0
     assert written() == ALL
-    assert capsys.readouterr() == ("3 restored, 0 failed, 0 skipped\n", "")
+    assert capsys.readouterr() == ("3 restored, 0 failed, 0 skipped\n", LEFT)
     stages: tuple[Stage, ...] = ("denoise", "relight", "refine", "upscale")
     assert restorer.seen[0] == ("a.png", Options(scale=1, stages=stages))
 
@@ -63,7 +64,7 @@ def test_a_stopped_run_goes_on(restorer: FakeRestorer, capsys: pytest.CaptureFix
     restorer.interrupting = "c d.png"
     assert main(["batch", "in", "-o", "out", "--jobs", "1"]) == 130
     expected = "restore: stopped; files that are there are whole. Go on with --skip-existing.\n"
-    assert capsys.readouterr() == ("", expected)
+    assert capsys.readouterr() == ("", LEFT + expected)
     assert all(Path(name).stat().st_size for name in written())
     done = len(written())
     restorer.interrupting = ""
@@ -85,7 +86,7 @@ def test_overwrite_and_ext(restorer: FakeRestorer) -> None:
     ("words", "code", "fact"),
     [
         (["in", "-o", "in"], 2, "in: is both source and output."),
-        (["in", "in/a.gif", "-o", "out"], 2, "in/a.png and in/a.gif would both become out/a.png."),
+        (["in", "b/a.gif", "-o", "out"], 2, "in/a.png and b/a.gif would both become out/a.png."),
         (["none", "-o", "out"], 2, "none: no such file or folder."),
         (["in/*.tif", "-o", "out"], 5, "in/*.tif: no file found."),
         (["in", "-o", "out", "--skip-existing", "--overwrite"], 2, "--skip-existing and"),
@@ -121,7 +122,7 @@ def test_dry_run_does_nothing(
     assert written() == {"out/a.png"}
     out, err = capsys.readouterr()
     assert out == "in/deep/b.jpg → out/deep/b.jpg\nin/deep/c d.png → out/deep/c d.png\n"
-    assert err == "2 to restore, 1 skipped\n"
+    assert err == LEFT + "2 to restore, 1 skipped\n"
 
 
 def test_dry_run_in_json(restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,8 +132,8 @@ def test_dry_run_in_json(restorer: FakeRestorer, capsys: pytest.CaptureFixture[s
     out, err = capsys.readouterr()
     *records, last = map(json.loads, out.splitlines())
     assert [record["status"] for record in records] == ["planned", "planned", "skipped"]
-    assert last["summary"] == {"planned": 2, "skipped": 1, "seconds": 0.0}
-    assert err == ""
+    assert last["summary"] == {"planned": 2, "skipped": 1, "ignored": 1, "seconds": 0.0}
+    assert err == LEFT
 
 
 def test_json_is_a_record_a_line_and_a_summary(
@@ -157,12 +158,55 @@ def test_verbose_tells_of_every_photo(
 ) -> None:
     assert main(["batch", "in", "-o", "out", "--verbose"]) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "1 files ignored: hidden, or not of a readable kind"
+    assert lines[0] + "\n" == LEFT
     assert [line.split(":")[0] for line in lines[1:]] == [
         "in/a.png",
         "in/deep/b.jpg",
         "in/deep/c d.png",
     ]
+
+
+def test_what_is_not_restored_is_named_once_and_counted(
+    restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("in/IMG1", "in/b.xyz", "in/c.xyz", "in/.hidden", "in/a.restored.png"):
+        Path(name).touch()
+    assert main(["batch", "in", "-o", "out", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out.splitlines()[-1])["summary"]["ignored"] == 4
+    assert err.splitlines()[:2] == [
+        "not restored: results of an earlier run, in/a.restored.png",
+        "not restored: files of other kinds (2 .xyz, 1 no extension, 1 .txt), "
+        "in/IMG1, in/b.xyz, in/c.xyz and 1 more",
+    ]
+
+
+def test_results_among_the_photos_are_not_restored_again(
+    restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["batch", "in", "-o", "in/out", "--quiet"]) == 0
+    assert main(["batch", "in", "-o", "out"]) == 0
+    assert written() == ALL
+    output, messages = capsys.readouterr()
+    assert output.splitlines()[-1] == "3 restored, 0 failed, 0 skipped"
+    assert "not restored: results of an earlier run, in/out\n" in messages
+
+
+def test_a_result_without_a_byte_is_made_again(
+    restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["batch", "in", "-o", "out"]) == 0
+    whole = Path("out/a.png").read_bytes()
+    Path("out/a.png").write_bytes(b"")
+    assert main(["batch", "in", "-o", "out", "--skip-existing"]) == 0
+    assert capsys.readouterr().out.endswith("1 restored, 0 failed, 2 skipped\n")
+    assert Path("out/a.png").read_bytes() == whole
+
+
+def test_a_list_on_standard_input(restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"in\n")))
+    assert main(["batch", "-", "-o", "out"]) == 0
+    assert written() == ALL
 
 
 def outcomes(count: int) -> Iterator[Outcome]:

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,7 @@ def test_json_is_one_record(restorer: FakeRestorer, capsys: pytest.CaptureFixtur
         "presence": 1.0,
         "peaks": [],
         "work_size": "1",
+        "stage_seconds": {},
         "notices": [],
     }
     assert record["faces"][0]["box"] == [2.0, 3.0, 10.0, 14.0]
@@ -206,7 +209,22 @@ def never(**_: object) -> None:
         (["a.jpg", "--ext", "gif"], 2, "--ext gif: cannot be written."),
         (["steps"], 2, "steps: is a folder. Use: restore batch steps -o OUT"),
         (["-", "--json", "-o", "-"], 2, "--json and a picture both go to standard output."),
-        (["gone.jpg"], 1, "gone.jpg: no such file."),
+        (["gone.jpg"], 1, "gone.jpg: no such file. Check the path."),
+        (["none/a.jpg"], 1, "none/a.jpg: no such file: there is no folder none. Check the path."),
+        (["a.jpg/b.jpg"], 1, "a.jpg/b.jpg: no such file: there is no folder a.jpg."),
+        (["gone.jpg", "-o", "none/b.png"], 1, "gone.jpg: no such file."),
+        (["*.jpg"], 1, "*.jpg: no such file. For a pattern use: restore batch '*.jpg' -o OUT"),
+        (["steps", "-o", "out"], 2, "steps: is a folder. Use: restore batch steps -o out"),
+        (["a.jpg", "b.png"], 2, "b.png: is a second photo, without -o. Use -o FOLDER, or for one "),
+        (["a.jpg", "b.png", "c.png"], 2, "b.png: is a second photo, without -o. Use -o FOLDER"),
+        (["a.jpg", "b.jpg", "-o", "c.png"], 2, "c.png: is one file for 2 photos. Name a folder"),
+        (["a.jpg", "b.jpg", "-o", "old.jpg"], 2, "old.jpg: is one file for 2 photos."),
+        (["a.jpg", "-", "-o", "out"], 2, "-: is one photo, and there are several."),
+        (["a.jpg", "b.jpg", "-o", "-"], 2, "-: is one photo, and there are several."),
+        (["a.jpg", "a.jpg", "-o", "out", "--compare", "c.png"], 2, "--compare, --save-steps, --p"),
+        (["a.jpg", "a.jpg", "-o", "out", "--page", "2"], 2, "--compare, --save-steps, --page and"),
+        (["a.jpg", "a.jpg", "-o", "out", "--preview"], 2, "--compare, --save-steps, --page and"),
+        (["a.jpg", "-o", "out/", "--preview"], 2, "--compare, --save-steps, --page and --preview:"),
         (["empty.jpg"], 1, "empty.jpg: "),
     ],
 )
@@ -231,6 +249,36 @@ def test_refusals_come_before_any_work(
     assert files() == before
 
 
+@pytest.mark.parametrize("out", ["out", "out/"])
+def test_several_photos_go_into_a_folder(
+    out: str, restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(Path("deep/b.png"))
+    assert main(["a.jpg", "deep/b.png", "-o", out, "--scale", "1", "--ext", "webp"]) == 0
+    assert files() == {"a.jpg", "deep/b.png", "out/a.webp", "out/b.webp"}
+    assert capsys.readouterr() == ("2 restored, 0 failed, 0 skipped\n", "")
+    assert main(["photo", "a.jpg", "gone.jpg", "-o", out, "--overwrite"]) == 1
+    assert capsys.readouterr().out == "1 restored, 1 failed, 0 skipped\n"
+
+
+def test_one_photo_goes_into_a_folder_that_is_named_with_a_slash(restorer: FakeRestorer) -> None:
+    assert main(["a.jpg", "-o", "new/out/"]) == 0
+    assert files() == {"a.jpg", "new/out/a.jpg"}
+
+
+def test_the_home_folder_is_known(
+    restorer: FakeRestorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert main(["~/a.jpg", "-o", "~/b.png"]) == 0
+    assert main(["batch", "~/a.jpg", "-o", "~/out"]) == 0
+    picture(Path("~c.jpg"))
+    assert main(["~c.jpg"]) == 0
+    expected = {"a.jpg", "b.png", "out/a.jpg", "~c.jpg", "~c.restored.png"}
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == expected
+
+
 def test_overwrite_replaces(restorer: FakeRestorer) -> None:
     Path("a.restored.png").write_bytes(b"old")
     assert main(["a.jpg", "--overwrite"]) == 0
@@ -253,6 +301,21 @@ def test_interruption_is_130_and_leaves_nothing(restorer: FakeRestorer) -> None:
     restorer.interrupting = "a.jpg"
     assert main(["a.jpg"]) == 130
     assert files() == {"a.jpg"}
+
+
+def test_a_folder_that_takes_nothing_is_refused_before_any_work(
+    restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextmanager
+    def full(_: Path) -> Iterator[Path]:
+        raise OSError(28, "No space left on device")
+        yield
+
+    monkeypatch.setattr("restorecli.photo.files.temporary_file", full)
+    monkeypatch.setattr(Restorer, "load", never)
+    assert main(["a.jpg", "-o", "b.png"]) == 1
+    said = "restore: b.png: could not be written (no space left on device). Nothing was left"
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_steps_are_saved(restorer: FakeRestorer) -> None:

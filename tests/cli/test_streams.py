@@ -116,6 +116,44 @@ def test_picture_into_a_closed_pipe_ends_quietly(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("words", [["a.jpg", "-o", "-"], ["a.jpg"], ["--help"], ["--version"]])
+def test_a_full_standard_output_is_one_line(
+    words: list[str], restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("/dev/full is Linux's")
+    before = sys.stdout
+    with Path("/dev/full").open("w") as full:
+        sys.stdout = full
+        try:
+            assert main(words) == 1
+        finally:
+            sys.stdout = before
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "restore: <stdout>: could not be written (no space left on device). Try a file."
+
+
+def test_a_standard_error_that_takes_nothing_does_not_hide_the_code(
+    restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    assert main(["gone.jpg", "--quiet"]) == 1
+    assert main(["a.jpg", "--scale", "three"]) == 2
+
+
+def test_names_that_are_no_text_reach_the_next_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="utf-8"))
+    process.open_streams()
+    sys.stdout.write(process.name_on_stdout("사진\udcff.jpg"))
+    sys.stdout.flush()
+    assert written.getvalue() == "사진".encode() + b"\xff.jpg"
+
+
 def test_closed_streams_are_opened_on_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from restorecli.faces.alignment import align
 from restorecli.faces.detections import Detections
-from restorecli.faces.restore import face_indices, restore_faces
+from restorecli.faces.restore import face_indices, missing, restore_faces
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, FaceVAEPairConfig
 from restorecli.options import Options
 from restorecli.tiling.sources import TensorSource
@@ -179,3 +179,20 @@ def test_faces_of_one_size_go_together(image: Tensor) -> None:
 )
 def test_chosen(choice: str, count: int, expected: set[int]) -> None:
     assert face_indices(choice, count) == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "count", "said"),
+    [
+        ("7", 1, ("--faces 7: no such face, the last one is 0",)),
+        ("0, 2,9", 2, ("--faces 2, 9: no such face, the last one is 1",)),
+        ("0", 0, ("--faces 0: no such face, none was found",)),
+        ("0,1", 2, ()),
+        ("all", 0, ()),
+        ("largest", 0, ()),
+    ],
+)
+def test_a_face_that_is_asked_for_and_not_there_is_said(
+    choice: str, count: int, said: tuple[str, ...]
+) -> None:
+    assert missing(choice, count) == said

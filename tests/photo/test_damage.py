@@ -88,7 +88,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
     assert "a folder, not a photo. Use restore batch." in refusal(tmp_path)
     assert "cannot be opened" in refusal("nul\0.jpg")
     assert "cannot be opened" in refusal(tmp_path / ("x" * 300))
-    assert refusal("two\nlines.jpg").startswith("two\ufffdlines.jpg: no such file")
+    assert refusal("two\nlines.jpg").startswith("$'two\\x0alines.jpg': no such file")
 
 
 def test_files_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

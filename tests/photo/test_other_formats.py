@@ -121,7 +121,7 @@ def test_a_batch_takes_them_as_png(tmp_path: Path) -> None:
 
 def test_jpeg_xl_without_its_plug_in_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pillow_jxl.JpegXLImagePlugin", None)
-    with pytest.raises(PhotoReadError, match=r"pip install 'restorecli\[jxl\]'"):
+    with pytest.raises(PhotoReadError, match=r"pip install pillow-jxl-plugin"):
         Photo.read(SMALLEST, name="a.jxl")
     with pytest.raises(PhotoReadError, match="damaged JPEG XL file"):
         Photo.read(b"\0\0\0\x0cJXL \r\n\x87\n" + b"\0\0\0\x14ftypjxl " + bytes(8), name="a.jxl")

@@ -1,6 +1,7 @@
 """The command line in processes of its own: with tiny networks, in whatever environment."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from restorecli.cli import main
+from restorecli.cli.process import STOPPING
 from restorecli.pipeline import Restorer
 from tests.support.photo_samples import noise
 from tests.support.tiny import tiny_restorer
@@ -82,6 +84,14 @@ def use_tiny_networks() -> None:
     Restorer.load = lambda **_: restorer  # type: ignore[method-assign]
 
 
+def hear_signals() -> None:
+    """Undo what `nohup` and the background of a script hand on: signals that are ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+
+
 if __name__ == "__main__":
+    hear_signals()
     use_tiny_networks()
     sys.exit(main())

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from restorecli.cli import main
+from restorecli.errors import DeviceError
 from restorecli.options import Options
 from restorecli.photo import Photo
-from restorecli.pipeline import Restoration
+from restorecli.pipeline import Restoration, Restorer
 from tests.photo.test_files import files_of_at_most
 from tests.reliability.commands import SMALL, photos, tree
 from tests.support.fake_restorer import FakeRestorer
@@ -66,9 +67,10 @@ def test_a_full_disk(restorer: FakeRestorer, capsys: pytest.CaptureFixture[str])
         there = done(Path("out"))
         assert 2 < len(there) < 9
         assert output == f"{len(there)} restored, {9 - len(there)} failed, 0 skipped\n"
-        for line in messages.splitlines():
-            assert line.startswith("restore: out/")
-            assert "no space left on device). Nothing was left behind." in line
+        (line,) = messages.splitlines()
+        assert line.startswith("restore: out/")
+        assert "no space left on device). Nothing was left behind. No other photo is tried." in line
+        assert len(restorer.seen) <= len(there) + 3  # what was on its way already
         subprocess.run(["mount", "-o", "remount,size=1m", "out"], check=True)
         assert main([*BATCH, "--skip-existing"]) == 0
         assert len(done(Path("out"))) == 9
@@ -104,9 +106,11 @@ def test_a_target_that_is_read_only(
 ) -> None:
     with mounted(Path("out"), "ro"):
         assert main(BATCH) == 1
-        captured = capsys.readouterr()
-        assert captured.out == "0 restored, 9 failed, 0 skipped\n"
-        assert all("read-only file system" in line.lower() for line in captured.err.splitlines())
+        output, messages = capsys.readouterr()
+        assert output == ""
+        assert messages.startswith("restore: out: could not be written (read-only file system).")
+        assert messages.count("\n") == 1
+        assert restorer.seen == []
         assert main(["in/0/0000.png", "-o", "out/a.png"]) == 1
         line = "restore: out/a.png: could not be written (read-only file system)."
         assert capsys.readouterr().err.startswith(line)
@@ -123,9 +127,20 @@ def test_a_target_without_permission(
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     assert main(BATCH) == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 9
-    assert all(line.startswith("restore: ") and "ermission" in line for line in lines)
+    said = "restore: out: no permission to write there. Choose another folder.\n"
+    assert capsys.readouterr() == ("", said)
+    assert restorer.seen == []
+
+
+def test_trying_the_target_leaves_nothing(
+    restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise DeviceError("cpu: is on holiday. Wait.")
+
+    monkeypatch.setattr(Restorer, "load", refuse)
+    assert main(["batch", "in", "-o", "new/out"]) == 4
+    assert not Path("new").exists()
 
 
 class Vanishing(FakeRestorer):

@@ -65,6 +65,25 @@ def test_a_signal_ends_the_batch_as_ctrl_c_does(
 
 
 @LINUX
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_these_tests_hold_under_nohup_and_in_a_background(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """Ignored signals are inherited; the child of a test must hear them all the same."""
+    photos(tmp_path / "in", COUNT)
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        run = started(TINY, [*BATCH, "--verbose"], cwd=tmp_path)
+    finally:
+        signal.signal(number, before)
+    assert run.stderr is not None
+    run.stderr.readline()
+    run.send_signal(number)
+    run.communicate()
+    assert run.returncode == 128 + number
+
+
+@LINUX
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_reader_that_goes_away_ends_the_batch_without_a_traceback(
     stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -264,3 +264,26 @@ def test_no_report_no_page() -> None:
     with batch.following(outcomes, page) as followed:
         assert followed is outcomes
     assert names() == []
+
+
+def test_numbers_in_names_count() -> None:
+    names = ["photo_10.png", "photo_2.png", "photo_1.png", "photo_²1.png", "photo.png"]
+    assert sorted(names, key=batch.natural)[1:4] == names[2::-1]
+    plan = work(0, skipped=12)
+    text = report([], plan=plan)
+    places = [text.index(f"<li>in/{number}.png</li>") for number in range(12)]
+    assert places == sorted(places)
+
+
+def test_a_photo_that_was_skipped_meanwhile_is_listed() -> None:
+    text = report([Outcome(source="in/0.png", target="out/0.png", status="skipped")])
+    assert "<li>in/0.png</li>" in text
+    assert "<b>1</b> skipped" in text
+    assert "was stopped" not in text
+
+
+def test_pictures_are_described_with_the_name_of_their_photo() -> None:
+    text = report([outcome(3)])
+    assert 'alt="in/3.png after restoration"' in text
+    assert 'alt="in/3.png before restoration"' in text
+    assert 'aria-label="How much of in/3.png is shown as it was before"' in text

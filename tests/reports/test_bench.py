@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,7 @@ def test_without_matplotlib_one_line_says_what_to_install(
     assert main(["bench", str(tmp_path), "--report", str(tmp_path / "a.html")]) == 2
     assert capsys.readouterr().err == (
         "restore: bench --report: its charts need Matplotlib, which is not installed. "
-        "Use: pip install 'restorecli[report]'\n"
+        "Use: pip install matplotlib\n"
     )
 
 
@@ -159,3 +160,17 @@ def test_the_command_writes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert main(words) == 1
     assert Path("a.html").read_text("utf-8") == text
     assert main([*words, "--overwrite"]) == 0
+
+
+def test_the_page_holds_no_path_of_this_machine(tmp_path: Path, pair: PhotoPair) -> None:
+    page = bench_report.BenchReport(tmp_path / "a.html", overwrite=False)
+    failure = measure.Failure(name="b", reason=f"{tmp_path}/set/clean/b.png: is bad")
+    made = replace(result([0.5]), dataset=f"{tmp_path}/set", failures=(failure,))
+    page.watch(made.of("restore")[0], pair, pair.degraded)
+    page.write(made)
+    text = (tmp_path / "a.html").read_text("utf-8")
+    assert str(tmp_path) not in text
+    assert "<p>set: 1 pairs, x1</p>" in text
+    assert "clean/b.png: is bad" in text
+    assert 'alt="photo 0 after restoration"' in text
+    assert 'alt="photo 0: clean"' in text

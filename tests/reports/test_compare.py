@@ -106,8 +106,8 @@ def test_page_is_worked_by_a_labelled_slider() -> None:
     assert slider["type"] == "range"
     assert slider["aria-label"]
     assert [attributes["alt"] for tag, attributes in tags if tag == "img"] == [
-        "After restoration",
-        "Before restoration",
+        "<b>한글</b>.png after restoration",
+        "<b>한글</b>.png before restoration",
     ]
     assert any(tag == "button" for tag, _ in tags)
 

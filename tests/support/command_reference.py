@@ -19,7 +19,7 @@ that a browser opens without a server or a network.
   reason, then the worst: a face left as it was, a face that moved far, a photo that changed much.
   Photos are found by name, put in another order, or narrowed to those with a face left as it was.
 - **bench**: the table with intervals, scores by pattern family, input against output, and the
-  twelve worst photos with their clean ones. Its charts need `pip install 'restorecli[report]'`.
+  twelve worst photos with their clean ones. Its charts need `pip install matplotlib`.
 
 A batch of fewer than 50 photos gives a single file. From 50 on the pictures, 640 px each, lie
 beside the page in `report_files/`, and are loaded as they are looked at: move the two together, and

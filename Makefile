@@ -64,7 +64,7 @@ strip: .venv/runtime ## draw docs/strip.jpg, the picture at the top of README, a
 	cd docs && ../$(BIN)/python ../examples/strip.py
 
 gallery: .venv/runtime ## make docs/gallery.html, real scans before and after, anew
-	cd docs && ../$(BIN)/python ../examples/gallery.py
+	$(BIN)/python -m training.evaluate.gallery docs/gallery.html
 
 sheet: .venv/runtime ## draw docs/patterns.jpg, every family of patterns
 	$(BIN)/python -m training.evaluate.pattern_sheet docs/patterns.jpg

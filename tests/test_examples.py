@@ -23,7 +23,6 @@ WRITES = {
     "swap_a_stage.py": "swap_a_stage.png",
     "demo.py": "demo/portrait-1.compare.png",
     "strip.py": "strip.jpg",
-    "gallery.py": "gallery.html",
 }
 
 

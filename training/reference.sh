@@ -81,3 +81,15 @@ ship orsnet/5-scenes --zero heads.1.
 train inspector/1-first
 train inspector/2-longer --start runs/inspector/1-first
 ship inspector/2-longer
+
+# the same, longer; brightness that has seen scenes
+train denoiser/6-patience --start weights # was stopped after 4,500 steps
+cp -r runs/denoiser/6-patience runs/denoiser/6-patience-cool
+train denoiser/6-patience-cool --start weights
+ship denoiser/6-patience-cool
+train second_look/3-patience --denoiser weights --start weights
+ship second_look/3-patience
+train orsnet/6-patience --denoiser weights --start weights
+ship orsnet/6-patience --zero heads.1.
+train relighter/2-scenes --start weights
+ship relighter/2-scenes

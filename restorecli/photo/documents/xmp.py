@@ -1,12 +1,17 @@
 """Surgery on an XMP packet: take out what is not true of a restored photo, keep the rest as it is.
 
-A packet is XML that others wrote; like an EXIF block it is cut, not written anew.
+A packet is XML that others wrote; like an EXIF block it is cut, not written anew. Packets are
+padded with spaces, by some with megabytes, so every expression that begins with a run (of spaces,
+of letters) may match at the run's first byte alone: else each byte of it begins the search anew.
 """
 
 import re
 
 ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>\s*))([1-8])")
-_EXTENSION = re.compile(rb"\s*[\w.-]+:HasExtendedXMP\s*=\s*[\"']([0-9A-Fa-f]{32})[\"']")
+_SPACES = rb"(?<!\s)\s+"
+_EXTENSION = re.compile(
+    rb"(?:" + _SPACES + rb"|(?<![\w.-]))[\w.-]+:HasExtendedXMP\s*=\s*[\"']([0-9A-Fa-f]{32})[\"']"
+)
 _EXTENSION_ELEMENT = re.compile(rb"<([\w.-]+:HasExtendedXMP)\s*>\s*([0-9A-Fa-f]{32})\s*</\1\s*>")
 _GAIN_MAPS = (b"http://ns.adobe.com/hdr-gain-map/1.0/", b"http://ns.apple.com/HDRGainMap/1.0/")
 _CAMERA = b"http://ns.google.com/photos/1.0/camera/"
@@ -57,7 +62,7 @@ def without_extension(packet: bytes) -> bytes:
 
 def _without(packet: bytes, uri: bytes, names: bytes, *, whole: bool = False) -> bytes:
     """Take properties of one namespace out, and where none is left its declaration too."""
-    declared = re.compile(rb"\s+xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(uri) + rb"[\"']")
+    declared = re.compile(_SPACES + rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(uri) + rb"[\"']")
     for prefix in {match[1] for match in declared.finditer(packet)}:
         packet = _properties_out(packet, re.escape(prefix), names)
     return declared.sub(b"", packet) if whole else packet
@@ -67,5 +72,22 @@ def _properties_out(packet: bytes, prefix: bytes, names: bytes) -> bytes:
     """Take out attributes and elements, with what is in them."""
     name = prefix + rb":" + names
     packet = re.sub(rb"<(" + name + rb")(?:\s[^<>]*)?/>", b"", packet)
-    packet = re.sub(rb"<(" + name + rb")(?:\s[^<>]*)?>.*?</\1\s*>", b"", packet, flags=re.DOTALL)
-    return re.sub(rb"\s+(?!xmlns:)" + name + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", packet)
+    packet = _elements_out(packet, re.compile(rb"<(" + name + rb")(?:\s[^<>]*)?>"))
+    return re.sub(_SPACES + rb"(?!xmlns:)" + name + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", packet)
+
+
+def _elements_out(packet: bytes, opening: re.Pattern[bytes]) -> bytes:
+    """Take out elements from their opening tag to the next closing one of the same name."""
+    kept, at, unclosed = [], 0, set()
+    tag = opening.search(packet)
+    while tag:
+        closing = None
+        if tag[1] not in unclosed:
+            closing = re.compile(rb"</" + re.escape(tag[1]) + rb"\s*>").search(packet, tag.end())
+        if closing:
+            kept.append(packet[at : tag.start()])
+            at = closing.end()
+        else:
+            unclosed.add(tag[1])
+        tag = opening.search(packet, at if closing else tag.end())
+    return b"".join([*kept, packet[at:]])

@@ -17,6 +17,7 @@ from restorecli.cli import batch, bench, degrade, inspect, process
 from restorecli.cli import weights as cli_weights
 from restorecli.cli.options import OUTPUT, Messages, takes_fields, without_faces
 from restorecli.cli.parsing import usage
+from restorecli.cli.parsing.several import PhotoCommand
 from restorecli.errors import PlanError, RestoreError, one_line
 from restorecli.options import Options, RunOptions, SaveOptions
 
@@ -183,7 +184,7 @@ def restore(
     """
 
 
-@app.command()
+@app.command(cls=PhotoCommand)
 @takes_fields
 def photo(
     sources: Photos,
@@ -204,27 +205,19 @@ def photo(
 
     The result's path goes to standard output, everything else that is said to standard error.
     """
-    options = without_faces(options, no_faces)
-    from restorecli.cli import photo as single
-    from restorecli.cli.parsing.job import Request, folder_of_results
+    from restorecli.cli.parsing.job import Request
 
     request = Request(
-        output=output,
-        ext=ext,
-        page=page,
-        save=save,
-        compare=compare,
-        steps=save_steps,
-        preview=preview,
+        output=output, ext=ext, page=page, save=save, compare=compare, steps=save_steps
     )
-    folder = folder_of_results(sources, request)
-    if folder is None:
-        single.restore(sources[0], request, options, run, messages)
-        return
-    code = batch.restore_all(
-        sources, folder, ext=ext, save=save, options=options, run=run, messages=messages
-    )
-    raise typer.Exit(code)
+    if preview:
+        from restorecli.cli.preview import restore
+    elif page == "all":
+        from restorecli.cli.pages import restore
+    else:
+        from restorecli.cli.photo import restore
+    [source] = sources  # several are a batch: see `PhotoCommand`
+    restore(source, request, without_faces(options, no_faces), run, messages)
 
 
 app.command("inspect")(inspect.inspect)

@@ -1,8 +1,6 @@
 """The command `batch`. Like `cli`, without PyTorch."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -79,41 +77,6 @@ def batch(
     """Restore many photos; folders are searched to any depth, and their tree is kept."""
     options = without_faces(options, no_faces)
     workers = on_cluster(engine, cluster)
-    code = restore_all(
-        sources,
-        output,
-        ext=ext,
-        save=save,
-        skip_existing=skip_existing,
-        dry_run=dry_run,
-        report=report,
-        options=options,
-        run=run,
-        cluster=workers,
-        messages=messages,
-    )
-    raise typer.Exit(code)
-
-
-def restore_all(
-    sources: Sequence[str],
-    output: str,
-    *,
-    ext: str | None,
-    save: SaveOptions,
-    options: Options,
-    run: RunOptions,
-    messages: Messages,
-    skip_existing: bool = False,
-    dry_run: bool = False,
-    report: Path | None = None,
-    cluster: Cluster | None = None,
-) -> int:
-    """Plan a batch, run it and say what became of it; the words are those of `batch`.
-
-    Returns:
-        The exit code.
-    """
     from restorecli.batch import engines, plan, remote
     from restorecli.cli import progress
     from restorecli.reports.batch import following, open_report
@@ -123,9 +86,10 @@ def restore_all(
     page = open_report(report, work, options, overwrite=save.overwrite)
     if dry_run:
         progress.present_plan(work, messages)
-        return 0
+        return
     run = replace(run, thumbnails=page is not None)
     save = replace(save, skip_existing=skip_existing)
-    outcomes = engines.restore_batch(work, options, save, run, cluster)
+    outcomes = engines.restore_batch(work, options, save, run, workers)
     with following(outcomes, page) as followed:
-        return progress.present(followed, work, messages)
+        code = progress.present(followed, work, messages)
+    raise typer.Exit(code)

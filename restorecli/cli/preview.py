@@ -1,29 +1,50 @@
-"""Before the whole of a photo is worked on: a part of it on a page, and how long it will take."""
+"""A part of a photo on a page, before and after, before the whole of it is worked on."""
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import typer
-from tqdm import tqdm
-
 from restorecli import record
+from restorecli.cli.options import Messages, parse_page
+from restorecli.cli.parsing.job import STREAM, Request, place_of
+from restorecli.cli.photo import failure_recorded, report
 from restorecli.errors import PlanError
-from restorecli.inspection.decision import Decision
-from restorecli.options import Options, SaveOptions
+from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
 from restorecli.photo.files import path_of, refuse_target
 from restorecli.pipeline import Restorer
-from restorecli.previews.forecast import forecast
 from restorecli.previews.part import restored_part
 from restorecli.record import Outcome
 from restorecli.reports import compare, pages
-from restorecli.tiling.networks import Watch
 
-LONG = 20.0  # seconds from which on it is said how long a photo will take
+
+def restore(
+    source: str, request: Request, options: Options, run: RunOptions, messages: Messages
+) -> None:
+    """Show the part of a photo in which the pattern is strongest, and say what became of it.
+
+    Raises:
+        RestoreError: It is refused or fails.
+    """
+    with failure_recorded(source, request.output, as_json=messages.as_json):
+        outcome = restore_part(source, request, options, run)
+    report([outcome], messages)
+
+
+def restore_part(source: str, request: Request, options: Options, run: RunOptions) -> Outcome:
+    """Write a page of the part of a photo in which the pattern is strongest, before and after.
+
+    Raises:
+        RestoreError: As of `make_job` and `restore_job`.
+    """
+    number = parse_page(request.page)
+    if request.ext or request.compare or request.steps or number == "all":
+        raise PlanError("--preview writes a page alone: leave the other results out.")
+    page = page_of(source, request.output, overwrite=request.save.overwrite)
+    stored = sys.stdin.buffer if source == STREAM else place_of(source)
+    photo = Photo.read(stored, max_megapixels=run.max_megapixels, page=number)
+    restorer = Restorer.load(device=run.device, precision=run.precision)
+    return write(restorer, source, photo, page, options, request.save)
 
 
 def page_of(source: str, output: str | None, *, overwrite: bool) -> Path:
@@ -55,31 +76,3 @@ def write(
     name = f"{photo.name}: {right - left} × {bottom - top} pixels from {left}, {top}"
     compare.write(replace(part.before, name=name), part.restoration.photo, page, save)
     return record.restored(source, str(page), part.before, part.restoration)
-
-
-@contextmanager
-def told(
-    restorer: Restorer, photo: Photo, options: Options, *, quiet: bool
-) -> Iterator[tuple[Decision, Watch | None]]:
-    """Say how long a photo will take if that is long, and show a bar of its tiles on a terminal.
-
-    Raises:
-        DeviceError: A part of the photo, which is timed, cannot be restored.
-    """
-    decision = restorer.decide(photo, options)
-    if quiet:
-        yield decision, None
-        return
-    expected = forecast(restorer, photo, options, decision)
-    if expected.seconds > LONG:
-        typer.echo(f"{photo.name}: {expected}", err=True)
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield decision, None
-        return
-    with tqdm(unit="tile", file=sys.stderr, dynamic_ncols=True, leave=False) as bar:
-
-        def watch(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield decision, watch

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import typer
@@ -19,9 +20,15 @@ from restorecli.batch.remote import Place
 from restorecli.cli import process
 from restorecli.cli.options import Messages
 from restorecli.errors import printable
+from restorecli.inspection.decision import Decision
+from restorecli.options import Options
+from restorecli.photo import Photo
+from restorecli.pipeline import Restorer
 from restorecli.record import Outcome
+from restorecli.tiling.networks import Watch
 
 SECONDS_BETWEEN_LINES = 10.0
+LONG = 20.0  # seconds from which on it is said how long a photo will take
 NAMED = 3  # files that a line names before it counts the rest
 Item = TypeVar("Item")
 
@@ -172,3 +179,33 @@ def print_above_bar(line: str) -> None:
 def _print_records(outcomes: Iterable[Outcome]) -> None:
     for outcome in outcomes:
         typer.echo(record.json_line(outcome))
+
+
+@contextmanager
+def forecast_said(
+    restorer: Restorer, photo: Photo, options: Options, *, quiet: bool
+) -> Iterator[tuple[Decision, Watch | None]]:
+    """Say how long a photo will take if that is long, and show a bar of its tiles on a terminal.
+
+    Raises:
+        DeviceError: A part of the photo, which is timed, cannot be restored.
+    """
+    from restorecli.previews.forecast import forecast
+
+    decision = restorer.decide(photo, options)
+    if quiet:
+        yield decision, None
+        return
+    expected = forecast(restorer, photo, options, decision)
+    if expected.seconds > LONG:
+        typer.echo(f"{photo.name}: {expected}", err=True)
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield decision, None
+        return
+    with tqdm(unit="tile", file=sys.stderr, dynamic_ncols=True, leave=False) as bar:
+
+        def watch(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield decision, watch

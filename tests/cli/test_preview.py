@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from restorecli.cli import main, photo, preview
+from restorecli.cli import main, photo, progress
 from restorecli.inspection.busiest import busiest
 from restorecli.inspection.peaks import Peak
 from restorecli.options import Options
@@ -100,7 +100,7 @@ def test_long_work_is_said_and_a_bar_is_for_terminals(
     terminal: bool, quiet: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(photo, "WORTH_TIMING", 1)
-    monkeypatch.setattr(preview, "LONG", 0.0)
+    monkeypatch.setattr(progress, "LONG", 0.0)
     monkeypatch.setenv("TERM", "xterm")
     said = Terminal() if terminal else io.StringIO()
     monkeypatch.setattr(sys, "stderr", said)

@@ -3,10 +3,8 @@
 import os
 import stat
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Literal
 
 from restorecli.cli.options import parse_page
 from restorecli.errors import PhotoReadError, PlanError
@@ -27,7 +25,6 @@ class Request:
         page: As in `parse_page`.
         compare: See `Job.compare`.
         steps: See `Job.steps`.
-        preview: Whether a page of a part of the photo is all that is to be written.
         save: See `Job.save`.
     """
 
@@ -36,13 +33,7 @@ class Request:
     page: str | None = None
     compare: Path | None = None
     steps: Path | None = None
-    preview: bool = False
     save: SaveOptions = field(default_factory=SaveOptions)
-
-    @property
-    def of_one(self) -> bool:
-        """Whether something is asked for that only one photo has."""
-        return bool(self.page or self.compare or self.steps or self.preview)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +44,8 @@ class Job:
         source: A file or object, or None for standard input.
         target: A file or object, or None for standard output.
         kind: Suffix that names the format of a picture on standard output.
-        page: Of a TIFF file: one, `"all"` for all of them, or None for the first.
+        page: Of a TIFF file; None for the first.
+        all_pages: Whether all of them are worked on.
         compare: File for a picture or page of before and after.
         steps: Folder for a picture of each step.
         save: How any of these is written.
@@ -62,7 +54,8 @@ class Job:
     source: Path | Stored | None
     target: Path | Stored | None
     kind: str
-    page: int | Literal["all"] | None = None
+    page: int | None = None
+    all_pages: bool = False
     compare: Path | None = None
     steps: Path | None = None
     save: SaveOptions = field(default_factory=SaveOptions)
@@ -95,7 +88,8 @@ def make_job(source: str, request: Request, *, as_json: bool) -> Job:
         source=place,
         target=target,
         kind=suffix,
-        page=page,
+        page=None if page == "all" else page,
+        all_pages=page == "all",
         compare=request.compare,
         steps=request.steps,
         save=request.save,
@@ -107,40 +101,13 @@ def make_job(source: str, request: Request, *, as_json: bool) -> Job:
     return job
 
 
-def folder_of_results(sources: Sequence[str], request: Request) -> str | None:
-    """Say where the results of several photos go; None if it is one photo with a file for it.
-
-    Raises:
-        PlanError: No folder is named, or something that only one photo has is asked for.
-    """
-    output = request.output
-    count = len(sources)
-    if count == 1 and not (output or "").endswith("/"):
-        return None
-    if output is None:
-        last = f", or for one result: restore {sources[0]} -o {sources[1]}" if count == 2 else ""
-        raise PlanError(f"{sources[1]}: is a second photo, without -o. Use -o FOLDER{last}")
-    if STREAM in sources or output == STREAM:
-        raise PlanError("-: is one photo, and there are several. Name files, and a folder with -o.")
-    if request.of_one:
-        raise PlanError(
-            "--compare, --save-steps, --page and --preview: are about one photo. "
-            "Name one, and its file."
-        )
-    if "://" not in output and not output.endswith("/"):
-        target = path_of(output)
-        if target.suffix.lower() in WRITABLE and not target.is_dir():
-            raise PlanError(f"{output}: is one file for {count} photos. Name a folder with -o.")
-    return output
-
-
 def place_of(text: str) -> Path | Stored:
     """Say what a word on the command line names."""
-    if "://" not in text:
-        return path_of(text)
-    from restorecli.batch import remote
+    if "://" in text:
+        from restorecli.batch import remote
 
-    return remote.parse_place(text)
+        return remote.parse_place(text)
+    return path_of(text)
 
 
 def _check_source(job: Job, output: str | None) -> None:
@@ -176,7 +143,7 @@ def _check_streams(job: Job, *, as_json: bool) -> None:
 
 def _check_pages(job: Job) -> None:
     """Refuse what several pages cannot become."""
-    if job.page != "all":
+    if not job.all_pages:
         return
     if job.compare is not None or job.steps is not None:
         raise PlanError("--compare and --save-steps show one page. Choose it with --page N.")

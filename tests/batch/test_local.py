@@ -12,7 +12,6 @@ from restorecli.batch.plan import Task
 from restorecli.batch.remote import Place
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
-from restorecli.pipeline import Restoration
 from restorecli.record import Outcome
 from tests.support.fake_restorer import FACE, FakeRestorer, picture
 
@@ -161,31 +160,12 @@ def test_a_result_that_came_meanwhile_is_skipped_and_not_computed(tmp_path: Path
     assert local(todo[1].target).read_bytes() == before
 
 
-class Overtaken(FakeRestorer):
-    """Another batch writes a result while its photo is computed."""
-
-    target = Path()
-
-    def restore(
-        self,
-        photo: Photo,
-        options: Options | None = None,
-        *,
-        keep_steps: bool = False,
-        step_side: int | None = None,
-    ) -> Restoration:
-        """Restore as ever, too late."""
-        picture(self.target)
-        return super().restore(photo, options)
-
-
 @pytest.mark.parametrize(("skip", "status"), [(True, "skipped"), (False, "failed")])
 def test_a_result_that_comes_while_its_photo_is_computed(
     skip: bool, status: str, tmp_path: Path
 ) -> None:
     (task,) = tasks(tmp_path, 1)
-    restorer = Overtaken()
-    restorer.target = local(task.target)
+    restorer = FakeRestorer(meanwhile=lambda _: picture(local(task.target)))
     save = SaveOptions(skip_existing=skip)
     (outcome,) = batch.restore_tasks([task], restorer, Options(), save, RunOptions())
     assert outcome.status == status

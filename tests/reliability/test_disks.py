@@ -12,9 +12,7 @@ from PIL import Image
 
 from restorecli.cli import main
 from restorecli.errors import DeviceError
-from restorecli.options import Options
-from restorecli.photo import Photo
-from restorecli.pipeline import Restoration, Restorer
+from restorecli.pipeline import Restorer
 from tests.photo.test_files import files_of_at_most
 from tests.reliability.commands import SMALL, photos, tree
 from tests.support.fake_restorer import FakeRestorer
@@ -143,31 +141,15 @@ def test_trying_the_target_leaves_nothing(
     assert not Path("new").exists()
 
 
-class Vanishing(FakeRestorer):
+def deleting(folder: Path) -> FakeRestorer:
     """Deletes a folder while the third photo is restored."""
-
-    folder = Path()
-
-    def restore(
-        self,
-        photo: Photo,
-        options: Options | None = None,
-        *,
-        keep_steps: bool = False,
-        step_side: int | None = None,
-    ) -> Restoration:
-        """Restore as ever, but for the third photo."""
-        if len(self.seen) == 2:
-            shutil.rmtree(self.folder)
-        return super().restore(photo, options, keep_steps=keep_steps)
+    return FakeRestorer(meanwhile=lambda number: shutil.rmtree(folder) if number == 2 else None)
 
 
 def test_sources_that_vanish(
     restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    vanishing = Vanishing()
-    vanishing.folder = Path("in")
-    vanishing.installed(monkeypatch)
+    deleting(Path("in")).installed(monkeypatch)
     assert main([*BATCH, "--jobs", "1"]) == 1
     output, messages = capsys.readouterr()
     there = done(Path("out"))
@@ -179,9 +161,7 @@ def test_sources_that_vanish(
 def test_a_target_that_vanishes_is_made_again(
     restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    vanishing = Vanishing()
-    vanishing.folder = Path("out")
-    vanishing.installed(monkeypatch)
+    deleting(Path("out")).installed(monkeypatch)
     code = main([*BATCH, "--jobs", "1"])
     capsys.readouterr()
     assert all(name.endswith(".png") for name in done(Path("out")))

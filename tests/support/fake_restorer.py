@@ -1,5 +1,6 @@
 """A restorer that computes nothing: it enlarges, finds one face, and fails when told to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class FakeRestorer:
         broken: Name of a photo that meets a bug.
         seen: Names of the photos, and the options, as they came.
         at_once: Photos that a batch restores at the same time.
+        meanwhile: Called with each photo's number, from 0 on: what others do while it is restored.
     """
 
     failing: frozenset[str] = frozenset()
@@ -42,6 +44,7 @@ class FakeRestorer:
     broken: str = ""
     seen: list[tuple[str, Options]] = field(default_factory=list)
     at_once: int = 1
+    meanwhile: Callable[[int], object] = lambda number: None
 
     def installed(self, monkeypatch: pytest.MonkeyPatch) -> "FakeRestorer":
         """Be what `Restorer.load` gives from now on."""
@@ -58,6 +61,7 @@ class FakeRestorer:
     ) -> Restoration:
         """Enlarge a photo by repeating its pixels."""
         options = options or Options()
+        self.meanwhile(len(self.seen))
         self.seen.append((photo.name, options))
         if photo.name in self.failing:
             raise DeviceError(f"{photo.name}: no memory. Use a smaller --tile.")

@@ -10,9 +10,15 @@ from restorecli.metrics import ssim_per_image
 Image = Float[Tensor, "n 3 h w"]
 
 
-def charbonnier(image: Image, target: Image, epsilon: float = 1e-3) -> Tensor:
+def charbonnier(image: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
     """Smooth absolute error, mean of √(d² + ε²) (Charbonnier et al. 1994)."""
     return torch.sqrt((image - target) ** 2 + epsilon**2).mean()
+
+
+def luma(image: Image, target: Image) -> Tensor:
+    """`charbonnier` of the brightness that the eye is sharp in (ITU-R BT.601)."""
+    weights = torch.tensor((0.299, 0.587, 0.114), device=image.device).view(1, 3, 1, 1)
+    return charbonnier((image * weights).sum(1), (target * weights).sum(1))
 
 
 def structure(image: Image, target: Image) -> Tensor:
@@ -56,6 +62,7 @@ def colour(image: Image, target: Image, side: int = 32) -> Tensor:
 
 TERMS = {
     "charbonnier": charbonnier,
+    "luma": luma,
     "structure": structure,
     "spectrum": spectrum,
     "gradient": gradient,

@@ -116,7 +116,7 @@ class ORSNet(nn.Module):
 
     def features(
         self, composed: Float[Tensor, "n 3 h w"], degraded: Float[Tensor, "n 3 h w"]
-    ) -> Float[Tensor, "n c h/2 w/2"]:
+    ) -> Float[Tensor, "n c rows columns"]:
         """What the heads of all scales see; sides are rounded up."""
         both = torch.cat((composed, degraded), 1)
         height, width = both.shape[-2:]
@@ -127,7 +127,7 @@ class ORSNet(nn.Module):
         return features
 
     def enlarged(
-        self, features: Float[Tensor, "n c h/2 w/2"], composed: Float[Tensor, "n 3 h w"], scale: int
+        self, features: Float[Tensor, "n c rows columns"], composed: Float[Tensor, "n 3 h w"], scale: int
     ) -> Float[Tensor, "n 3 sh sw"]:
         """The picture at a scale, of `features` that were found for it."""
         height, width = composed.shape[-2:]

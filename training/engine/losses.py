@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorecli.colour import luma as luma_of
 from restorecli.metrics import ssim_per_image
 
 Image = Float[Tensor, "n 3 h w"]
@@ -16,9 +17,8 @@ def charbonnier(image: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
 
 
 def luma(image: Image, target: Image) -> Tensor:
-    """`charbonnier` of the brightness that the eye is sharp in (ITU-R BT.601)."""
-    weights = torch.tensor((0.299, 0.587, 0.114), device=image.device).view(1, 3, 1, 1)
-    return charbonnier((image * weights).sum(1), (target * weights).sum(1))
+    """`charbonnier` of the luma, in which the eye sees detail."""
+    return charbonnier(luma_of(image), luma_of(target))
 
 
 def structure(image: Image, target: Image) -> Tensor:

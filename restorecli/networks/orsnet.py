@@ -127,7 +127,10 @@ class ORSNet(nn.Module):
         return features
 
     def enlarged(
-        self, features: Float[Tensor, "n c rows columns"], composed: Float[Tensor, "n 3 h w"], scale: int
+        self,
+        features: Float[Tensor, "n c rows columns"],
+        composed: Float[Tensor, "n 3 h w"],
+        scale: int,
     ) -> Float[Tensor, "n 3 sh sw"]:
         """The picture at a scale, of `features` that were found for it."""
         height, width = composed.shape[-2:]

@@ -4,7 +4,7 @@ The command line, the batch runner and the bench all build these objects; nothin
 default. What an option does to the picture is said in `restorecli.pipeline`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -13,7 +13,12 @@ from restorecli.errors import PlanError
 Stage = Literal["denoise", "relight", "faces", "refine", "upscale"]
 STAGES: tuple[Stage, ...] = ("denoise", "relight", "faces", "refine", "upscale")
 Precision = Literal["auto", "fp32", "bf16"]
-SCALES = (1, 2, 4)
+SCALES = (1, 2, 4)  # that the networks have; a result of another size is made smaller from the next
+
+
+def _whole(scale: float) -> float:
+    """The same number, an int if it is one: records say 2, not 2.0."""
+    return int(scale) if scale == int(scale) else scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +26,8 @@ class Options:
     """What to do to a photo.
 
     Attributes:
-        scale: Size of the result over the size of the source: 1, 2 or 4.
+        scale: Size of the result over the size of the source, more than 0 and at most 4.
+        to: Longer side of the result in pixels, in place of `scale`; None leaves it to that.
         stages: Steps that run, any subset of `STAGES`; their order is fixed. At scale 1 there is
             nothing to enlarge, and `upscale` after `denoise` means `refine`, as it once did.
         denoise: `"auto"` leaves a photo over which neither a pattern nor noise is found as it came,
@@ -39,7 +45,8 @@ class Options:
         tile: Side of a tile in pixels of the source, or None to choose it from free memory.
     """
 
-    scale: int = 2
+    scale: float = 2
+    to: int | None = None
     stages: tuple[Stage, ...] = STAGES
     denoise: Literal["auto", "on"] = "auto"
     strength: float = 1.0
@@ -58,8 +65,8 @@ class Options:
         Raises:
             PlanError: A value is out of its bounds.
         """
-        if self.scale not in SCALES:
-            raise PlanError(f"scale {self.scale}: not a scale of this tool. Use 1, 2 or 4.")
+        self._check_size()
+        object.__setattr__(self, "scale", _whole(self.scale))
         unknown = [stage for stage in self.stages if stage not in STAGES]
         if unknown:
             raise PlanError(f"stage {unknown[0]}: unknown. Use some of: {', '.join(STAGES)}.")
@@ -79,6 +86,41 @@ class Options:
                 raise PlanError(
                     f"faces {self.faces!r}: not a choice. Use all, largest, or indices as in 0,2."
                 )
+
+    def _check_size(self) -> None:
+        if not 0 < self.scale <= SCALES[-1]:
+            raise PlanError(f"scale {self.scale:g}: must be more than 0 and at most {SCALES[-1]}.")
+        if self.to is None:
+            return
+        if self.to < 1:
+            raise PlanError(f"to {self.to}: the longer side of a result has at least 1 pixel.")
+        if self.scale != Options.scale:
+            raise PlanError(f"scale {self.scale:g} and to {self.to} contradict. Use one.")
+
+    def for_photo(self, height: int, width: int) -> "Options":
+        """The same with the scale that `to` means for a photo, and without `to`.
+
+        Args:
+            height: Of the photo in pixels.
+            width: Likewise.
+
+        Raises:
+            PlanError: The photo is too small for `to`.
+        """
+        if self.to is None:
+            return self
+        longer = max(height, width)
+        if self.to > SCALES[-1] * longer:
+            raise PlanError(
+                f"to {self.to}: more than {SCALES[-1]} times the {longer} pixels of the photo's "
+                f"longer side."
+            )
+        return replace(self, scale=self.to / longer, to=None)
+
+    @property
+    def network_scale(self) -> int:
+        """The scale that the photo is enlarged by before it is made smaller."""
+        return next(scale for scale in SCALES if scale >= self.scale)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ from restorecli.faces.detection import detect
 from restorecli.faces.restore import FaceRecord, missing, restore_faces
 from restorecli.inspection.decision import Decision, decide
 from restorecli.inspection.presence import Inspection, inspect, middle
-from restorecli.inspection.work_size import LARGEST_UPSCALE, brought_back, reduced
+from restorecli.inspection.work_size import LARGEST_UPSCALE, at_scale, reduced
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
@@ -101,7 +101,7 @@ class Restoration:
     """
 
     photo: Photo
-    scale: int
+    scale: float
     relit: bool
     faces: tuple[FaceRecord, ...]
     seconds: float
@@ -215,8 +215,9 @@ class Restorer:
 
         Raises:
             DeviceError: Out of memory at the smallest tile, or a result that stays broken.
+            PlanError: The photo is too small for the size that is asked for.
         """
-        options = options or Options()
+        options = (options or Options()).for_photo(photo.height, photo.width)
         start = time.perf_counter()
         with torch.inference_mode():
             clock = Stopwatch()
@@ -233,7 +234,7 @@ class Restorer:
 
     def decide(self, photo: Photo, options: Options | None = None) -> Decision:
         """Say what `restore` would do to a photo, and why; nothing is restored."""
-        options = options or Options()
+        options = (options or Options()).for_photo(photo.height, photo.width)
         inspection = self.inspect(photo) if "denoise" in options.stages else None
         return decide(photo.height, photo.width, options, inspection)
 
@@ -275,16 +276,13 @@ class Restorer:
         absent = missing(options.faces, len(faces)) if "faces" in stages else ()
         steps.keep(StageImage.COMPOSED, image)
         share = options.strength if relit else options.strength * decision.presence
-        scale = min(options.scale * factor, LARGEST_UPSCALE)
+        scale = min(options.network_scale * factor, LARGEST_UPSCALE)
         strips = self._last_steps(
             image, source, tiles, stages, clock, scale=scale, share=share, relit=relit
         )
-        pixels = brought_back(
-            _pixels(strips, image, scale, photo.pixels.dtype),
-            height=photo.height * options.scale,
-            width=photo.width * options.scale,
-            rest=options.scale * factor // scale,
-        )
+        pixels = _pixels(strips, image, scale, photo.pixels.dtype)
+        rest = options.network_scale * factor // scale
+        pixels = at_scale(pixels, photo.height, photo.width, options, rest=rest)
         return Restoration(
             photo=photo.replaced(pixels),
             scale=options.scale,

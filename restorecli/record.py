@@ -14,6 +14,7 @@ from restorecli.faces.restore import FaceRecord, FaceStatus
 from restorecli.inspection.peaks import Peak
 from restorecli.options import StageImage
 from restorecli.photo import Photo
+from restorecli.photo.capacity import enlarged_size
 from restorecli.pipeline import Restoration
 
 Status = Literal["restored", "failed", "skipped", "planned"]
@@ -67,7 +68,7 @@ class Outcome:
     error: str | None = None
     height: int | None = None
     width: int | None = None
-    scale: int | None = None
+    scale: float | None = None
     seconds: float | None = None
     stage_seconds: dict[str, float] | None = None
     device: str | None = None
@@ -137,8 +138,9 @@ def sentence(outcome: Outcome) -> str:
     assert outcome.height is not None
     assert outcome.width is not None
     assert outcome.scale is not None
-    height, width, scale = outcome.height, outcome.width, outcome.scale
-    parts = [f"{width}×{height} → {width * scale}×{height * scale}"]
+    height, width = outcome.height, outcome.width
+    rows, columns = enlarged_size(height, width, outcome.scale)
+    parts = [f"{width}×{height} → {columns}×{rows}"]
     if outcome.presence == 0:
         parts.append("no repeating pattern found")
     if outcome.work_size not in (None, "1"):

@@ -149,8 +149,8 @@ def test_what_readme_counts_is_there() -> None:
 
 
 def test_defaults_that_readme_names() -> None:
-    assert f"The result is {NUMBERS_OF_TIMES[Options.scale]} the size" in README
-    assert f"`--scale {'|'.join(str(scale) for scale in SCALES)}`" in README
+    assert f"The result is {NUMBERS_OF_TIMES[int(Options.scale)]} the size" in README
+    assert f"`--scale 0..{SCALES[-1]}`" in README
     assert f"narrower than {Options.min_face} px" in README
     assert f"threshold of {Options.face_threshold:g}" in BENCHMARK
 

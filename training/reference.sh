@@ -19,17 +19,12 @@ ship() {  # RECIPE [option ...]
   "$PYTHON" -m training.export "runs/$1" "${@:2}"
 }
 
-# the denoiser, then ORSNet on top of it
+# the denoiser
 train denoiser/1-first
 train denoiser/2-longer --start runs/denoiser/1-first
 train denoiser/3-structure --start runs/denoiser/2-longer
 train denoiser/4-more --start runs/denoiser/3-structure
 ship denoiser/4-more
-train orsnet/1-first --denoiser runs/denoiser/1-first
-train orsnet/2-longer --denoiser runs/denoiser/2-longer --start runs/orsnet/1-first
-train orsnet/3-scales --denoiser runs/denoiser/3-structure --start runs/orsnet/2-longer
-train orsnet/4-sharp --denoiser weights --start runs/orsnet/3-scales
-ship orsnet/4-sharp --zero heads.1. # at x1 it loses what the denoiser had
 
 # relight
 train relighter/1-first
@@ -76,8 +71,6 @@ train denoiser/5-scenes --start weights
 ship denoiser/5-scenes
 train second_look/2-scenes --denoiser weights --start weights
 ship second_look/2-scenes
-train orsnet/5-scenes --denoiser weights --start weights
-ship orsnet/5-scenes --zero heads.1.
 train inspector/1-first
 train inspector/2-longer --start runs/inspector/1-first
 ship inspector/2-longer
@@ -89,7 +82,5 @@ train denoiser/6-patience-cool --start weights
 ship denoiser/6-patience-cool
 train second_look/3-patience --denoiser weights --start weights
 ship second_look/3-patience
-train orsnet/6-patience --denoiser weights --start weights
-ship orsnet/6-patience --zero heads.1.
 train relighter/2-scenes --start weights
 ship relighter/2-scenes

@@ -146,7 +146,8 @@ def _compute(
         photo = reading.result()
         if isinstance(photo, Outcome):
             return _Done(outcome=photo)
-        photo.refuse_scale(options.scale, task.target.suffix, str(task.target))
+        scale = options.for_photo(photo.height, photo.width).scale
+        photo.refuse_scale(scale, task.target.suffix, str(task.target))
         restoration = restorer.restore(
             photo, options, keep_steps=run.thumbnails, step_side=thumbnails.LONGEST_SIDE
         )

@@ -266,11 +266,11 @@ def _methods(
     return methods | {name: classical(name) for name in baselines}
 
 
-def _filtered(photo: Photo, baseline: str, scale: int) -> Photo:
+def _filtered(photo: Photo, baseline: str, scale: float) -> Photo:
     """A baseline, bicubically enlarged where the set asks for more pixels."""
     image = BASELINES[baseline](photo.image())
     if scale > 1:
-        image = F.interpolate(image, scale_factor=float(scale), mode="bicubic")
+        image = F.interpolate(image, scale_factor=scale, mode="bicubic")
     return Photo.from_image(image, photo.name)
 
 

@@ -93,8 +93,15 @@ OPTIONS: dict[str, Any] = {
     "scale": typer.Option(
         "--scale",
         "-s",
-        metavar="1|2|4",
+        metavar="0..4",
         help="Size of the result over that of the photo.",
+        rich_help_panel=PICTURE,
+    ),
+    "to": typer.Option(
+        "--to",
+        metavar="PIXELS",
+        help="Longer side of the result, instead of --scale.",
+        show_default=False,
         rich_help_panel=PICTURE,
     ),
     "stages": typer.Option(

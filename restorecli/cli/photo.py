@@ -49,7 +49,10 @@ def restore_job(job: Job, options: Options, run: RunOptions, *, quiet: bool = Fa
     refuse_size(photo, job, options)
     restorer = Restorer.load(device=run.device, precision=run.precision)
     steps = job.steps is not None
-    if photo.height * photo.width * (1 + options.scale) < WORTH_TIMING:
+    if (
+        photo.height * photo.width * (1 + options.for_photo(photo.height, photo.width).scale)
+        < WORTH_TIMING
+    ):
         restoration = restorer.restore(photo, options, keep_steps=steps)
     else:
         from restorecli.cli import progress
@@ -68,7 +71,8 @@ def restore_job(job: Job, options: Options, run: RunOptions, *, quiet: bool = Fa
 def refuse_size(photo: Photo, job: Job, options: Options) -> None:
     """Refuse a result that its format could not hold, before the work."""
     kind, name = (job.kind, "<stdout>") if job.target is None else (job.target.suffix, None)
-    photo.refuse_scale(options.scale, kind, name or str(job.target))
+    scale = options.for_photo(photo.height, photo.width).scale
+    photo.refuse_scale(scale, kind, name or str(job.target))
 
 
 def given_away(result: Photo, save: SaveOptions) -> Photo:

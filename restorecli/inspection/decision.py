@@ -30,7 +30,7 @@ class Decision:
 
     def passes(self, options: Options) -> int:
         """How often all tiles of the photo are run over: step 1, and what refines and enlarges."""
-        enlarges = "upscale" in self.stages and options.scale * self.work_factor > 1
+        enlarges = "upscale" in self.stages and options.network_scale * self.work_factor > 1
         mixes = options.strength * self.presence < 1
         return ("denoise" in self.stages) + ("refine" in self.stages or enlarges or mixes)
 
@@ -71,7 +71,10 @@ def decide(height: int, width: int, options: Options, inspection: Inspection | N
 
 def _stages(options: Options, presence: float) -> frozenset[str]:
     stages = set(options.stages)
-    if options.scale == 1 and stages >= {"denoise", "upscale"}:  # what refine was called here
+    if options.network_scale == 1 and stages >= {
+        "denoise",
+        "upscale",
+    }:  # what refine was called here
         stages.add("refine")
     if not presence:
         stages -= {"denoise", "faces", "refine"}

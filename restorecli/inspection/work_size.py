@@ -7,6 +7,10 @@ of the time.
 
 import cv2
 import numpy as np
+from PIL import Image
+
+from restorecli.options import Options
+from restorecli.photo.capacity import enlarged_size
 
 FACTORS = (1, 2, 4)  # by which a photo may be made smaller
 SMALLEST_WORK = 128  # px, of the shorter side of a photo made smaller for the work
@@ -51,3 +55,41 @@ def brought_back(pixels: np.ndarray, *, height: int, width: int, rest: int = 1) 
     if rest > 1:
         pixels = cv2.resize(pixels, None, fx=rest, fy=rest, interpolation=cv2.INTER_CUBIC)
     return pixels[:height, :width]
+
+
+def at_scale(
+    pixels: np.ndarray, height: int, width: int, options: Options, *, rest: int
+) -> np.ndarray:
+    """Bring the result of a photo to the scale that is asked for.
+
+    Args:
+        pixels: As of `brought_back`.
+        height: Of the photo.
+        width: Likewise.
+        options: What is asked for.
+        rest: As of `brought_back`.
+    """
+    whole = options.network_scale
+    enlarged = brought_back(pixels, height=height * whole, width=width * whole, rest=rest)
+    return made_smaller(enlarged, *enlarged_size(height, width, options.scale))
+
+
+def made_smaller(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Make a result smaller by three lobes of a sinc, which neither blurs nor aliases.
+
+    Args:
+        pixels: (h, w, c), uint8 or uint16.
+        height: Wanted, at most h.
+        width: Wanted, at most w.
+
+    Returns:
+        (height, width, c) pixels of the same type, `pixels` itself if it has that size.
+    """
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    made = np.empty((height, width, pixels.shape[2]), pixels.dtype)
+    for channel in range(pixels.shape[2]):
+        plane = Image.fromarray(pixels[..., channel].astype(np.float32))
+        small = np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS))
+        made[..., channel] = np.rint(small).clip(0, np.iinfo(pixels.dtype).max)
+    return made

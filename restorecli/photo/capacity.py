@@ -90,3 +90,15 @@ def _has_place(key: str, format: Format) -> bool:
 
 def _short(block: bytes | None, longest: int) -> bytes | None:
     return block if block and len(block) <= longest else None
+
+
+def enlarged_size(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Height and width of the result of a photo, each side rounded and at least 1 pixel."""
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def is_enlarged_size(height: int, width: int, photo: tuple[int, int]) -> bool:
+    """Whether some scale makes a photo of a height and width so large."""
+    sides = list(zip(photo, (height, width), strict=True))
+    least = max((to - 0.5) / side if to > 1 else 0 for side, to in sides)
+    return least <= min((to + 0.5) / side for side, to in sides)

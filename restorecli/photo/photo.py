@@ -211,7 +211,7 @@ class Photo:
             name=printable(name or self.name),
         )
 
-    def refuse_scale(self, scale: int, format: str, name: str | None = None) -> None:
+    def refuse_scale(self, scale: float, format: str, name: str | None = None) -> None:
         """Refuse a format that cannot hold the photo enlarged, before there is anything to write.
 
         Args:
@@ -224,7 +224,9 @@ class Photo:
         """
         subject = printable(name or self.name)
         known = encode.known_format(format, subject)
-        capacity.refuse_size(self.height * scale, self.width * scale, known, subject)
+        capacity.refuse_size(
+            *capacity.enlarged_size(self.height, self.width, scale), known, subject
+        )
 
     def stripped(self, *, gps: bool = False, metadata: bool = False) -> "Photo":
         """The photo as it is given to strangers.
@@ -304,24 +306,24 @@ class Photo:
         """The same photo with restored pixels.
 
         Args:
-            pixels: (s·h, s·w, 3) RGB, uint8 or uint16, of any whole scale s.
+            pixels: (s·h, s·w, 3) RGB, rounded, uint8 or uint16, of any scale s.
 
         Returns:
             A photo with the metadata of this one, its alpha resized to fit, and grey again if this
             one is grey.
 
         Raises:
-            ValueError: The size is no whole multiple of this photo's.
+            ValueError: The sides are not in the proportion of this photo's.
         """
         height, width = pixels.shape[:2]
-        scale = height // self.height
-        if scale < 1 or (height, width) != (scale * self.height, scale * self.width):
+        if not capacity.is_enlarged_size(height, width, (self.height, self.width)):
             raise ValueError(f"{height} × {width} is no multiple of {self.height} × {self.width}")
         alpha = self.alpha
         if alpha is not None:
             alpha = to_8_bits(alpha) if pixels.dtype == np.uint8 else to_16_bits(alpha)
-            if scale > 1:
-                alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC)
+            if alpha.shape != (height, width):
+                kind = cv2.INTER_CUBIC if height > self.height else cv2.INTER_AREA
+                alpha = cv2.resize(alpha, (width, height), interpolation=kind)
         if self.grey:
             pixels = _mean_of_channels(pixels)
         return replace(self, pixels=pixels, alpha=alpha)

@@ -41,6 +41,7 @@ def forecast(restorer: Restorer, photo: Photo, options: Options, decision: Decis
     Raises:
         DeviceError: As of `Restorer.restore`.
     """
+    options = options.for_photo(photo.height, photo.width)
     factor = decision.work_factor
     side = SIDE * factor
     top, left = (max(0, length - side) // 2 for length in (photo.height, photo.width))
@@ -58,7 +59,7 @@ def forecast(restorer: Restorer, photo: Photo, options: Options, decision: Decis
         for axis in (grid.rows, grid.columns)
     )
     pixels = photo.height * photo.width
-    result = pixels * options.scale**2 * 3 * photo.bits // 8
+    result = pixels * options.network_scale**2 * 3 * photo.bits // 8
     memory = _resident() + PICTURES * 12 * height * width + result
     return Forecast(
         megapixels=pixels / 1e6,

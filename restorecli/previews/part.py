@@ -36,6 +36,7 @@ def restored_part(restorer: Restorer, photo: Photo, options: Options, decision: 
     peaks = () if decision.inspection is None else decision.inspection.peaks
     source = PixelSource(photo.colours())
     top, left, bottom, right = busiest(source, SIDE, peaks, multiple=decision.work_factor)
+    options = options.for_photo(photo.height, photo.width)
     before = cut(photo, (left, top, right, bottom))
     return Part(
         box=(left, top, right, bottom),

@@ -18,6 +18,7 @@ from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.faces.restore import FaceStatus
 from restorecli.options import Options, StageImage
 from restorecli.photo import files
+from restorecli.photo.capacity import enlarged_size
 from restorecli.photo.files import replace_file
 from restorecli.previews.thumbnails import KIND
 from restorecli.record import Outcome, Thumbnails
@@ -251,7 +252,8 @@ def _sweep(folder: Path, names: set[str]) -> None:
 
 def request(options: Options) -> list[str]:
     """What was asked for, a few words each."""
-    said = [f"x{options.scale}", "steps: " + (", ".join(options.stages) or "none")]
+    size = f"x{options.scale:g}" if options.to is None else f"to {options.to} px"
+    said = [size, "steps: " + (", ".join(options.stages) or "none")]
     if "relight" in options.stages:
         said.append(f"brighten: {options.relight}")
     if "faces" in options.stages:
@@ -268,9 +270,10 @@ def done_and_why(outcome: Outcome, options: Options) -> list[str]:
     assert outcome.height is not None
     assert outcome.width is not None
     assert outcome.scale is not None
-    height, width, scale = outcome.height, outcome.width, outcome.scale
+    height, width = outcome.height, outcome.width
+    rows, columns = enlarged_size(height, width, outcome.scale)
     said = [
-        f"{width} × {height} → {width * scale} × {height * scale} pixels "
+        f"{width} × {height} → {columns} × {rows} pixels "
         f"in {outcome.seconds:.1f} s on {outcome.device}, {outcome.precision}.",
         _brightness(bool(outcome.relit), options),
         _faces(outcome, options),

@@ -32,10 +32,6 @@ class TileSteps:
     Attributes:
         denoiser: The network whose windows tiles must lie on.
         device: Where the networks are.
-
-    To enlarge a tile takes the denoiser's features of it. Keeping those of a large photo would take
-    64 bytes and more a pixel, so they are computed again; only the last tile's are kept, which is
-    the only one of most photos.
     """
 
     def __init__(
@@ -52,18 +48,16 @@ class TileSteps:
         self.denoiser, self._second_look, self._upscaler = self._networks
         self.device, self._low = device, precision == torch.bfloat16
         self._mirrored = mirrored
-        self._last: tuple[Image, Tensor] | None = None
 
     def in_full_precision(self) -> "TileSteps":
         """The same in float32."""
         return TileSteps(*self._networks, self.device, torch.float32, mirrored=self._mirrored)
 
     def denoise(self, degraded: Image) -> Image:
-        """Take the pattern away, and keep the features for `enlarge`."""
+        """Take the pattern away."""
         image: Tensor
         with self._autocast():
-            image, features = self.denoiser(degraded)
-        self._last = (degraded, features)
+            image, _ = self.denoiser(degraded)
         return image
 
     def look_again(self, composed: Image, degraded: Image) -> Image:
@@ -81,17 +75,9 @@ class TileSteps:
 
     def enlarge(self, composed: Image, degraded: Image, scale: int) -> Float[Tensor, "1 3 sh sw"]:
         """Enlarge the composed picture."""
-        features = self._features(degraded)
         with self._autocast():
-            result: Tensor = self._upscaler(composed, degraded, features, scale)
+            result: Tensor = self._upscaler(composed, degraded, scale)
         return result
-
-    def _features(self, degraded: Image) -> Float[Tensor, "1 c h w"]:
-        last = self._last
-        if last is None or last[0].shape != degraded.shape or not torch.equal(last[0], degraded):
-            self.denoise(degraded)
-        assert self._last is not None
-        return self._last[1]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._low)

@@ -88,7 +88,8 @@ def test_every_row_gets_its_stages_and_the_scale_of_the_pair(tmp_path: Path) -> 
 
     def restore(photo: Photo, options: Options) -> Photo:
         calls.append((options.stages, options.scale, options.fidelity))
-        return photo.replaced(photo.pixels.repeat(options.scale, 0).repeat(options.scale, 1))
+        times = options.network_scale
+        return photo.replaced(photo.pixels.repeat(times, 0).repeat(times, 1))
 
     result = measure.run_bench(
         tmp_path,

@@ -152,7 +152,10 @@ def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "fact"),
     [
-        (["--scale", "3"], "scale 3: "),
+        (["--scale", "5"], "scale 5: "),
+        (["--scale", "0"], "scale 0: "),
+        (["--to", "0"], "to 0: "),
+        (["--to", "64", "--scale", "3"], "scale 3 and to 64 contradict"),
         (["--stages", "denoise,polish"], "stage polish: unknown. Use some of: denoise, "),
         (["--fidelity", "1.5"], "fidelity 1.5: "),
         (["--face-threshold", "0"], "face threshold 0: "),
@@ -175,7 +178,7 @@ def test_values_out_of_bounds_are_refused(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("a.jpg --scale 2x", "--scale 2x: is not one of its values. Use 1, 2 or 4."),
+        ("a.jpg --scale 2x", "--scale 2x: is not one of its values. Use a number from 0 to 4."),
         ("a.jpg --relight yes", "--relight yes: is not one of its values. Use auto, on or off."),
         (
             "a.jpg --strength half",

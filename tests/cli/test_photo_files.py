@@ -121,6 +121,7 @@ def test_pages_that_are_refused(
         (9_000, "webp", [], 16383),
         (20_000, "webp", ["--scale", "1"], 16383),
         (9_000, "avif", ["--scale", "4"], 32768),
+        (16_400, "webp", ["--to", "16400"], 16383),
     ],
 )
 def test_what_no_format_could_hold_is_refused_before_the_work(
@@ -135,7 +136,8 @@ def test_what_no_format_could_hold_is_refused_before_the_work(
     Image.new("L", (side, 1)).save("long.png")
     assert main(["long.png", "-o", f"b.{suffix}", *words]) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"restore: b.{suffix}: {side * int((words or ['', '2'])[1])} × ")
+    longer = side if "--to" in words else side * int((words or ["", "2"])[1])
+    assert said.startswith(f"restore: b.{suffix}: {longer} × ")
     assert f"holds at most {most}" in said
     assert not Path(f"b.{suffix}").exists()
 

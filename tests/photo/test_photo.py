@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 from restorecli.errors import PhotoWriteError
 from restorecli.photo import READABLE, WRITABLE, Metadata, Photo
+from restorecli.photo.capacity import enlarged_size
 from restorecli.photo.formats import FORMATS
 from tests.support.photo_samples import LOSSLESS, full_metadata, noise, photo
 
@@ -231,11 +232,20 @@ def test_replacing_pixels_by_themselves_changes_nothing() -> None:
         assert again.alpha is original.alpha
 
 
-def test_a_size_that_is_no_multiple_is_refused() -> None:
+def test_a_size_of_another_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="no multiple"):
         photo().replaced(noise(17, 21))
     with pytest.raises(ValueError, match="no multiple"):
-        photo().replaced(noise(8, 10))
+        photo().replaced(noise(8, 12))
+
+
+@given(scale=st.floats(0.1, 4), alpha=st.booleans())
+def test_any_scale_is_a_size_of_the_same_shape(scale: float, alpha: bool) -> None:
+    original = photo(alpha=alpha)
+    size = enlarged_size(original.height, original.width, scale)
+    changed = original.replaced(noise(*size))
+    assert (changed.height, changed.width) == size
+    assert changed.alpha is None or changed.alpha.shape == size
 
 
 def test_depth_of_alpha_follows_the_pixels() -> None:

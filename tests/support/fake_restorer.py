@@ -69,7 +69,8 @@ class FakeRestorer:
             raise KeyboardInterrupt
         if photo.name == self.broken:
             raise ZeroDivisionError
-        scale = options.scale
+        options = options.for_photo(photo.height, photo.width)
+        scale = options.network_scale
         colours = photo.pixels if not photo.grey else np.dstack([photo.pixels] * 3)
         image = photo.image()
         return Restoration(

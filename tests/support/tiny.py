@@ -18,7 +18,7 @@ from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
 
 DENOISER = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
-ORSNET = ORSNetConfig(width=4, feature_width=4, blocks=(1, 1))
+ORSNET = ORSNetConfig(width=4, blocks=(1, 1))
 INSPECTOR = InspectorConfig(side=32, widths=(4, 4, 4, 4), spectral_widths=(4, 4, 4, 4), hidden=4)
 REFINER = FaceRefinerConfig(size=16, widths=(4, 4, 4, 8), summary=8)
 FACE_PAIR = FaceVAEPairConfig(

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from restorecli.degrade import Degraded
-from restorecli.degrade.corruption import gaussian_blur, jpeg, resample
+from restorecli.degrade.corruption import add_noise, gaussian_blur, jpeg, resample
 from restorecli.degrade.rng import Draws
 
 Image = Float[Tensor, "n 3 h w"]
@@ -47,3 +47,23 @@ def wear(
     worn = torch.stack(options)[number, torch.arange(len(image), device=image.device)]
     worn = (worn * 255).round() / 255
     return torch.where(where.view(-1, 1, 1, 1), worn, image)
+
+
+def published(image: Image, seeds: Int[Tensor, " n"]) -> Image:
+    """What a small photo has been through: slight blur, a sensor's noise, JPEG; each at times.
+
+    Args:
+        image: In [0, 1].
+        seeds: One a photo.
+
+    Returns:
+        In [0, 1], in steps of 8 bits.
+    """
+    draws = Draws(seeds, stream=58)
+    blurred = draws.chance(0.3).view(-1, 1, 1, 1)
+    image = torch.where(blurred, gaussian_blur(image, draws.uniform(0.3, 0.8)), image)
+    sigma = draws.uniform(0, 5 / 255) * draws.chance(0.35)
+    image = add_noise(image, sigma, draws).clamp(0, 1)
+    compressed = draws.chance(0.6).view(-1, 1, 1, 1)
+    decoded = jpeg(image, draws.uniform(60, 95), draws.chance(0.5))
+    return (torch.where(compressed, decoded, image) * 255).round() / 255

@@ -5,14 +5,20 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorecli.colour import luma as luma_of
 from restorecli.metrics import ssim_per_image
 
 Image = Float[Tensor, "n 3 h w"]
 
 
-def charbonnier(image: Image, target: Image, epsilon: float = 1e-3) -> Tensor:
+def charbonnier(image: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
     """Smooth absolute error, mean of √(d² + ε²) (Charbonnier et al. 1994)."""
     return torch.sqrt((image - target) ** 2 + epsilon**2).mean()
+
+
+def luma(image: Image, target: Image) -> Tensor:
+    """`charbonnier` of the luma, in which the eye sees detail."""
+    return charbonnier(luma_of(image), luma_of(target))
 
 
 def structure(image: Image, target: Image) -> Tensor:
@@ -56,6 +62,7 @@ def colour(image: Image, target: Image, side: int = 32) -> Tensor:
 
 TERMS = {
     "charbonnier": charbonnier,
+    "luma": luma,
     "structure": structure,
     "spectrum": spectrum,
     "gradient": gradient,

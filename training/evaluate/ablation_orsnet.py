@@ -1,8 +1,8 @@
 """What each part of ORSNet is worth: variants trained on equal batches, `docs/ablation.md`.
 
 `python -m training.evaluate.ablation_orsnet --photos photos --out runs/orsnet_ablation` trains
-every variant at x2 and x4 for the same steps, from the same seed, on the same samples, over the
-shipped denoiser; what was trained before is read.
+every variant for the same steps, from the same seed, on the same samples; the shipped denoiser
+makes what they see of photos under patterns. What was trained before is read.
 """
 
 import argparse
@@ -14,29 +14,27 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from restorecli.degrade import degrade
-from restorecli.metrics import psnr_y, ssim
+from restorecli.metrics import ssim
 from restorecli.networks.blocks import SpectralGate
-from restorecli.networks.orsnet import ORSNet, ORSNetConfig
+from restorecli.networks.orsnet import ORSNet, ORSNetConfig, bicubic
 from restorecli.networks.windows import Windows
 from training.arguments import open_photos, use_threads
 from training.data.photo_pool import PhotoPool
-from training.data.samples import VALIDATION
+from training.data.samples import CROP, VALIDATION
 from training.engine.recipe import Recipe, read_recipe
 from training.evaluate import ablation_denoiser
-from training.tasks.orsnet import ORSNetTask
+from training.tasks.orsnet import FIRST_HELD_OUT, ORSNetTask, gain, reduce
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "ablation/orsnet.toml"
-CROP = 192  # px of the pictures that are scored
 Image = Float[Tensor, "1 3 h w"]
 
 
 def with_gates(config: ORSNetConfig) -> ORSNet:
     """A spectral gate before each block but the first."""
     network = ORSNet(config)
-    windows = Windows(side=config.window, overlap=config.window_overlap)
+    windows = Windows(side=config.window, overlap=config.window_overlap).coarser(2)
     for number, block in enumerate(network.blocks):
         if number:
             gate = SpectralGate(config.width, config.width, windows)
@@ -67,11 +65,10 @@ class Variant:
 VARIANTS = (
     Variant(name="shipped design"),
     Variant(name="gates between the blocks", make=with_gates),
-    Variant(name="12 channels", make=sized(width=12)),
-    Variant(name="24 channels", make=sized(width=24)),
-    Variant(name="half as many blocks", make=sized(blocks=(4, 4, 4))),
-    Variant(name="without the gradient term", without=("gradient",)),
-    Variant(name="without the structure term", without=("structure",)),
+    Variant(name="48 channels", make=sized(width=48)),
+    Variant(name="96 channels", make=sized(width=96)),
+    Variant(name="half as many convolutions", make=sized(blocks=(1, 1, 1))),
+    Variant(name="without the luma term", without=("luma",)),
 )
 
 
@@ -92,36 +89,23 @@ class VariantTask(ORSNetTask):
             photos degraded strongly, at x2, `ssim` against the clean one, and `energy`, the
             gradient energy over that of bicubic after denoise.
         """
-        rows = []
-        sharp = self.pool.sharper_than(self.recipe.options["sharp_below"], self._held_out)
-        seeds = torch.arange(10**9, 10**9 + self.recipe.validation)
+        sharp = sorted(number for group in self.groups for number in group.held_out)
+        seeds = torch.arange(FIRST_HELD_OUT, FIRST_HELD_OUT + self.recipe.validation)
         with torch.inference_mode():
-            for clean, seed in zip(self.pool.crops(seeds, CROP, sharp), seeds, strict=True):
-                rows.append(self._score(network, clean[None], seed[None]))
+            crops = self.pool.crops(seeds, CROP, sharp)
+            rows = [self._score(network, c[None], s) for c, s in zip(crops, seeds, strict=True)]
         return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
     def _score(self, network: nn.Module, clean: Image, seed: Tensor) -> dict[str, float]:
         row = {}
         for scale in (2, 4):
-            small = F.interpolate(clean, scale_factor=1 / scale, mode="bicubic", antialias=True)
-            small = small.clamp(0, 1)
-            ours, _ = self._enlarged(network, small, scale)
-            plain = F.interpolate(small, scale_factor=float(scale), mode="bicubic").clamp(0, 1)
-            row[f"x{scale}"] = psnr_y(ours, clean) - psnr_y(plain, clean)
-        pair = degrade(
-            F.interpolate(clean, scale_factor=0.5, mode="bicubic", antialias=True).clamp(0, 1),
-            seed,
-            VALIDATION,
-        )
-        ours, plain = self._enlarged(network, pair.image, 2)
+            small = reduce(clean, scale, torch.zeros(1))
+            row[f"x{scale}"] = gain(network, small, clean, scale)
+        pair = degrade(reduce(clean, 2, torch.zeros(1)), seed[None], VALIDATION)
+        denoised = self.denoiser(pair.image)[0].float().clamp(0, 1)
+        ours = network(denoised, pair.image, 2).clamp(0, 1)
+        plain = bicubic(denoised, 2).clamp(0, 1)
         return row | {"ssim": ssim(ours, clean), "energy": _energy(ours) / _energy(plain)}
-
-    def _enlarged(self, network: nn.Module, degraded: Image, scale: int) -> tuple[Image, Image]:
-        """Give upscale's picture, and the denoiser's enlarged bicubically."""
-        denoised, features = self.denoiser(degraded)
-        denoised = denoised.clamp(0, 1)
-        plain = F.interpolate(denoised, scale_factor=float(scale), mode="bicubic")
-        return network(denoised, degraded, features, scale).clamp(0, 1), plain.clamp(0, 1)
 
 
 def _energy(image: Image) -> float:
@@ -134,8 +118,7 @@ def cost(variant: Variant, config: ORSNetConfig) -> dict[str, float]:
     network = variant.make(config)
     network.forward = partial(network.forward, scale=2)  # type: ignore[method-assign]
     picture = torch.rand(1, 3, ablation_denoiser.SIDE, ablation_denoiser.SIDE)
-    features = torch.rand(1, config.feature_width, ablation_denoiser.SIDE, ablation_denoiser.SIDE)
-    return ablation_denoiser.measured(network, picture, picture, features)
+    return ablation_denoiser.measured(network, picture, picture)
 
 
 def table(results: dict[str, dict[str, float]]) -> str:

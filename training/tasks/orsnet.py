@@ -1,37 +1,45 @@
-"""The task of ORSNet: denoised crops in, sharp crops of the same or a larger size out."""
+"""The task of ORSNet: small photos in, the sharp crops that they were made of out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli import weights
-from restorecli.degrade import DegradeConfig, degrade
+from restorecli.degrade import FAMILIES, TRUTHS, DegradeConfig, degrade
+from restorecli.degrade.corruption import jpeg
 from restorecli.degrade.rng import Draws
-from restorecli.metrics import psnr
+from restorecli.metrics import psnr_y
 from restorecli.networks.denoiser import Denoiser
-from restorecli.networks.orsnet import ORSNet, ORSNetConfig
-from training.data.everyday import untouched, wear
+from restorecli.networks.orsnet import ORSNet, ORSNetConfig, bicubic
+from training.data.everyday import published
 from training.data.photo_pool import PhotoPool
-from training.data.samples import score_strong
+from training.data.samples import CROP, Samples
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 
 Image = Float[Tensor, "n 3 h w"]
-SCALES = (1, 2, 1, 4)
+FIRST_HELD_OUT = 10**9  # seed of the first crop that is scored
+X4 = 0.5  # weight of the crops made small four times over those made small twice
+X2_OF_SMALL = 0.25  # likewise of x2 on these
+KERNELS = ("bicubic", "area", "bicubic", "lanczos")  # in turn
 
 
 class ORSNetTask:
-    """Trains `ORSNet` on top of a frozen `Denoiser`.
+    """Trains `ORSNet`; a frozen `Denoiser` makes what it sees of photos under patterns.
+
+    Half of each batch is made small twice, half four times; these teach x2 as well, by the crop
+    made small twice. A recipe's sources say how often each group of photos is drawn, and the share
+    of its samples that stay clean.
 
     Options of the recipe:
-        sharp_below: Photos with a `soft_psnr2x` below this many decibels serve x2 and x4.
-        scales: Scale of the steps in turn; (1, 2, 1, 4).
-        worn: Whether small photos that were not degraded are worn as ordinary photos are.
-        as_it_came: Share of the undegraded ones whose picture so far is the photo itself, as where
-            no pattern is found.
+        sharp_below: Photos with a `soft_psnr2x` below this many decibels are learnt from.
+        clean_phases: Phases, from the first, in which every sample is clean.
+        patterned: Share of the others that are seen after step 1, under a pattern; the rest is
+            worn as small photos are.
     """
 
     def __init__(self, recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> None:
@@ -40,86 +48,134 @@ class ORSNetTask:
         self.network = ORSNet(ORSNetConfig(**recipe.config))
         self.denoiser = weights.load(Denoiser, "denoiser", folder=denoiser_folder)
         self.denoiser.to(pool.pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.degradation = DegradeConfig(**recipe.degrade)
-        self._train, self._held_out = pool.split(held_out=False), pool.split(held_out=True)
-        self._sharp = pool.sharper_than(recipe.options["sharp_below"], self._train)
-        self._sharp_held_out = pool.sharper_than(recipe.options["sharp_below"], self._held_out)
-        self._worn = bool(recipe.options.get("worn", False))
-        self._as_it_came = float(recipe.options.get("as_it_came", 0.0))
+        config = DegradeConfig(**recipe.degrade)
+        in_colour = tuple(name for name in config.families if name not in TRUTHS)
+        self.degradation = replace(config, families=in_colour or FAMILIES, clean=0.0, dimmed=0.0)
+        bound = float(recipe.options["sharp_below"])
+        self.groups = [
+            replace(
+                group,
+                train=pool.sharper_than(bound, group.train),
+                held_out=pool.sharper_than(bound, group.held_out),
+            )
+            for group in Samples(recipe, pool).groups
+        ]
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
-        """Loss terms of one batch, all of it at the scale whose turn it is."""
-        scales = self.recipe.options.get("scales", SCALES)
-        scale = scales[int(seeds[0]) // 4096 % len(scales)]
-        with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
-            among = self._train if scale == 1 else self._sharp
-            clean = self.pool.crops(seeds, phase.size * min(scale, 2), among)
-            pair = degrade(reduce(clean, scale, seeds), seeds, self.degradation)
-            target = clean if scale > 1 else pair.target
-            if scale > 1:  # where the degradation dimmed the small photo, dim the large one too
-                share = pair.target.mean((1, 2, 3)) / reduce(clean, scale, seeds).mean((1, 2, 3))
-                target = clean * share.view(-1, 1, 1, 1)
-            free = untouched(pair)
-            image = wear(pair.image, seeds, free & self._worn)
-            degraded = image.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
-            denoised, features = self.denoiser(degraded)
-            composed = with_better_faces(denoised.float().clamp(0, 1), pair.target, seeds)
-            same = free & Draws(seeds, stream=57).chance(self._as_it_came)
-            composed = torch.where(same.view(-1, 1, 1, 1), degraded, composed)
-        image = network(composed, degraded, features, scale)
+        """Loss terms of one batch, the sums over both scales."""
+        assert isinstance(network, ORSNet)
+        may_be_worn = self.recipe.phases.index(phase) >= self.recipe.options.get("clean_phases", 0)
+        clean, spared = self._crops(seeds, phase.size)
+        if not may_be_worn:
+            spared = torch.ones_like(spared)
+        totals: dict[str, Tensor] = {}
+        for scale, rows in ((2, slice(None, None, 2)), (4, slice(1, None, 2))):
+            if not len(seeds[rows]):
+                continue
+            composed, degraded = self._seen(clean[rows], scale, seeds[rows], spared[rows])
+            features = network.features(composed, degraded)
+            pairs = [(scale, clean[rows], X4 if scale == 4 else 1.0)]
+            if scale == 4:
+                pairs.append((2, reduce(clean[rows], 2, seeds), X2_OF_SMALL))
+            for size, target, weight in pairs:
+                image = network.enlarged(features, composed, size)
+                with torch.autocast(seeds.device.type, enabled=False):
+                    for name, value in picture_loss(image, target, self.recipe.losses).items():
+                        totals[name] = totals.get(name, 0.0) + weight * value
+        return totals
+
+    def _crops(
+        self, seeds: Int[Tensor, " n"], size: int
+    ) -> tuple[Float[Tensor, "n 3 s s"], Bool[Tensor, " n"]]:
+        """Sharp crops, and which of them stay clean."""
+        draws = Draws(seeds, stream=41)
+        number, fate = draws.uniform(), draws.uniform()
+        crops = torch.empty(len(seeds), 3, size, size, device=seeds.device)
+        spared, low = torch.zeros_like(fate, dtype=torch.bool), 0.0
+        for group in self.groups:
+            rows = torch.nonzero((number >= low) & (number < group.bound))[:, 0]
+            low = group.bound
+            if len(rows):
+                crops[rows] = self.pool.crops(seeds[rows], size, group.train)
+                spared[rows] = fate[rows] < group.config.clean
+        return crops, spared
+
+    @torch.no_grad()
+    def _seen(
+        self, clean: Image, scale: int, seeds: Int[Tensor, " n"], spared: Bool[Tensor, " n"]
+    ) -> tuple[Image, Image]:
+        """The picture so far and the photo as it came, of crops made small."""
         with torch.autocast(seeds.device.type, enabled=False):
-            return picture_loss(image, target, self.recipe.losses)
+            small = (reduce(clean, scale, seeds) * 255).round() / 255
+            worn = torch.where(spared.view(-1, 1, 1, 1), small, published(small, seeds))
+        composed, degraded = worn, worn.clone()
+        share = float(self.recipe.options.get("patterned", 0.0))
+        under = torch.nonzero(~spared & Draws(seeds, stream=57).chance(share))[:, 0]
+        if len(under):
+            with torch.autocast(seeds.device.type, enabled=False):
+                pair = degrade(small[under], seeds[under], self.degradation)
+            image = pair.image.contiguous(memory_format=torch.channels_last)
+            denoised = self.denoiser(image)[0].float().clamp(0, 1)
+            composed = composed.clone()
+            composed[under] = with_better_faces(denoised, pair.target, seeds[under])
+            degraded[under] = pair.image
+        return composed, degraded
 
     def score(self, network: nn.Module) -> dict[str, float]:
-        """Scores on held-out photos.
+        """Scores on held-out sharp photos.
 
         Returns:
-            Where x1 is trained, the mean SSIM of denoise and refine, as `DenoiserTask.score` has it
-            for the denoiser; for each larger scale the gain in dB over bicubic enlarging on clean,
-            sharp photos that were made small.
+            Gains over bicubic, PSNR-Y in dB, on crops made small by bicubic: `x2_0`, `x4_0` of the
+            first source and so on, and `jpeg_x2_0` of the same behind JPEG of quality 75.
         """
-
-        def both(degraded: Tensor) -> Tensor:
-            denoised, features = self.denoiser(degraded)
-            result: Tensor = network(denoised.clamp(0, 1), degraded, features, 1)
-            return result
-
-        scales = set(self.recipe.options.get("scales", SCALES))
-        scores: dict[str, float] = {}
+        scores = {}
         with torch.inference_mode():
-            if 1 in scales:
-                count = self.recipe.validation
-                scores |= score_strong(self.pool, self._held_out, count, both)
-            for scale in sorted(scales - {1}):
-                scores[f"psnr_gain_x{scale}"] = self._gain(network, scale)
+            for index, group in enumerate(self.groups):
+                if not group.held_out:
+                    continue
+                count = max(1, self.recipe.validation // len(self.groups))
+                seeds = torch.arange(count, device=self.pool.pixels.device) + FIRST_HELD_OUT
+                clean = self.pool.crops(seeds, CROP, group.held_out)
+                for scale in self.network.config.scales:
+                    small = (reduce(clean, scale, torch.zeros(1)) * 255).round() / 255
+                    scores[f"x{scale}_{index}"] = gain(network, small, clean, scale)
+                small = (reduce(clean, 2, torch.zeros(1)) * 255).round() / 255
+                quality = torch.full((count,), 75.0, device=clean.device)
+                worn = jpeg(small, quality, quality > 0)
+                scores[f"jpeg_x2_{index}"] = gain(network, worn, clean, 2)
         return scores
 
-    def _gain(self, network: nn.Module, scale: int) -> float:
-        gains = []
-        for start in range(0, self.recipe.validation, 8):
-            seeds = torch.arange(start, start + 8, device=self.pool.pixels.device) + 10**9
-            clean = self.pool.crops(seeds, 192, self._sharp_held_out)
-            small = F.interpolate(clean, 192 // scale, mode="bicubic", antialias=True).clamp(0, 1)
-            plain = F.interpolate(small, scale_factor=float(scale), mode="bicubic").clamp(0, 1)
-            _, features = self.denoiser(small)
-            image = network(small, small, features, scale).clamp(0, 1)
-            gains += [
-                psnr(one[None], truth[None]) - psnr(bicubic[None], truth[None])
-                for one, bicubic, truth in zip(image, plain, clean, strict=True)
-            ]
-        return sum(gains) / len(gains)
+
+def gain(network: nn.Module, small: Image, clean: Image, scale: int) -> float:
+    """Mean PSNR-Y in dB over bicubic of small photos enlarged as they are."""
+    image, plain = network(small, small, scale).clamp(0, 1), bicubic(small, scale).clamp(0, 1)
+    gains = [
+        psnr_y(one[None], truth[None]) - psnr_y(other[None], truth[None])
+        for one, other, truth in zip(image, plain, clean, strict=True)
+    ]
+    return sum(gains) / len(gains)
 
 
 def reduce(clean: Image, scale: int, seeds: Tensor) -> Image:
-    """Make crops smaller by one of three kernels, chosen by the batch's first seed."""
+    """Make crops smaller by a kernel that the batch's first seed chooses."""
     if scale == 1:
         return clean
-    size = (clean.shape[-2] // scale, clean.shape[-1] // scale)
-    mode = ("bicubic", "bilinear", "area")[int(seeds[0]) // 16384 % 3]
-    if mode == "area":
-        return F.interpolate(clean, size, mode="area")
-    return F.interpolate(clean, size, mode=mode, antialias=True).clamp(0, 1)
+    height, width = clean.shape[-2] // scale, clean.shape[-1] // scale
+    kernel = KERNELS[int(seeds[0]) // 4096 % len(KERNELS)]
+    if kernel == "area":
+        return F.interpolate(clean, (height, width), mode="area")
+    if kernel == "bicubic":
+        return F.interpolate(clean, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
+    rows, columns = (lanczos(side, scale, clean.device) for side in (height, width))
+    return (rows @ clean @ columns.T).clamp(0, 1)
+
+
+def lanczos(side: int, scale: int, device: torch.device) -> Float[Tensor, "side scaled"]:
+    """The matrix that makes `side` samples of `scale` times as many, by three lobes of a sinc."""
+    centre = (torch.arange(side, device=device) + 0.5)[:, None] * scale - 0.5
+    away = (torch.arange(side * scale, device=device) - centre) / scale
+    weights = torch.where(away.abs() < 3, torch.sinc(away) * torch.sinc(away / 3), 0.0)
+    return weights / weights.sum(1, keepdim=True)
 
 
 def with_better_faces(denoised: Image, clean: Image, seeds: Tensor) -> Image:

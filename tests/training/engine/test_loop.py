@@ -177,28 +177,26 @@ def test_muon_leaves_depthwise_kernels_to_adamw() -> None:
     assert len(adamw["state"]) == 3  # two biases and the depthwise kernel
 
 
-@pytest.mark.parametrize("scales", [(1, 2, 1, 4), (2, 4)])
-def test_step_three_trains_on_top_of_step_one(
-    scales: tuple[int, ...], pool: PhotoPool, tmp_path: Path
-) -> None:
+def test_upscale_learns_both_scales_in_each_step(pool: PhotoPool, tmp_path: Path) -> None:
     run(pool, tmp_path / "first", steps=2).go()
     second = Recipe(
         network="orsnet",
-        config={"width": 4, "feature_width": 4, "blocks": (1, 1)},
-        steps=8,
+        config={"width": 4, "blocks": (1, 1)},
+        steps=2,
         warmup=1,
         validation=1,
-        phases=(Phase(until=1, size=32, batch=2),),
-        losses={"charbonnier": 1.0},
-        options={"sharp_below": 99.0, "scales": list(scales)},
+        phases=(Phase(until=0.5, size=64, batch=4), Phase(until=1, size=64, batch=4)),
+        losses={"charbonnier": 1.0, "luma": 1.0},
+        options={"sharp_below": 99.0, "clean_phases": 1, "patterned": 0.5},
     )
     task = train.make_task(second, pool, tmp_path / "first")
     before = {name: p.clone() for name, p in task.network.named_parameters()}
     Run(task, second, tmp_path / "second", torch.device("cpu")).go()
-    for scale in (1, 2, 4):
-        name = f"heads.{scale}.weight"
-        same = torch.equal(before[name], task.network.state_dict()[name])
-        assert same == (scale not in scales)
+    after = task.network.state_dict()
+    assert not any(
+        torch.equal(before[f"heads.{scale}.weight"], after[f"heads.{scale}.weight"])
+        for scale in (2, 4)
+    )
     assert weights.load(ORSNet, "orsnet", folder=tmp_path / "second").config.width == 4
 
 
@@ -319,7 +317,7 @@ def test_texture_asks_how_much_not_where() -> None:
 
 def test_small_copies_and_better_faces_keep_their_sizes() -> None:
     clean = torch.rand(2, 3, 32, 32)
-    for first in (0, 16384, 32768):
+    for first in (0, 4096, 8192, 12288):
         assert reduce(clean, 2, torch.tensor([first])).shape == (2, 3, 16, 16)
     assert reduce(clean, 1, torch.tensor([0])) is clean
     seeds = torch.arange(40)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restorecli.photo import Metadata, Photo
+from restorecli.photo import Metadata, Photo, tiff_read
 from restorecli.photo.documents import boxes, exif, extras, jpeg_segments, png_chunks, xmp
 from restorecli.photo.metadata import from_info
 
@@ -140,6 +140,21 @@ def gps_values_over_one_another() -> None:
     assert changed.count(0) > LENGTH
 
 
+def pages_of_one_list(tag: int) -> None:
+    """Pages that all have the same long list, of strips or of pages within them."""
+    count, pages = 100_000, 1000
+    sides = {256: 4, 257: 4, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 4, 279: 16}
+    file = b""
+    for page in range(1, pages + 1):
+        entries = [(number, 4, 1, value) for number, value in sides.items() if number != tag]
+        entries = sorted([*entries, (tag, 4, count, 126 * pages)])
+        following = 8 + len(file) + 6 + 12 * len(entries)
+        file += directory(entries, following if page < pages else 0)[8:]
+    file = b"II*\0\x08\0\0\0" + file
+    file = file.ljust(126 * pages, b"\0") + b"\x08\0\0\0" * count
+    assert len(tiff_read.pages(io.BytesIO(file), len(file))) <= 2
+
+
 def packets() -> dict[str, bytes]:
     """Hostile XMP, each with what takes the square."""
     camera = b"http://ns.google.com/photos/1.0/camera/"
@@ -176,6 +191,7 @@ READERS |= {
     f"EXIF: {tag:#x}": partial(exif_pointers_to_one_directory, tag)
     for tag in (0x8769, 0x8825, 0x0112)
 }
+READERS |= {f"TIFF: {tag}": partial(pages_of_one_list, tag) for tag in (273, 330)}
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -144,7 +144,13 @@ def there(path: Path) -> bool:
 
 
 def path_of(word: str) -> Path:
-    """The path that a word names; `~` is the home folder where the shell left it standing."""
+    """The path that a word names; `~` is the home folder where the shell left it standing.
+
+    Raises:
+        PlanError: The word is empty, which would name the folder one is in.
+    """
+    if not word:
+        raise PlanError("'': is no name. Is a variable of the shell empty?")
     path = Path(word)
     if not word.startswith("~") or there(path):
         return path

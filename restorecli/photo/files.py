@@ -144,11 +144,7 @@ def there(path: Path) -> bool:
 
 
 def path_of(word: str) -> Path:
-    """The path that a word names; `~` is the home folder where the shell left it standing.
-
-    Raises:
-        PlanError: The word is empty, which would name the folder one is in.
-    """
+    """The path of a word, `~` where the shell left it standing; PlanError for an empty word."""
     if not word:
         raise PlanError("'': is no name. Is a variable of the shell empty?")
     path = Path(word)

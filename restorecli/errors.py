@@ -90,7 +90,7 @@ def means_no_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, where a library of C is loaded too."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
-    kinds = RuntimeError | ImportError | OSError
+    kinds = RuntimeError | ImportError | OSError | UserWarning
     return isinstance(error, kinds) and _NO_MEMORY.search(str(error)) is not None
 
 

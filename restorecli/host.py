@@ -7,6 +7,7 @@ processor time is no affinity: threads beyond it only take turns waiting.
 
 import ctypes
 import math
+import mmap
 import os
 import sys
 from collections.abc import Callable
@@ -30,6 +31,15 @@ def free_host_memory() -> int:
         _left_in_group(folder, _FILES[controller]) for folder, controller in _groups("memory")
     ]
     return max(0, min([machine, *(left for left in groups if left is not None)]))
+
+
+def can_allocate(amount: int) -> bool:
+    """Whether the system would hand out so many bytes in one piece; they are not touched."""
+    try:
+        mmap.mmap(-1, amount).close()
+    except (MemoryError, OSError):
+        return False
+    return True
 
 
 def _available() -> int:

@@ -101,6 +101,7 @@ def test_every_name_of_a_message_is_printable() -> None:
         ),
         RuntimeError("could not create a primitive"),
         OSError(12, "Cannot allocate memory"),
+        UserWarning("mkldnn_matmul failed, switching to BLAS gemm:could not create a primitive"),
     ],
 )
 def test_no_memory_anywhere_is_exit_code_4(

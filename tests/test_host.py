@@ -165,3 +165,8 @@ def test_memory_that_is_free_is_given_back() -> None:
 def resident() -> int:
     """Bytes of this process that are in memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_what_can_be_allocated_is_asked_and_not_taken() -> None:
+    assert host.can_allocate(2**20)
+    assert not host.can_allocate(2**60)

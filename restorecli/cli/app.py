@@ -107,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     process.open_streams()
     process.silence_pillow()
+    process.stop_where_torch_lacks_memory()
     process.share_processors()
     process.keep_memory()
     try:
@@ -115,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RestoreError as error:
         process.say(one_line(str(error)))
         return error.exit_code
-    except (ImportError, MemoryError, OSError, RuntimeError) as error:
+    except (ImportError, MemoryError, OSError, RuntimeError, UserWarning) as error:
         refusal = process.refusal(error)
         if refusal is None:
             raise

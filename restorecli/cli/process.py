@@ -130,6 +130,14 @@ def silence_pillow() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
+def stop_where_torch_lacks_memory() -> None:
+    """Make an error of the warning with which torch goes on without oneDNN, many times slower.
+
+    It says that memory ran out; a smaller tile does better than a slow one.
+    """
+    warnings.filterwarnings("error", message="mkldnn_matmul failed", category=UserWarning)
+
+
 def share_processors() -> None:
     """Let PyTorch's threads sleep while they wait, and be no more than may run.
 

@@ -91,8 +91,9 @@ def check_size(name: str, height: int, width: int, max_megapixels: float) -> Non
     """
     megapixels = height * width / 1e6
     if megapixels > max_megapixels:
+        said = f"{megapixels:,.0f}" if megapixels > max_megapixels + 1 else f"{megapixels:.6g}"
         raise PhotoTooLargeError(
-            f"{name}: {width} × {height} pixels are {megapixels:,.0f} megapixels, the limit is "
+            f"{name}: {width} × {height} pixels are {said} megapixels, the limit is "
             f"{max_megapixels:g}. Make it smaller first, or raise --max-megapixels if you trust it."
         )
 

@@ -12,6 +12,7 @@ from restorecli.photo.metadata import Metadata
 # One JPEG marker segment, less the names that stand in it.
 _LONGEST_EXIF, _LONGEST_XMP, _LONGEST_IPTC, _LONGEST_COMMENT = 65527, 65504, 65500, 65533
 _COMMENT = "Comment"
+_MOST_NAMES = 8  # in one sentence
 
 
 def refuse_size(height: int, width: int, format: Format, name: str) -> None:
@@ -75,11 +76,14 @@ def losses(
         ("IPTC", metadata.iptc, held.iptc, format.iptc),
     )
     gone = {title: place for title, old, new, place in documents if old and not new}
+    keys = {key for key, _ in held.texts}
     for key, _ in metadata.texts:
-        if key not in {key for key, _ in held.texts}:
+        if key not in keys:
             gone[f"text {printable(key)}"] = _has_place(key, format)
     for place, reason in ((True, "too long for"), (False, "no place for it in")):
         if names := [name for name, had_place in gone.items() if had_place == place]:
+            if len(names) > _MOST_NAMES:
+                names[_MOST_NAMES:] = [f"{len(names) - _MOST_NAMES:,} more"]
             found.append(f"{', '.join(names)}: {reason} {format.title}, left out")
     return tuple(found)
 

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
-from restorecli.errors import PhotoReadError, PhotoTooLargeError
+from restorecli import host
+from restorecli.errors import DeviceError, PhotoReadError, PhotoTooLargeError
 from restorecli.photo import modes
 from restorecli.photo.canvas import Canvas, UnreadableError, check_size
 from restorecli.photo.documents import boxes, cicp, extras
@@ -32,6 +33,7 @@ _DAMAGE = (
     BufferError,
     EOFError,
     LookupError,
+    MemoryError,
     NameError,
     OSError,
     RuntimeError,
@@ -44,6 +46,7 @@ _DAMAGE = (
     cv2.error,
     ImageCms.PyCMSError,
 )
+_ENOUGH = 256 * 2**20  # bytes; where they are free, no decoder failed for want of memory
 _PNG_DEPTH = 24  # where a PNG file says its bits a channel; the kind of colour follows
 _PNG_GREY, _PNG_PALETTE = 0, 3
 
@@ -71,8 +74,9 @@ def decode(stream: Readable, name: str, max_megapixels: float, page: int | None 
         UserWarning: By Pillow, over an odd file; the process's filters decide whether it is seen.
 
     Raises:
+        DeviceError: It cannot be decoded, and too little memory is free to tell whose fault it is.
         PhotoReadError: It is not a photo, damaged, or of a kind that is refused.
-        PhotoTooLargeError: It declares more pixels than the limit, or they do not fit in memory.
+        PhotoTooLargeError: It declares more pixels than the limit, or than any memory holds.
     """
     with _told(stream, name) as kind:
         limit = _Limit(name, max_megapixels)
@@ -107,12 +111,17 @@ def _told(stream: Readable, name: str) -> Iterator[str]:
         yield kind
     except UnreadableError as error:
         raise PhotoReadError(f"{name}: {error}.") from error
-    except (Image.DecompressionBombError, MemoryError) as error:
-        raise PhotoTooLargeError(
-            f"{name}: too many pixels to decode ({title(kind)}, {_amount(length)}). "
-            "Make it smaller first."
-        ) from error
-    except _DAMAGE as error:
+    except (Image.DecompressionBombError, *_DAMAGE) as error:
+        told = f"({title(kind)}, {_amount(length)})"
+        if not host.can_allocate(_ENOUGH):  # each decoder has words of its own for it, or none
+            raise DeviceError(
+                f"{name}: not enough memory to decode it {told}. "
+                "Close other programs, raise the limit (ulimit -v), or make it smaller first."
+            ) from error
+        if isinstance(error, Image.DecompressionBombError | MemoryError):
+            raise PhotoTooLargeError(
+                f"{name}: too many pixels to decode {told}. Make it smaller first."
+            ) from error
         cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
         cut = cut or announced_length(stream, kind) > length
         fact = f"truncated at {_amount(length)}" if cut else f"damaged {title(kind)} file"

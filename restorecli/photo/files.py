@@ -144,7 +144,9 @@ def there(path: Path) -> bool:
 
 
 def path_of(word: str) -> Path:
-    """The path that a word names; `~` is the home folder where the shell left it standing."""
+    """The path of a word, `~` where the shell left it standing; PlanError for an empty word."""
+    if not word:
+        raise PlanError("'': is no name. Is a variable of the shell empty?")
     path = Path(word)
     if not word.startswith("~") or there(path):
         return path

@@ -89,7 +89,12 @@ def pages(stream: Readable, length: int) -> list[TiffPage]:
 
 
 def _later(file: TiffFile, length: int) -> Iterator[TiffPage]:
-    """The pages behind the first, up to the first that is damaged."""
+    """The pages behind the first, up to the first that is damaged.
+
+    Damaged are also those whose values lie over one another, so that they are longer than the file:
+    thousands of pages could have one list of strips, and each would be read.
+    """
+    room = length
     for index in range(1, _MOST_PAGES):
         try:
             page = file.pages.get(index)
@@ -97,6 +102,9 @@ def _later(file: TiffFile, length: int) -> Iterator[TiffPage]:
                 return
             _check_place(page, length)
         except _END:
+            return
+        room -= sum(tag.valuebytecount for tag in page.tags)
+        if room < 0:
             return
         yield page
 

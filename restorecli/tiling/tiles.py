@@ -132,7 +132,7 @@ class _Runner:
         """
         try:
             return self._checked([tile.to(self.device) for tile in tiles])
-        except (RuntimeError, MemoryError) as error:
+        except (RuntimeError, MemoryError, UserWarning) as error:
             if not is_out_of_memory(error):
                 raise
         return None

@@ -92,3 +92,8 @@ def test_the_page_stands_alone_and_marks_the_waves() -> None:
     assert main(["inspect", "a.png", "--report", "page.html"]) == 1
     assert main(["inspect", "a.png", "--report", "page.html", "--overwrite"]) == 0
     assert main(["inspect", "a.png", "--report", "page.png"]) == 2
+
+
+def test_an_empty_word_is_no_photo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", ""]) == 2
+    assert capsys.readouterr().err == "restore: '': is no name. Is a variable of the shell empty?\n"

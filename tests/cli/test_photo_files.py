@@ -1,6 +1,7 @@
 """Tests of `restore photo`: pages, what strangers need not know, and limits before any work."""
 
 import json
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import tifffile
 from PIL import Image
 
 from restorecli.cli import main
+from restorecli.errors import PhotoTooLargeError
 from restorecli.options import Options
 from restorecli.photo import Photo
+from restorecli.photo.canvas import check_size
 from restorecli.pipeline import Restorer
 from tests.support.fake_restorer import FakeRestorer, picture
 from tests.support.photo_samples import exif_tags, photo
@@ -194,3 +197,34 @@ def test_a_batch_refuses_one_long_photo_and_restores_the_rest(
     assert main(["batch", "in", "-o", "out"]) == 1
     assert [name for name, _ in restorer.seen] == ["a.png"]
     assert "holds at most 16383" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_networks")
+@pytest.mark.parametrize(
+    "words",
+    [[""], ["scan.tif", "-o", ""], ["batch", "", "-o", "out"], ["", "--preview"]],
+)
+def test_an_empty_word_is_no_name(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert capsys.readouterr().err == "restore: '': is no name. Is a variable of the shell empty?\n"
+
+
+@pytest.mark.parametrize(
+    ("sides", "limit", "said"),
+    [
+        ((1300, 1000), 1.2, "1300 × 1000 pixels are 1.3 megapixels, the limit is 1.2."),
+        ((48, 40), 0.001, "48 × 40 pixels are 0.00192 megapixels, the limit is 0.001."),
+        ((3000, 4000), 10.0, "3000 × 4000 pixels are 12 megapixels, the limit is 10."),
+    ],
+)
+def test_a_photo_just_over_the_limit_is_not_told_a_number_below_it(
+    sides: tuple[int, int], limit: float, said: str
+) -> None:
+    with pytest.raises(PhotoTooLargeError, match=re.escape(said)):
+        check_size("a.png", sides[1], sides[0], limit)

@@ -4,16 +4,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
 from restorecli.cli import main
 from restorecli.options import SaveOptions
-from restorecli.photo import Photo
+from restorecli.photo import Metadata, Photo
 from restorecli.pipeline import Restorer
 from restorecli.reports import batch, compare
 from tests.support import browser
 from tests.support.fake_restorer import FakeRestorer, Untouching, picture
+from tests.support.tiny import tiny_restorer
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.png",
@@ -223,4 +225,22 @@ def test_the_page_of_one_photo_has_the_same_slider(chromium: Browser, tmp_path: 
     assert visit.share() == 100
     visit.page.get_by_role("button", name="Actual size").click()
     assert visit.page.locator(".slider.actual").bounding_box() is not None
+    assert visit.wrong == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_of_inspect_shows_its_whole_table(
+    width: int, chromium: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Restorer, "load", lambda **_: tiny_restorer())
+    rows, columns = np.mgrid[:160, :200]
+    screen = np.sin(rows * 0.8) * np.sin(columns * 0.8) * 60 + 128
+    Photo(pixels=screen.astype(np.uint8), metadata=Metadata(dpi=(300, 300))).write(Path("a.png"))
+    assert main(["inspect", "a.png", "--report", "page.html"]) == 0
+    visit = browser.visit(chromium, tmp_path / "page.html", width=width)
+    cut = "part => part.scrollWidth > part.clientWidth"
+    assert not visit.page.locator("pre").evaluate(cut)
+    assert not visit.page.locator("html").evaluate(cut)
+    assert visit.page.locator("img:not([alt*='a.png'])").count() == 0
     assert visit.wrong == []

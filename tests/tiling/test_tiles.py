@@ -197,7 +197,13 @@ def failing_above(side: int, error: Exception) -> Callable[[Tensor], Tensor]:
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError(CPU_ERROR), MemoryError()]
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError(CPU_ERROR),
+        MemoryError(),
+        UserWarning("mkldnn_matmul failed, switching to baddbmm:could not create a primitive"),
+    ],
 )
 @pytest.mark.parametrize("side", [200, 100, 64])
 def test_out_of_memory_halves_the_tile_and_repeats_it(error: Exception, side: int) -> None:

@@ -139,12 +139,12 @@ def left_out(stream: Readable, length: int) -> tuple[str, ...]:
 def _properties_of_main(stream: Readable, length: int) -> set[int]:
     """Numbers, from 1 on, of the properties that the main item has."""
     main = b"".join(_content(stream, box) for box in at(stream, (b"meta", b"pitm"), length))
+    number = int.from_bytes(main[4:8], "big")
     found: set[int] = set()
     for box in at(stream, (b"meta", b"iprp", b"ipma"), length):
         data = _content(stream, box)
         try:
             wide, long = bool(data[3] & 1), data[0] > 0
-            number = int.from_bytes(main[4:], "big")
             (count,), place = struct.unpack_from(">I", data, 4), 8
             for _ in range(count):
                 (item,) = struct.unpack_from(">I" if long else ">H", data, place)

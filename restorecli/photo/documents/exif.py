@@ -89,8 +89,16 @@ def directory(block: bytes, offset: int) -> Directory:
 
 
 def first_directory(block: bytes) -> Directory:
-    """The main directory of the block."""
-    return directory(block, _unpack(block, "I", block[4:8]))
+    """The main directory of the block.
+
+    Raises:
+        ValueError: It does not lie inside the block, or has two directories of one kind in it.
+    """
+    main = directory(block, _unpack(block, "I", block[4:8]))
+    for pointer in (_EXIF_DIRECTORY, _GPS_DIRECTORY):
+        if sum(entry.tag == pointer for entry in main.entries) > 1:
+            raise ValueError("two EXIF directories of one kind")
+    return main
 
 
 def orientation(block: bytes) -> int | None:
@@ -255,12 +263,18 @@ def _blank_directory(block: bytearray, offset: int) -> None:
         entries = directory(bytes(block), offset).entries
     except ValueError:
         return
+    places = []
     for entry in entries:
         length = entry.count * _SIZES.get(entry.kind, 1)
         start = _unpack(block, "I", entry.payload)
         if length > 4 and start >= 8 and start + length <= len(block):
-            block[start : start + length] = bytes(length)
-        block[entry.position : entry.position + 12] = bytes(12)
+            places.append((start, start + length))
+        places.append((entry.position, entry.position + 12))
+    blanked = 0
+    for start, end in sorted(places):  # values may lie over one another: each byte once
+        start = max(start, blanked)
+        block[start:end] = bytes(max(0, end - start))
+        blanked = max(blanked, end)
 
 
 def _blank_thumbnail(block: bytearray, main: Directory) -> None:

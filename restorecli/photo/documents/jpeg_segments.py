@@ -36,7 +36,7 @@ def read(image: Image.Image) -> Found:
     info: dict[str, object] = {}
     texts: list[tuple[str, str]] = []
     parts: list[bytes] = []
-    lost: tuple[str, ...] = ()
+    lost: dict[str, None] = {}
     for name, data in getattr(image, "applist", ()):
         if name == "COM":
             texts.append(("Comment", _decoded(data.rstrip(b"\0"))))
@@ -45,11 +45,11 @@ def read(image: Image.Image) -> Found:
         elif name == "APP1" and data.startswith(_EXTENSION):
             parts.append(data.removeprefix(_EXTENSION))
         elif name == "APP11" and b"c2pa" in data:
-            lost += ("Content Credentials (C2PA)",)
+            lost["Content Credentials (C2PA)"] = None
         elif name == "APP2" and data.startswith(_GAIN_MAP):
-            lost += ("gain map (Ultra HDR)",)
+            lost["gain map (Ultra HDR)"] = None
     info |= {"texts": tuple(text for text in texts if text[1]), "xmp_extension": _joined(parts)}
-    return Found(info, _pictures(image.info.get("mp")), lost)
+    return Found(info, _pictures(image.info.get("mp")), tuple(lost))
 
 
 def written(
@@ -63,15 +63,15 @@ def written(
         extension: Of the XMP packet.
         guid: By which the packet names it.
     """
-    segments = b"".join(_segment(0xFE, text.encode("utf-8", "replace")) for text in comments)
+    segments = [_segment(0xFE, text.encode("utf-8", "replace")) for text in comments]
     if iptc:
         block = b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
-        segments += _segment(0xED, _PHOTOSHOP + block)
+        segments.append(_segment(0xED, _PHOTOSHOP + block))
     if extension and guid:
         for start in range(0, len(extension), _LONGEST):
             head = _EXTENSION + guid + struct.pack(">II", len(extension), start)
-            segments += _segment(0xE1, head + extension[start : start + _LONGEST])
-    return segments
+            segments.append(_segment(0xE1, head + extension[start : start + _LONGEST]))
+    return b"".join(segments)
 
 
 def iptc_of(resources: bytes) -> bytes:
@@ -108,12 +108,13 @@ def _joined(parts: list[bytes]) -> bytes:
         for part in parts
         if len(part) > _GUID + 8 and part[:_GUID] == parts[0][:_GUID]
     )
-    whole = b""
+    end = 0
     for start, length, content in places:
-        if start != len(whole) or not len(whole) < length <= _MOST_BYTES:
+        if start != end or not end < length <= _MOST_BYTES:
             return b""
-        whole += content
-    return whole if places and len(whole) == places[0][1] else b""
+        end += len(content)
+    whole = places and end == places[0][1]
+    return b"".join(content for _, _, content in places) if whole else b""
 
 
 def _pictures(index: object) -> int:
@@ -124,7 +125,7 @@ def _pictures(index: object) -> int:
 
 
 def _kinds(index: bytes) -> Iterator[int]:
-    """Kind of each picture, from the entries that tag 0xB002 points to."""
+    """Kind of each picture, from the entries that the first tag 0xB002 points to."""
     mark = ">" if index[:2] == b"MM" else "<"
     try:
         (start,) = struct.unpack_from(mark + "I", index, 4)
@@ -134,5 +135,6 @@ def _kinds(index: bytes) -> Iterator[int]:
             if tag == 0xB002:
                 for at in range(place, place + length, 16):
                     yield struct.unpack_from(mark + "I", index, at)[0] & 0xFFFFFF
+                return
     except struct.error:
         return

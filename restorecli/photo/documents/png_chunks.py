@@ -19,7 +19,9 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOURS = (b"cICP", b"gAMA", b"cHRM", b"sRGB")
 _HIDDEN = (*_TEXTS, b"iCCP", *_COLOURS)  # from Pillow
 _MOST_BYTES = 1 << 24  # of all texts together, and of a profile
+_STEP = 1 << 16  # bytes that are unpacked at a time
 _MOST_CHUNKS = 1 << 22
+_LONGEST_KEYWORD = 79
 _XMP_TEXT = "XML:com.adobe.xmp"
 _PROFILE = "Raw profile type "  # ImageMagick's way before PNG had chunks for them
 
@@ -51,7 +53,7 @@ def read(stream: Readable) -> Found:
     info: dict[str, object] = {}
     texts: list[tuple[str, str]] = []
     lost: dict[str, None] = {}
-    room = _MOST_BYTES
+    of_texts, of_profiles = _Unpacker(), _Unpacker()
     kept, hidden = [(0, 8)], False
     for kind, start, end in _chunks(stream):
         hidden = hidden or kind in _HIDDEN
@@ -63,16 +65,17 @@ def read(stream: Readable) -> Found:
             lost["Content Credentials (C2PA)"] = None
         elif kind == b"iCCP":
             packed = _content(stream, start, end).partition(b"\0")[2][1:]
-            if profile := _inflated(packed, _MOST_BYTES):
-                info.setdefault("icc_profile", profile)
+            if "icc_profile" in info:
+                continue
+            if profile := of_profiles.inflated(packed):
+                info["icc_profile"] = profile
             else:
                 lost["a damaged colour profile"] = None
         elif kind in _TEXTS:
-            text = _text(kind, _content(stream, start, end), room)
+            text = _text(kind, _content(stream, start, end), of_texts)
             if text is None:
                 lost["a damaged text"] = None
             else:
-                room -= len(text[1])
                 texts.append(text)
     info |= _sorted(texts)
     file = _joined(stream, kept) if hidden else stream
@@ -87,7 +90,7 @@ def text_chunk(key: str, text: str) -> tuple[bytes, bytes]:
         key: Its keyword, at most 79 letters of Latin-1.
         text: Any text.
     """
-    name = key.encode("latin-1", "replace")[:79] + b"\0"
+    name = key.encode("latin-1", "replace")[:_LONGEST_KEYWORD] + b"\0"
     try:
         plain = text.encode("latin-1")
     except UnicodeEncodeError:
@@ -120,28 +123,48 @@ def _content(stream: Readable, start: int, end: int) -> bytes:
     return stream.read(min(end - start, _MOST_BYTES))
 
 
-def _inflated(packed: bytes, room: int) -> bytes | None:
-    """What was deflated, or None if it is damaged; no more than `room` bytes."""
-    unpacker = zlib.decompressobj()
-    try:
-        data = unpacker.decompress(packed, room + 1)
-    except zlib.error:
-        return None
-    if len(data) > room:
-        raise SyntaxError("endless text or profile")
-    return data if unpacker.eof else None
+class _Unpacker:
+    """Unpacks `_MOST_BYTES` in all; what turns out to be damaged counts too."""
+
+    def __init__(self) -> None:
+        self._room = _MOST_BYTES
+
+    def inflated(self, packed: bytes) -> bytes | None:
+        """What was deflated, or None if it is damaged.
+
+        Raises:
+            SyntaxError: There is no room for it.
+        """
+        unpacker, parts = zlib.decompressobj(), []
+        try:
+            while packed and not unpacker.eof:
+                parts.append(unpacker.decompress(packed, _STEP))
+                packed = unpacker.unconsumed_tail
+                self._room -= len(parts[-1])
+                if self._room < 0:
+                    raise SyntaxError("endless text or profile")
+        except zlib.error:
+            self._room -= _STEP
+            return None
+        return b"".join(parts) if unpacker.eof else None
+
+    def plain(self, text: bytes) -> bytes:
+        """As much of a text as there is room for."""
+        text = text[: max(0, self._room)]
+        self._room -= len(text)
+        return text
 
 
-def _text(kind: bytes, data: bytes, room: int) -> tuple[str, str] | None:
-    """Keyword and text of a chunk, or None if it is damaged; no more than `room` bytes."""
+def _text(kind: bytes, data: bytes, unpacker: _Unpacker) -> tuple[str, str] | None:
+    """Keyword and text of a chunk, or None if it is damaged."""
     name, _, rest = data.partition(b"\0")
     packed, coding = kind == b"zTXt", "latin-1"
     if kind == b"iTXt":
         packed, rest, coding = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1], "utf-8"
     elif packed:
         rest = rest[1:]
-    content = _inflated(rest, room) if packed else rest[:room]
-    if not name or content is None:
+    content = unpacker.inflated(rest) if packed else unpacker.plain(rest)
+    if not 0 < len(name) <= _LONGEST_KEYWORD or content is None:
         return None
     return name.decode("latin-1"), content.decode(coding, "replace")
 

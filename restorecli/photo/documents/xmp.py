@@ -6,6 +6,8 @@ of letters) may match at the run's first byte alone: else each byte of it begins
 """
 
 import re
+from bisect import bisect_left
+from collections.abc import Callable
 
 ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>\s*))([1-8])")
 _SPACES = rb"(?<!\s)\s+"
@@ -18,7 +20,8 @@ _CAMERA = b"http://ns.google.com/photos/1.0/camera/"
 _CONTAINER = b"http://ns.google.com/photos/1.0/container/"
 _CONTAINERS = (_CONTAINER, _CONTAINER + b"item/")
 _MOTION = rb"(?:MotionPhoto|MicroVideo)\w*"
-_GPS = rb"\w*[Gg][Pp][Ss]\w*"
+_GPS = rb"(?=\w*?[Gg][Pp][Ss])\w+"
+_CLOSING = re.compile(rb"</([\w.-]+:[\w.-]+)\s*>")
 
 
 def without_promises(packet: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -43,7 +46,7 @@ def without_promises(packet: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 def without_gps(packet: bytes) -> bytes:
     """Take out every property whose name speaks of GPS."""
-    return _properties_out(packet, rb"[\w.-]+", _GPS)
+    return _properties_out(packet, None, _GPS)
 
 
 def extension_name(packet: bytes) -> bytes | None:
@@ -63,31 +66,42 @@ def without_extension(packet: bytes) -> bytes:
 def _without(packet: bytes, uri: bytes, names: bytes, *, whole: bool = False) -> bytes:
     """Take properties of one namespace out, and where none is left its declaration too."""
     declared = re.compile(_SPACES + rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(uri) + rb"[\"']")
-    for prefix in {match[1] for match in declared.finditer(packet)}:
-        packet = _properties_out(packet, re.escape(prefix), names)
+    prefixes = {match[1] for match in declared.finditer(packet)}
+    if prefixes:
+        packet = _properties_out(packet, prefixes, names)
     return declared.sub(b"", packet) if whole else packet
 
 
-def _properties_out(packet: bytes, prefix: bytes, names: bytes) -> bytes:
-    """Take out attributes and elements, with what is in them."""
-    name = prefix + rb":" + names
-    packet = re.sub(rb"<(" + name + rb")(?:\s[^<>]*)?/>", b"", packet)
-    packet = _elements_out(packet, re.compile(rb"<(" + name + rb")(?:\s[^<>]*)?>"))
-    return re.sub(_SPACES + rb"(?!xmlns:)" + name + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", packet)
+def _properties_out(packet: bytes, prefixes: set[bytes] | None, names: bytes) -> bytes:
+    """Take out attributes and elements, with what is in them; any prefix will do if it is None."""
+
+    def ours(tag: re.Match[bytes]) -> bool:
+        return prefixes is None or tag[2] in prefixes
+
+    def without(tag: re.Match[bytes]) -> bytes:
+        return b"" if ours(tag) else tag[0]
+
+    name = rb"(([\w.-]+):" + names + rb")"
+    packet = re.sub(rb"<" + name + rb"(?:\s[^<>]*)?/>", without, packet)
+    packet = _elements_out(packet, re.compile(rb"<" + name + rb"(?:\s[^<>]*)?>"), ours)
+    attribute = _SPACES + rb"(?!xmlns:)" + name + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')"
+    return re.sub(attribute, without, packet)
 
 
-def _elements_out(packet: bytes, opening: re.Pattern[bytes]) -> bytes:
+def _elements_out(
+    packet: bytes, opening: re.Pattern[bytes], ours: Callable[[re.Match[bytes]], bool]
+) -> bytes:
     """Take out elements from their opening tag to the next closing one of the same name."""
-    kept, at, unclosed = [], 0, set()
-    tag = opening.search(packet)
-    while tag:
-        closing = None
-        if tag[1] not in unclosed:
-            closing = re.compile(rb"</" + re.escape(tag[1]) + rb"\s*>").search(packet, tag.end())
-        if closing:
+    closings: dict[bytes, list[re.Match[bytes]]] = {}
+    for tag in _CLOSING.finditer(packet):
+        closings.setdefault(tag[1], []).append(tag)
+    kept, at = [], 0
+    for tag in opening.finditer(packet):
+        if tag.start() < at or not ours(tag):
+            continue
+        places = closings.get(tag[1], [])
+        first = bisect_left(places, tag.end(), key=re.Match.start)
+        if first < len(places):
             kept.append(packet[at : tag.start()])
-            at = closing.end()
-        else:
-            unclosed.add(tag[1])
-        tag = opening.search(packet, at if closing else tag.end())
+            at = places[first].end()
     return b"".join([*kept, packet[at:]])

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restorecli.inspection.work_size import FACTORS, brought_back, reduced, work_factor
+from restorecli.inspection.work_size import (
+    FACTORS,
+    brought_back,
+    made_smaller,
+    reduced,
+    work_factor,
+)
 
 sides = st.integers(1, 40)
 
@@ -42,3 +48,30 @@ def test_a_small_photo_is_not_made_smaller(
     height: int, width: int, wished: int, factor: int
 ) -> None:
     assert work_factor(height, width, wished) == factor
+
+
+@given(
+    height=sides,
+    width=sides,
+    share=st.floats(0.05, 1),
+    bits=st.sampled_from([np.uint8, np.uint16]),
+    value=st.integers(0, 255),
+)
+def test_what_is_flat_stays_so_when_made_smaller(
+    height: int, width: int, share: float, bits: type[np.uint8 | np.uint16], value: int
+) -> None:
+    pixels = np.full((height, width, 3), value, bits)
+    size = max(1, int(height * share)), max(1, int(width * share))
+    small = made_smaller(pixels, *size)
+    assert small.dtype == bits
+    assert small.shape == (*size, 3)
+    assert (small == value).all()
+
+
+def test_made_smaller_does_not_alias_and_keeps_16_bits() -> None:
+    lines = np.zeros((32, 96, 3), np.uint16)
+    lines[:, ::2] = 65535
+    small = made_smaller(lines, 24, 72)[4:-4, 8:-8].astype(float)
+    assert small.std() < 0.25 * lines.std()
+    slope = np.linspace(0, 65535, 96)[None, :, None].repeat(32, 0).repeat(3, 2).astype(np.uint16)
+    assert len(np.unique(made_smaller(slope, 24, 72))) > 70

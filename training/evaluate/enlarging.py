@@ -2,10 +2,10 @@
 
     python -m training.evaluate.enlarging --photos runs/photos [--weights FOLDER] [--save FOLDER]
 
-Sharp photos that are held out from training are cut to 768 × 512 at most, made small by bicubic
-reduction and brought back by every step of the product; the same behind JPEG of quality 75. Then
-small photos under patterns: enlarged, against restored at their size and enlarged bicubically.
-To measure only; nothing is chosen by it.
+Sharp photos that are held out from training are brought to 768 × 512 at most, made small by bicubic
+reduction and brought back by every step of the product but the one that brightens; the same behind
+JPEG of quality 75. Then small photos under patterns: enlarged, against restored at their size and
+enlarged bicubically. To measure only; nothing is chosen by it.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from statistics import mean
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from restorecli import Options, Photo, Restorer
 from restorecli.colour import luma
@@ -31,8 +32,8 @@ from training.evaluate.field_sets import read
 from training.tasks.orsnet import reduce
 
 COUNT = 24  # photos of each group
-SHARP = 34.0  # dB of `softness` below which a photo is sharp
-LARGEST, SMALLEST = (512, 768), 192  # px: most that is taken of a photo, least side of one
+SHARP = (26.0, 34.0)  # dB of `softness`: below are noise and weaves finer than pixels, above blur
+LARGEST, SMALLEST = (512, 768), 192  # px: of a photo at most, and its shorter side at least
 DEGRADED = 384  # px of the side of what is made small and degraded
 QUALITY = 75.0
 Image3 = Float[Tensor, "1 3 h w"]
@@ -69,25 +70,28 @@ HEAD = (
 
 
 def sharp(folder: Path, *, portraits: bool, count: int) -> list[tuple[str, Image3]]:
-    """Held-out sharp photos by name, scenes or portraits, cut to what is measured."""
+    """Held-out sharp photos by name, scenes or portraits, brought to their size."""
     found = []
     for name in photo_names(folder, held_out=True):
         top = name.split("/", 1)[0]
         if (top in PLENTIFUL) == portraits and top != "drawn":
-            photo = read(folder / name)
-            if min(photo.shape[-2:]) >= SMALLEST and softness(photo) < SHARP:
-                found.append((name, middle(photo)))
+            photo = fitted(read(folder / name))
+            if min(photo.shape[-2:]) >= SMALLEST and SHARP[0] <= softness(photo) < SHARP[1]:
+                found.append((name, photo))
     step = max(1, len(found) // count)  # of all folders, not of the first ones
     return found[::step][:count]
 
 
-def middle(photo: Image3) -> Image3:
-    """The middle of a photo, sides multiples of 4."""
-    height, width = (
-        min(side, most) // 4 * 4 for side, most in zip(photo.shape[-2:], LARGEST, strict=True)
-    )
-    top, left = (photo.shape[-2] - height) // 2, (photo.shape[-1] - width) // 2
-    return photo[..., top : top + height, left : left + width]
+def fitted(photo: Image3) -> Image3:
+    """A photo no larger than `LARGEST`, sides multiples of 4, in whole steps of 1/255."""
+    upright = sorted(photo.shape[-2:]) != list(photo.shape[-2:])
+    most = LARGEST[::-1] if upright else LARGEST
+    factor = min(1.0, *(side / own for side, own in zip(most, photo.shape[-2:], strict=True)))
+    if factor < 1:
+        size = [round(side * factor) for side in photo.shape[-2:]]
+        photo = F.interpolate(photo, size, mode="bicubic", antialias=True).clamp(0, 1)
+    height, width = (side // 4 * 4 for side in photo.shape[-2:])
+    return (photo[..., :height, :width] * 255).round() / 255
 
 
 def small(clean: Image3, scale: int) -> Image3:
@@ -108,7 +112,7 @@ def energy(image: Image3) -> float:
 
 def enlarged(restorer: Restorer, image: Image3, scale: int) -> Image3:
     """What the product gives."""
-    return restorer(Photo.from_image(image), Options(scale=scale)).image()
+    return restorer(Photo.from_image(image), Options(scale=scale, relight="off")).image()
 
 
 def measured(

@@ -17,6 +17,7 @@ from training.evaluate import enlarging
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two sharp scenes, one of them too small, and a sharp portrait."""
     monkeypatch.setattr(enlarging, "SMALLEST", 64)
+    monkeypatch.setattr(enlarging, "SHARP", (0.0, 34.0))
     monkeypatch.setattr(enlarging, "LARGEST", (96, 96))
     monkeypatch.setattr(enlarging, "DEGRADED", 64)
     monkeypatch.setattr("training.data.photo_pool.is_held_out", lambda name: True)
@@ -31,7 +32,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_groups(photos: Path) -> None:
     scenes = enlarging.sharp(photos, portraits=False, count=9)
     assert [(name, tuple(image.shape)) for name, image in scenes] == [
-        ("street/a.png", (1, 3, 96, 96))
+        ("street/a.png", (1, 3, 84, 96))
     ]
     portraits = enlarging.sharp(photos, portraits=True, count=9)
     assert [name for name, _ in portraits] == ["pif-fellows/c.png"]

@@ -1,0 +1,23 @@
+"""What ORSNet learns on: photos made small by several kernels."""
+
+import pytest
+import torch
+
+from training.tasks.orsnet import KERNELS, lanczos, reduce
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_lanczos_keeps_flat_areas_and_slopes(scale: int) -> None:
+    matrix = lanczos(24, scale, torch.device("cpu"))
+    assert matrix.shape == (24, 24 * scale)
+    assert torch.allclose(matrix.sum(1), torch.ones(24))
+    slope = (torch.arange(24 * scale) + 0.5) / scale - 0.5
+    assert torch.allclose((matrix @ slope)[4:-4], torch.arange(24.0)[4:-4], atol=1e-3)
+
+
+@pytest.mark.parametrize("number", range(len(KERNELS)))
+def test_every_kernel_keeps_the_mean(number: int) -> None:
+    image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    small = reduce(image, 2, torch.tensor([number * 4096]))
+    assert small.shape == (2, 3, 32, 32)
+    assert abs(float(small.mean() - image.mean())) < 0.01

@@ -41,8 +41,8 @@ types: setup ## mypy, strict
 walls: setup ## import-linter: which module may import which
 	$(BIN)/lint-imports
 
-tests: setup ## every test but the slow ones, with coverage of restorecli
-	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term --cov-fail-under=90
+tests: setup ## every test but the slow ones, a process for each core, with coverage of restorecli
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow' --cov --cov-report=term --cov-fail-under=90
 
 test-slow: setup ## the tests that take minutes: memory, large photos, reproducible training
 	$(BIN)/python -m pytest -m slow

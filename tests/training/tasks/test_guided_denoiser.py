@@ -14,10 +14,11 @@ from tests.support.tiny import DENOISER, FACE_PAIR
 from training import train
 from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run
-from training.engine.recipe import Phase, Recipe
+from training.engine.recipe import Phase, Recipe, read_recipe
 from training.tasks.guided_denoiser import SecondLookTask
 
 CPU = torch.device("cpu")
+RECIPES = Path(train.__file__).parent / "recipes" / "second_look"
 
 
 def recipe(**changes: object) -> Recipe:
@@ -32,6 +33,11 @@ def recipe(**changes: object) -> Recipe:
         "options": {"drop_source": 0.0},
     }
     return Recipe(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_recipes_name_the_option_that_is_read(path: Path) -> None:
+    assert list(read_recipe(path).options) == ["drop_source"]
 
 
 @pytest.fixture

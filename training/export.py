@@ -18,6 +18,7 @@ import tomli_w
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from restorecli.manifest import MANIFEST, SUFFIX, ManifestEntry, read_manifest, sha256
 from restorecli.weights import read_header
@@ -33,7 +34,7 @@ def export(
     data: str,
     scores: dict[str, float],
     commit: str,
-    zero: str = "",
+    keep: float = 0.0,
 ) -> ManifestEntry:
     """Copy one weights file and describe it.
 
@@ -45,20 +46,24 @@ def export(
         data: The photos it was trained on, in words.
         scores: Measured figures by name.
         commit: Of the code that trained it.
-        zero: Parameters whose names begin so are shipped as 0, such as a head that does no good.
+        keep: Share of the weights in `folder` in the mean of those and the run's. A run that began
+            from them and learnt one thing at the cost of another keeps most of both (Wortsman et
+            al. 2022, "Robust fine-tuning of zero-shot models").
 
     Returns:
         The entry that was written.
 
     Raises:
-        ValueError: No parameter's name begins with `zero`.
+        ValueError: The weights in `folder` are not of the same network.
     """
     source, target = run / f"{name}{SUFFIX}", folder / f"{name}{SUFFIX}"
     header = read_header(source)
     folder.mkdir(parents=True, exist_ok=True)
-    _ship(source, target, zero)
+    kept = {"kept": f"{keep} of {sha256(target)[:12]}"} if keep else {}
+    _ship(source, target, keep)
     history = {
         "recipe": f"training/recipes/{run.parent.name}/{run.name}.toml",
+        **kept,
         "commit": commit,
         "data": data,
         "parameters": header.parameters,
@@ -71,20 +76,23 @@ def export(
     return entry
 
 
-def _ship(source: Path, target: Path, zero: str) -> None:
+def _ship(source: Path, target: Path, keep: float) -> None:
     """Copy weights in float16: half the bytes, and pictures that differ by 65 dB at least."""
-    with safe_open(source, "pt") as file:
-        names = file.keys()
-        values, header = {name: file.get_tensor(name) for name in names}, file.metadata()
-    zeroed = [name for name in names if zero and name.startswith(zero)]
-    if zero and not zeroed:
-        raise ValueError(f"{source}: no parameter's name begins with {zero}")
-    for name in zeroed:
-        values[name].zero_()
+    values, header = _read(source)
+    before = _read(target)[0] if keep else values
+    if {name: value.shape for name, value in before.items()} != {
+        name: value.shape for name, value in values.items()
+    }:
+        raise ValueError(f"{target}: is another network than {source}")
     for name, value in values.items():
         if value.is_floating_point():
-            values[name] = value.half()
+            values[name] = torch.lerp(value.float(), before[name].float(), keep).half()
     save_file(values, target, header)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
 
 
 def last_validation(log: Path) -> dict[str, float]:
@@ -137,7 +145,9 @@ def main() -> None:
     parser.add_argument(
         "--commit", help="of the code that trained; what is checked out if left out"
     )
-    parser.add_argument("--zero", default="", metavar="PREFIX", help="ship these parameters as 0")
+    parser.add_argument(
+        "--keep", type=float, default=0.0, metavar="SHARE", help="of the weights shipped before"
+    )
     arguments = parser.parse_args()
     pairs = [score.partition("=") for score in arguments.score]
     entry = export(
@@ -147,7 +157,7 @@ def main() -> None:
         data=arguments.data,
         scores={key: float(value) for key, _, value in pairs},
         commit=arguments.commit or head_commit(),
-        zero=arguments.zero,
+        keep=arguments.keep,
     )
     print(f"{entry.sha256}  {entry.bytes} bytes")
 

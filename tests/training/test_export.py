@@ -42,24 +42,22 @@ def test_other_entries_stay(run: Path, tmp_path: Path) -> None:
     assert set(read_manifest(target)) == {"orsnet", "other"}
 
 
-def test_a_head_can_be_shipped_as_zero(run: Path, tmp_path: Path) -> None:
-    """Nothing else changes: not the other parameters, not the header."""
+def test_a_share_of_what_was_shipped_can_be_kept(run: Path, tmp_path: Path) -> None:
+    """Nothing else changes: not the header, not the recipe; the manifest says it."""
     target, source = tmp_path / "w" / "orsnet.safetensors", run / "orsnet.safetensors"
-    network = ORSNet(ORSNetConfig(width=4, blocks=(1,)))
-    for head in network.heads.values():
-        torch.nn.init.ones_(head.weight)  # type: ignore[arg-type]
-    weights.save(network, "orsnet", source, {"seed": 1})
-    zero = "heads.1."
-    export.export(run, target.parent, name="orsnet", data="d", scores={}, commit="c", zero=zero)
-    before, after = load_file(source), load_file(target)
-    for name, value in before.items():
-        assert torch.equal(after[name], value.half() * (0 if name.startswith(zero) else 1))
+    earlier = ORSNet(ORSNetConfig(width=4, blocks=(1,)))
+    weights.save(earlier, "orsnet", target, {"seed": 0})
+    before, learnt = load_file(target), load_file(source)
+    about = {"name": "orsnet", "data": "d", "scores": {}, "commit": "c"}
+    entry = export.export(run, target.parent, **about, keep=0.25)  # type: ignore[arg-type]
+    for name, value in load_file(target).items():
+        assert torch.equal(value, (0.75 * learnt[name] + 0.25 * before[name]).half())
     assert weights.read_header(target) == weights.read_header(source)
+    assert str(entry.history["kept"]).startswith("0.25 of ")
+    weights.save(ORSNet(ORSNetConfig(width=8, blocks=(1,))), "orsnet", target, {"seed": 0})
     whole = target.read_bytes()
-    with pytest.raises(ValueError, match="no parameter's name begins with tail"):
-        export.export(
-            run, target.parent, name="orsnet", data="d", scores={}, commit="c", zero="tail"
-        )
+    with pytest.raises(ValueError, match="is another network than"):
+        export.export(run, target.parent, **about, keep=0.25)  # type: ignore[arg-type]
     assert target.read_bytes() == whole
 
 

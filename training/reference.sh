@@ -82,5 +82,11 @@ train denoiser/6-patience-cool --start weights
 ship denoiser/6-patience-cool
 train second_look/3-patience --denoiser weights --start weights
 ship second_look/3-patience
+train denoiser/7-strong --start weights # was stopped after 2,000 steps
+cp -r runs/denoiser/7-strong runs/denoiser/7-strong-cool
+train denoiser/7-strong-cool --start weights
+train second_look/4-strong --denoiser runs/denoiser/7-strong-cool --start weights
+ship denoiser/7-strong-cool --keep 0.35
+ship second_look/4-strong
 train relighter/2-scenes --start weights
 ship relighter/2-scenes

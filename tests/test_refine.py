@@ -84,11 +84,11 @@ def test_a_tile_that_was_left_as_it_was_is_not_looked_at_again(
         looks.append(int((degraded.mean() * 255).round()))
         return look(degraded, evidence)
 
-    def left_half(tile: Tensor) -> tuple[Tensor, Tensor]:
-        return tile + 0.1 * (tile.mean() < 0.5), torch.zeros(1)
+    def left_half(tile: Tensor) -> Tensor:
+        return tile + 0.1 * (tile.mean() < 0.5)
 
     monkeypatch.setattr(restorer.second_look, "look", noted)
-    monkeypatch.setattr(restorer.denoiser, "forward", left_half)
+    monkeypatch.setattr(restorer.denoiser, "picture", left_half)
     pixels = np.full((64, 600, 3), 50, np.uint8)
     pixels[:, 300:] = 200
     stages: tuple[Stage, ...] = ("denoise", "refine")

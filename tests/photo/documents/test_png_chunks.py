@@ -80,14 +80,14 @@ def test_pillow_reads_our_texts() -> None:
         assert {key: str(text) for key, text in other.text.items()} == dict(texts)
 
 
-def test_a_hundred_thousand_texts_take_no_time() -> None:
+def test_thousands_of_texts_take_no_time() -> None:
     began = time.process_time()
     data = Photo(pixels=quadrants()).encode("png")
-    many = (chunk(b"tEXt", b"key\0text") + chunk(b"IDAT", b"")) * 50_000
+    many = (chunk(b"tEXt", b"key\0text") + chunk(b"IDAT", b"")) * 20_000
     found = Photo.read(data[:-12] + many + data[-12:])
-    assert len(found.metadata.texts) == 50_000
+    assert len(found.metadata.texts) == 20_000
     assert np.array_equal(found.pixels, quadrants())
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 8
 
 
 def test_imagemagicks_texts_are_documents() -> None:

@@ -84,3 +84,8 @@ train second_look/3-patience --denoiser weights --start weights
 ship second_look/3-patience
 train relighter/2-scenes --start weights
 ship relighter/2-scenes
+
+# enlarging anew
+train orsnet/7-half-size --denoiser weights
+train orsnet/8-longer --denoiser weights --start runs/orsnet/7-half-size # was stopped after 1,200 steps
+ship orsnet/8-longer

@@ -90,3 +90,8 @@ ship denoiser/7-strong-cool --keep 0.35
 ship second_look/4-strong
 train relighter/2-scenes --start weights
 ship relighter/2-scenes
+
+# enlarging anew
+train orsnet/7-half-size --denoiser weights
+train orsnet/8-longer --denoiser weights --start runs/orsnet/7-half-size # was stopped after 1,200 steps
+ship orsnet/8-longer

@@ -25,6 +25,7 @@ from restorecli.degrade import degrade
 from restorecli.degrade.corruption import jpeg
 from restorecli.metrics import psnr_y, ssim
 from restorecli.networks.orsnet import bicubic
+from restorecli.options import STAGES
 from training.arguments import thread_options, use_threads
 from training.data.photo_pool import PLENTIFUL, photo_names, softness
 from training.data.samples import VALIDATION
@@ -110,9 +111,10 @@ def energy(image: Image3) -> float:
     return float(grey.diff(dim=2).square().mean() + grey.diff(dim=3).square().mean())
 
 
-def enlarged(restorer: Restorer, image: Image3, scale: int) -> Image3:
-    """What the product gives."""
-    return restorer(Photo.from_image(image), Options(scale=scale, relight="off")).image()
+def enlarged(restorer: Restorer, image: Image3, scale: int, *, alone: bool = False) -> Image3:
+    """What the product gives, or the step that enlarges alone."""
+    options = Options(scale=scale, relight="off", stages=("upscale",) if alone else STAGES)
+    return restorer(Photo.from_image(image), options).image()
 
 
 def measured(
@@ -122,12 +124,15 @@ def measured(
     scale: int,
     change: Callable[[Image3], Image3],
     save: Path | None,
+    *,
+    alone: bool = False,
 ) -> Row:
     """Enlarge all photos of a group, and keep the pictures if a folder is named."""
     gains, energies = [], []
     for path, clean in photos:
         seen = change(small(clean, scale))
-        ours, plain = enlarged(restorer, seen, scale), bicubic(seen, scale).clamp(0, 1)
+        ours = enlarged(restorer, seen, scale, alone=alone)
+        plain = bicubic(seen, scale).clamp(0, 1)
         gains.append(psnr_y(ours, clean) - psnr_y(plain, clean))
         energies.append(energy(ours) / energy(clean))
         if save is not None:
@@ -155,6 +160,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="folder tree of clean photos")
     parser.add_argument("--weights", type=Path, help="folder of all steps' weights")
     parser.add_argument("--count", type=int, default=COUNT, help="photos of each group")
+    parser.add_argument("--alone", action="store_true", help="leave all other steps out")
     parser.add_argument("--save", type=Path, help="folder for bicubic, ours, clean side by side")
     arguments = parser.parse_args()
     use_threads(arguments)
@@ -171,8 +177,12 @@ def main() -> None:
     print(HEAD)
     for name, photos, change in groups:
         for scale in (2, 4):
-            row = measured(restorer, name, photos, scale, change, arguments.save)
+            row = measured(
+                restorer, name, photos, scale, change, arguments.save, alone=arguments.alone
+            )
             print(row.line(), flush=True)
+    if arguments.alone:
+        return
     ours, plain = under_patterns(restorer, scenes)
     print(f"under patterns, x2: SSIM {ours:.4f}, at x1 and enlarged bicubically {plain:.4f}")
 

@@ -41,7 +41,7 @@ def test_groups(photos: Path) -> None:
 def test_bicubic_gains_nothing_over_bicubic(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scenes = enlarging.sharp(photos, portraits=False, count=9)
     monkeypatch.setattr(
-        enlarging, "enlarged", lambda _, image, scale: bicubic(image, scale).clamp(0, 1)
+        enlarging, "enlarged", lambda _, image, scale, **_alone: bicubic(image, scale).clamp(0, 1)
     )
     row = enlarging.measured(tiny_restorer(), "scenes", scenes, 2, torch.Tensor.clone, None)
     assert row.gains == [0.0]

@@ -102,20 +102,30 @@ class PhotoPool:
         return [number for number in among if self.names[number].split("/", 1)[0] in sets]
 
     def crops(
-        self, seeds: Int[Tensor, " n"], size: int, among: list[int], *, enlarged: float = 0.0
+        self,
+        seeds: Int[Tensor, " n"],
+        size: int,
+        among: list[int],
+        *,
+        enlarged: float = 0.0,
+        reduced: float = 0.0,
     ) -> Float[Tensor, "n 3 s s"]:
         """Random square crops, each by its own seed: photo, place, reduction (1 to 3), mirror.
 
-        A share of `enlarged` is enlarged instead, by up to 2.5.
+        A share of `enlarged` is enlarged instead, by up to 2.5; a share of `reduced` is made smaller
+        by 2 to 8, as sharply as small photos are.
         """
-        draws = Draws(seeds, stream=7)
+        draws, more = Draws(seeds, stream=7), Draws(seeds, stream=8)
         which = draws.integers(0, len(among)).tolist()
         sharpness = draws.log_uniform(1, 3)
         shrink = torch.where(draws.chance(0.3), 1.0, sharpness)
         places = torch.stack([draws.uniform(), draws.uniform()], 1).tolist()
         mirrored = draws.chance(0.5).tolist()
         large = draws.chance(enlarged)
-        factors = torch.where(large, draws.log_uniform(0.4, 1), shrink).tolist()
+        small = more.chance(reduced)
+        factors = torch.where(large, draws.log_uniform(0.4, 1), shrink)
+        factors = torch.where(small, more.log_uniform(2, 8), factors).tolist()
+        sharp = small.tolist()
         rows = []
         for sample in range(len(seeds)):
             number = among[which[sample]]
@@ -125,7 +135,7 @@ class PhotoPool:
             left = int(places[sample][1] * (width - side + 1))
             crop = self._region(number, top, left, side, side)
             if side != size:
-                kind = "bilinear" if side > size else "bicubic"
+                kind = "bilinear" if side > size and not sharp[sample] else "bicubic"
                 crop = F.interpolate(crop, (size, size), mode=kind, antialias=side > size)
             rows.append(crop.flip(3) if mirrored[sample] else crop)
         return torch.cat(rows).clamp(0, 1)

@@ -90,7 +90,8 @@ class Samples:
     def _degraded(
         self, seeds: Int[Tensor, " n"], size: int, among: list[int], config: DegradeConfig
     ) -> Degraded:
-        clean = self.pool.crops(seeds, size, among, enlarged=self.recipe.enlarged)
+        shares = {"enlarged": self.recipe.enlarged, "reduced": self.recipe.reduced}
+        clean = self.pool.crops(seeds, size, among, **shares)
         if self.recipe.recoloured:
             clean = recolour(clean, seeds, self.recipe.recoloured)
         return degrade(clean, seeds, config)

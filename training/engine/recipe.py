@@ -61,6 +61,7 @@ class Recipe:
         sources: Groups of photos with shares of their own; none draws from all photos alike.
         recoloured: Share of the samples whose colours are changed before they are degraded.
         enlarged: Share of the samples cut from an enlarged photo.
+        reduced: Share of the samples cut from a photo made much smaller.
         start_from: Name of the weights file to start from, in the folder that `--start` names,
             or "".
         precision: "bf16" or "fp32" for the forward pass.
@@ -84,6 +85,7 @@ class Recipe:
     sources: tuple[SampleSource, ...] = ()
     recoloured: float = 0.0
     enlarged: float = 0.0
+    reduced: float = 0.0
     start_from: str = ""
     precision: str = "bf16"
     validation: int = 24

@@ -49,7 +49,7 @@ def test_a_head_can_be_shipped_as_zero(run: Path, tmp_path: Path) -> None:
     for head in network.heads.values():
         torch.nn.init.ones_(head.weight)  # type: ignore[arg-type]
     weights.save(network, "orsnet", source, {"seed": 1})
-    zero = "heads.1."
+    zero = "heads.2."
     export.export(run, target.parent, name="orsnet", data="d", scores={}, commit="c", zero=zero)
     before, after = load_file(source), load_file(target)
     for name, value in before.items():

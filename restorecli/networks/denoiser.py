@@ -57,7 +57,7 @@ class Denoiser(nn.Module):
 
     The encoder learns context and, through its gates, sees a repeating pattern whole; additive skip
     connections give localisation; supervised attention (Zamir et al. 2021) predicts the picture and
-    hands its features on to the upscaler.
+    weighs its features by it.
     """
 
     config_class: ClassVar[type[DenoiserConfig]] = DenoiserConfig
@@ -114,7 +114,7 @@ class Denoiser(nn.Module):
             degraded: RGB in [0, 1]; sides are multiples of `multiple`.
 
         Returns:
-            The denoised photos (float32, not clamped) and the features for the upscaler at full
+            The denoised photos (float32, not clamped) and the features that attention vouches for, at full
             size, `config.widths[0]` channels.
         """
         image, features = self.attention(self.body(self.enter(degraded)), degraded)

@@ -51,8 +51,8 @@ class ConvolutionPair(nn.Module):
 class OriginalResolutionBlock(nn.Module):
     """Convolutions, then channel attention, added to the input.
 
-    MPRNet's ORB has the attention behind every pair of convolutions. Once for all of them learns as
-    much, and passes over the picture cost more here than convolutions do.
+    MPRNet's ORB has the attention behind every pair of convolutions. Here it is once for all of
+    them, to save passes over the picture; what that costs in quality was not measured.
     """
 
     def __init__(self, width: int, pairs: int, windows: Windows) -> None:

@@ -51,7 +51,8 @@ def test_a_share_of_what_was_shipped_can_be_kept(run: Path, tmp_path: Path) -> N
     about = {"name": "orsnet", "data": "d", "scores": {}, "commit": "c"}
     entry = export.export(run, target.parent, **about, keep=0.25)  # type: ignore[arg-type]
     for name, value in load_file(target).items():
-        assert torch.equal(value, (0.75 * learnt[name] + 0.25 * before[name]).half())
+        expected = 0.75 * learnt[name] + 0.25 * before[name]
+        assert torch.allclose(value.float(), expected, rtol=1e-3, atol=1e-7)
     assert weights.read_header(target) == weights.read_header(source)
     assert str(entry.history["kept"]).startswith("0.25 of ")
     weights.save(ORSNet(ORSNetConfig(width=8, blocks=(1,))), "orsnet", target, {"seed": 0})

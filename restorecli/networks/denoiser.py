@@ -114,8 +114,8 @@ class Denoiser(nn.Module):
             degraded: RGB in [0, 1]; sides are multiples of `multiple`.
 
         Returns:
-            The denoised photos (float32, not clamped) and the features that attention vouches for, at full
-            size, `config.widths[0]` channels.
+            The denoised photos (float32, not clamped) and the features that attention vouches for,
+            at full size, `config.widths[0]` channels.
         """
         image, features = self.attention(self.body(self.enter(degraded)), degraded)
         return image, features

@@ -112,8 +112,8 @@ class PhotoPool:
     ) -> Float[Tensor, "n 3 s s"]:
         """Random square crops, each by its own seed: photo, place, reduction (1 to 3), mirror.
 
-        A share of `enlarged` is enlarged instead, by up to 2.5; a share of `reduced` is made smaller
-        by 2 to 8, as sharply as small photos are.
+        A share of `enlarged` is enlarged instead, by up to 2.5; a share of `reduced` is made
+        smaller by 2 to 8, as sharply as small photos are.
         """
         draws, more = Draws(seeds, stream=7), Draws(seeds, stream=8)
         which = draws.integers(0, len(among)).tolist()

@@ -123,8 +123,8 @@ class PhotoPool:
         mirrored = draws.chance(0.5).tolist()
         large = draws.chance(enlarged)
         small = more.chance(reduced)
-        factors = torch.where(large, draws.log_uniform(0.4, 1), shrink)
-        factors = torch.where(small, more.log_uniform(2, 8), factors).tolist()
+        factor = torch.where(large, draws.log_uniform(0.4, 1), shrink)
+        factors = torch.where(small, more.log_uniform(2, 8), factor).tolist()
         sharp = small.tolist()
         rows = []
         for sample in range(len(seeds)):

@@ -42,7 +42,7 @@ walls: setup ## import-linter: which module may import which
 	$(BIN)/lint-imports
 
 tests: setup ## every test but the slow ones, a process for each core, with coverage of restorecli
-	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow' --cov --cov-report=term --cov-fail-under=90
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow' --cov --cov-report=term --cov-fail-under=90
 
 test-slow: setup ## the tests that take minutes: memory, large photos, reproducible training
 	$(BIN)/python -m pytest -m slow

@@ -88,6 +88,12 @@ def photos_at_once(device: torch.device) -> int:
     return max(1, min(torch.get_num_threads(), free_memory(device) // _PHOTO_MEMORY))
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has computed what it was asked for; a GPU is asked and left to work."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that memory ran out, on whichever device."""
     return isinstance(error, torch.OutOfMemoryError) or means_no_memory(error)

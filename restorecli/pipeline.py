@@ -220,7 +220,7 @@ class Restorer:
         options = (options or Options()).for_photo(photo.height, photo.width)
         start = time.perf_counter()
         with torch.inference_mode():
-            clock = Stopwatch()
+            clock = Stopwatch(self.device)
             with clock("inspect"):
                 decision = decision or self.decide(photo, options)
             steps = StageImages(keep_steps, step_side)

@@ -8,6 +8,7 @@ import torch
 
 from restorecli import device as devices
 from restorecli.errors import DeviceError
+from restorecli.tiling.networks import Stopwatch
 
 CPU = torch.device("cpu")
 
@@ -237,10 +238,14 @@ def test_running_out_of_memory_is_recognised(error: Exception, expected: bool) -
     assert devices.is_out_of_memory(error) is expected
 
 
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_real_card_is_chosen_and_can_compute() -> None:
-    choice = devices.explain()
-    assert choice.device.type == "cuda"
-    assert devices.free_memory(choice.device) > 0
-    assert float(torch.ones(2, device=choice.device, dtype=choice.precision).sum()) == 2
+@pytest.mark.parametrize(("device", "waits"), [("cpu", 0), ("cuda:0", 1), ("mps", 1)])
+def test_clocks_wait_for_what_a_gpu_was_asked_for(
+    device: str, waits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    clock = Stopwatch(torch.device(device))
+    with clock("refine"):
+        pass
+    assert waited == [torch.device(device)] * waits
+    assert list(clock.seconds) == ["refine"]

@@ -149,10 +149,20 @@ class SpectralGate(nn.Module):
             contrast = level - neighbourhood_mean(level)
         gate = torch.sigmoid(self.gate(torch.cat((level, contrast), 1).to(x.dtype)))
         with torch.autocast(x.device.type, enabled=False):
-            gated = spectrum * gate.float().contiguous()
-            back = torch.fft.irfft2(gated, s=x.shape[-2:], norm="ortho")
-        filtered: Tensor = back.to(x.dtype)
-        return filtered
+            filtered = inverse_rfft2(spectrum * gate.float().contiguous(), x.shape[-1])
+        return filtered.to(x.dtype)
+
+
+def inverse_rfft2(spectrum: Tensor, width: int) -> Float[Tensor, "... h w"]:
+    """The inverse of `rfft2`, orthonormal, one axis after the other.
+
+    A gate makes the first and the last column of the half-plane unlike any real picture's. What
+    `irfft2` then gives is a library's choice, and cuFFT's is another than that of the CPU's; taken
+    apart, the rows' transform leaves out what cannot be real, everywhere alike.
+    """
+    columns = torch.fft.ifft(spectrum, dim=-2, norm="ortho")
+    picture: Tensor = torch.fft.irfft(columns, n=width, dim=-1, norm="ortho")
+    return picture
 
 
 def _planes(pointwise: nn.Conv2d, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n hidden h w"]:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorecli.device import wait_for
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet
@@ -93,12 +94,16 @@ def changed(composed: Image, degraded: Image) -> bool:
 class Stopwatch:
     """Wall-clock seconds by stage, of one photo.
 
+    Args:
+        device: Where stages are computed; each is over when the device is done with it.
+
     Attributes:
         seconds: So far, stages in the order in which they first ran.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         """Begin at nothing."""
+        self._device = device
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -107,6 +112,7 @@ class Stopwatch:
         start = time.perf_counter()
         try:
             yield
+            wait_for(self._device)
         finally:
             spent = time.perf_counter() - start
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent

@@ -10,6 +10,7 @@ from restorecli.networks.blocks import (
     ChannelAttention,
     ChannelAttentionBlock,
     SpectralGate,
+    inverse_rfft2,
     neighbourhood_mean,
 )
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
@@ -68,6 +69,25 @@ def test_a_gate_can_take_a_pattern_away_wherever_it_is() -> None:
     change = gate(wave) - wave
     moved = gate(wave.roll(3, 3)) - wave.roll(3, 3)
     torch.testing.assert_close(change.roll(3, 3), moved, atol=1e-5, rtol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 24), st.integers(1, 24), st.integers(0, 2**31))
+def test_the_inverse_takes_what_a_real_picture_can_have(height: int, width: int, seed: int) -> None:
+    """Of the columns that are their own mirror image only the half that has the symmetry counts."""
+    generator = torch.Generator().manual_seed(seed)
+    half = torch.randn(2, height, width // 2 + 1, dtype=torch.complex64, generator=generator)
+    columns = torch.arange(half.shape[-1])
+    own = (columns == 0) | (2 * columns == width)
+    mirrored = half.flip(1).roll(1, 1).conj()
+    symmetric = torch.where(own, (half + mirrored) / 2, half)
+    full = torch.zeros(2, height, width, dtype=torch.complex64)
+    full[..., : half.shape[-1]] = symmetric
+    rest = torch.arange(half.shape[-1], width)
+    full[..., rest] = symmetric.flip(1).roll(1, 1).conj()[..., width - rest]
+    picture = torch.fft.ifft2(full, norm="ortho")
+    assert float(picture.imag.abs().max()) < 1e-5
+    torch.testing.assert_close(inverse_rfft2(half, width), picture.real, atol=1e-5, rtol=1e-4)
 
 
 def test_a_flat_picture_has_finite_gradients() -> None:

@@ -8,7 +8,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from restorecli.networks.blocks import ChannelAttentionBlock, SpectralGate, SupervisedAttention
+from restorecli.networks.blocks import (
+    ChannelAttentionBlock,
+    SpectralGate,
+    SupervisedAttention,
+    inverse_rfft2,
+)
 from restorecli.networks.windows import Windows
 
 WHOLE = Windows(side=1 << 20, overlap=0)
@@ -29,8 +34,7 @@ class FourierConvolution(SpectralGate):
         spectrum = torch.fft.rfft2(x.float(), norm="ortho")
         real, imaginary = self.gate(torch.cat((spectrum.real, spectrum.imag), 1)).chunk(2, 1)
         turned = torch.complex(real.float(), imaginary.float())
-        back: Tensor = torch.fft.irfft2(turned, s=x.shape[-2:], norm="ortho")
-        return back
+        return inverse_rfft2(turned, x.shape[-1])
 
 
 class GateWithoutContrast(SpectralGate):
@@ -43,8 +47,7 @@ class GateWithoutContrast(SpectralGate):
     def _filtered(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         spectrum = torch.fft.rfft2(x.float(), norm="ortho")
         gate = torch.sigmoid(self.gate(torch.log1p(spectrum.abs())))
-        back: Tensor = torch.fft.irfft2(spectrum * gate, s=x.shape[-2:], norm="ortho")
-        return back
+        return inverse_rfft2(spectrum * gate, x.shape[-1])
 
 
 @dataclass(frozen=True, kw_only=True)

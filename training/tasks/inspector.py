@@ -41,7 +41,7 @@ class InspectorTask:
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Cross-entropy of each finding, over the samples of which it is known."""
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
             image, truth = self._samples(seeds % int(self.recipe.options["kept"]), phase.size)
             draws = Draws(seeds, stream=53)
             image = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), image.flip(3), image)
@@ -66,9 +66,10 @@ class InspectorTask:
         """On held-out photos: the losses, clean ones taken for patterned, patterns not seen."""
         size, totals = self.recipe.phases[-1].size, dict[str, float]()
         wrong, missed, clean, patterned = 0, 0, 0, 0
+        device = self.samples.pool.pixels.device
         with torch.inference_mode():
             for start in range(0, self.recipe.validation, 8):
-                seeds = torch.arange(start, start + 8) + HELD_OUT_SEEDS
+                seeds = torch.arange(start, start + 8, device=device) + HELD_OUT_SEEDS
                 pair = self.samples.batch(seeds, size, held_out=True)
                 free = untouched(pair)
                 answer = self._asked(network, wear(pair.image, seeds, free, dimmed=DIMMED))

@@ -21,6 +21,7 @@ PERIODS = 5  # of a wave in a block, at least
 LEAST_SIDE = 48  # px, of a block
 BLOCKS = 8  # along the shorter side of a large photo; as many again lie between them
 BESIDE = 2.5  # cycles in a block by which frequencies to compare with are off, six around the wave
+FEWEST = 5  # blocks of a photo from which on it says something that their phases agree
 STANDS_OUT = 2.0  # amplitude of the wave over the mean of those
 LONG = 12.0  # px, of a period from which on half the pixels along an axis will do
 FINER = 8  # parts of the step between frequencies at which one wave for all blocks is looked for
@@ -51,6 +52,8 @@ def _measured(grey: Float[Tensor, "h w"], peak: Peak) -> Peak:
     wave, lies_over = blocks(grey, peak)
     several = torch.fft.fft2(wave, s=[FINER * count for count in wave.shape]).abs()
     coherence = float(several.max() / wave.abs().sum().clamp(min=1e-12))
+    if wave.numel() < FEWEST:
+        coherence = 0.0
     return replace(peak, coverage=float(lies_over.float().mean()), coherence=coherence)
 
 

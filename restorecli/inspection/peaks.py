@@ -36,7 +36,8 @@ class Peak:
             axis, in [0, 180): 0 for vertical stripes, 90 for horizontal ones.
         strength: Amplitude of the wave above what its ring has anyway, luma in [0, 1].
         coverage: Share of the photo that the wave lies over, in [0, 1].
-        coherence: How much of it is one wave, in one phase from edge to edge, in [0, 1].
+        coherence: How much of it is one wave, in one phase from edge to edge, in [0, 1]; 0 where
+            the photo is too small for the period to tell.
     """
 
     period: float

@@ -36,6 +36,12 @@ def test_bent_stripes_are_not_one_wave() -> None:
     assert found.coherence < 0.9
 
 
+def test_a_few_blocks_do_not_tell_whether_a_wave_holds_its_phase() -> None:
+    large = 0.7 * scenery(512, 512) + 0.3 * wave(512, 512, 29, 84)
+    assert measured(large, 29, 84).coherence > 0.95
+    assert measured(large[..., :256, :256], 29, 84).coherence == 0
+
+
 def test_the_faint_wave_across_is_added_off_the_axes() -> None:
     dots = wave(400, 400, 9, 30) + 0.5 * wave(400, 400, 9, 120)
     grey = luma(0.8 * scenery(400, 400) + 0.1 * dots)[0, 0]

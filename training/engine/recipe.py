@@ -14,6 +14,8 @@ from typing import Any
 class Phase:
     """A stretch of training: from the last phase's end up to the share `until` of all steps.
 
+    Phases of one `until` share their stretch: they take turns, a step each.
+
     Attributes:
         until: Share of the steps in (0, 1]; the last phase ends at 1.
         size: Side of the square patches in pixels.
@@ -92,18 +94,25 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse phases that do not lead to the end.
+        """Refuse phases that do not lead to the end, or that would train on nothing.
 
         Raises:
-            ValueError: The phases' shares do not rise to 1.
+            ValueError: The phases' shares do not rise from above 0 to 1, or a size or a batch is
+                not at least 1.
         """
         shares = [phase.until for phase in self.phases]
-        if not shares or shares != sorted(shares) or shares[-1] != 1:
+        if not shares or shares != sorted(shares) or shares[0] <= 0 or shares[-1] != 1:
             raise ValueError(f"the phases' `until` must rise to 1, not {shares}")
+        for phase in self.phases:
+            if phase.size < 1 or phase.batch < 1:
+                given = f"{phase.size} and {phase.batch}"
+                raise ValueError(f"a phase's size and batch must be at least 1, not {given}")
 
     def phase(self, step: int) -> Phase:
-        """The phase that a step belongs to."""
-        return next(p for p in self.phases if step < p.until * self.steps or p.until == 1)
+        """The phase that a step belongs to; of several that take turns, whose turn it is."""
+        until = next(p.until for p in self.phases if step < p.until * self.steps or p.until == 1)
+        sharing = [phase for phase in self.phases if phase.until == until]
+        return sharing[step % len(sharing)]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for the header of the weights file."""

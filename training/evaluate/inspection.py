@@ -4,7 +4,8 @@
 
 Sixty screens of six kinds, periods of 3 to 40 px and contrasts of 0.2 to 0.75, lie over photos that
 are held out from training as far as there are enough; every other one is kept as JPEG. Sixty clean
-scenes stand beside them. The answers are those of the product. To measure only; nothing is chosen
+scenes stand beside them, and the held-out ones of these made small, which must be left alone too
+(`--count 0`: they alone). The answers are those of the product. To measure only; nothing is chosen
 by it.
 """
 
@@ -33,6 +34,7 @@ COUNT = 60  # of screens, and of clean scenes
 PERIODS = (3.0, 40.0)  # px, spaced evenly in their logarithms
 CONTRASTS = (0.2, 0.75)
 SIDES = (384, 1024)  # px: the least of a photo, and the most that is taken of one
+SMALL = ((256, 384), (256, 256), (128, 192), (128, 128))  # px, height and width of small photos
 FINER = 3  # screens are drawn so much larger and averaged, so that no edge aliases
 PERIOD_OFF, ANGLE_OFF = 0.05, 2.0  # share, degrees: what an answer may be off
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -105,9 +107,11 @@ SCREENS: MappingProxyType[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = Map
 CROSSED = frozenset({"dots", "grid", "halftone"})
 
 
-def photos(folder: Path, *, scenes_only: bool) -> list[Path]:
+def photos(folder: Path, *, scenes_only: bool, held_out_only: bool = False) -> list[Path]:
     """Photos of a folder tree, the held out ones first; large enough to hold a long period."""
-    names = [*photo_names(folder, held_out=True), *photo_names(folder, held_out=False)]
+    names = photo_names(folder, held_out=True)
+    if not held_out_only:
+        names += photo_names(folder, held_out=False)
     if scenes_only:
         names = [name for name in names if name.split("/")[0] not in PLENTIFUL]
     found = []
@@ -180,6 +184,52 @@ def named(restorer: Restorer, case: Screened) -> tuple[bool, str]:
     return right, waves
 
 
+def made_small(clean: Image3, height: int, width: int) -> Image3:
+    """A photo reduced, as sharply as photos are published, until it just covers a size.
+
+    Args:
+        clean: Not smaller than the size.
+        height: In pixels.
+        width: Likewise.
+
+    Returns:
+        The upper left of that size, in whole steps of 1/255.
+    """
+    scale = max(height / clean.shape[-2], width / clean.shape[-1])
+    covering = [
+        max(least, round(length * scale))
+        for least, length in zip((height, width), clean.shape[-2:], strict=True)
+    ]
+    small = F.interpolate(clean, covering, mode="bicubic", antialias=True)
+    return small[..., :height, :width].clamp(0, 1).mul(255).round() / 255
+
+
+def small_alarms(
+    restorer: Restorer, paths: Sequence[Path], height: int, width: int
+) -> tuple[list[str], int]:
+    """Clean photos that would not be left alone if they were small.
+
+    Args:
+        restorer: Looks at them.
+        paths: Of clean photos; those smaller than the size are left out.
+        height: Of the small photos in pixels.
+        width: Likewise.
+
+    Returns:
+        A line on each of them, and how many photos were looked at.
+    """
+    alarms, seen = [], 0
+    for path in paths:
+        clean = read(path)
+        if clean.shape[-2] < height or clean.shape[-1] < width:
+            continue
+        seen += 1
+        found = restorer.inspect(Photo.from_image(made_small(clean, height, width), path.name))
+        if found.presence > 0:
+            alarms.append(f"{path}: pattern {found.pattern:.2f}, noise {found.noise:.2f}")
+    return alarms, seen
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, parents=[thread_options()])
@@ -202,6 +252,12 @@ def main() -> None:
             alarms += 1
             print(f"false alarm: {path}: pattern {found.pattern:.2f}, noise {found.noise:.2f}")
     print(f"{right} of {arguments.count} screens named, {alarms} of {len(scenes)} clean scenes are")
+    held_out = photos(arguments.photos, scenes_only=True, held_out_only=True)
+    for height, width in SMALL:
+        small, seen = small_alarms(restorer, held_out, height, width)
+        for alarm in small:
+            print(f"false alarm at {height}×{width} px: {alarm}")
+        print(f"{len(small)} of {seen} clean scenes of {height}×{width} px are not left alone")
 
 
 if __name__ == "__main__":

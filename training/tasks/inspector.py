@@ -19,6 +19,7 @@ LEAST_CHANGE = 0.008  # mean absolute change by a pattern below which nobody is 
 LEAST_SIGMA = 0.012  # standard deviation of noise that must be seen
 HELD_OUT_SEEDS = 10**9
 DIMMED = 0.15  # of the photos with nothing over them
+LITTLE = 384  # px, of a picture's side below which it shows little to judge by
 Image = Float[Tensor, "n 3 h w"]
 
 
@@ -29,7 +30,10 @@ class InspectorTask:
     or turned.
 
     Options of the recipe:
-        kept: How many samples of each size there are.
+        kept: How many samples of each size there are. The numbers of a step's samples begin at
+            multiples of 4096, so an odd number lets all of them be seen.
+        benefit_of_doubt: How much a picture below `LITTLE` px counts that has nothing over it; 1 if
+            left out. The more, the surer the network must be to speak of a small photo.
     """
 
     def __init__(self, recipe: Recipe, pool: PhotoPool) -> None:
@@ -46,7 +50,8 @@ class InspectorTask:
             draws = Draws(seeds, stream=53)
             image = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), image.flip(3), image)
             image = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), image.mT, image)
-        return _cross_entropies(self._asked(network, image), truth)
+        weight = self.recipe.options.get("benefit_of_doubt", 1.0) if phase.size < LITTLE else 1.0
+        return _cross_entropies(self._asked(network, image), truth, untouched_weight=weight)
 
     def _samples(self, seeds: Tensor, size: int) -> tuple[Image, Float[Tensor, "n 6"]]:
         """Pictures and what is true of them, as `_truth`, made at their first use."""
@@ -108,9 +113,14 @@ def _truth(pair: Degraded) -> Float[Tensor, "n 6"]:
 
 
 def _cross_entropies(
-    answer: tuple[Tensor, Tensor, Tensor], truth: Float[Tensor, "n 6"]
+    answer: tuple[Tensor, Tensor, Tensor],
+    truth: Float[Tensor, "n 6"],
+    *,
+    untouched_weight: float = 1.0,
 ) -> dict[str, Tensor]:
     true, known = truth[:, :3], truth[:, 3:]
+    free = (true[:, 0] == 0) & (true[:, 1] == 0)
+    known = known * torch.where(free, untouched_weight, 1.0)[:, None]
     names = (("pattern", 1.0), ("noise", 0.3), ("printed", 0.3))
     return {
         name: weight * _known(logit, true[:, column], known[:, column])
@@ -119,6 +129,6 @@ def _cross_entropies(
 
 
 def _known(logit: Tensor, truth: Float[Tensor, " n"], known: Float[Tensor, " n"]) -> Tensor:
-    """Mean cross-entropy over the samples whose truth is known; 0 of none."""
+    """Mean cross-entropy over the samples by how much each counts; 0 if none does."""
     each = F.binary_cross_entropy_with_logits(logit, truth, reduction="none")
     return (each * known).sum() / known.sum().clamp(min=1)

@@ -1,5 +1,6 @@
 """Training: recipes are strict, batches hang on the step, a stopped run goes on to the same end."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -261,6 +262,30 @@ def test_a_recipe_refuses_unknown_keys_and_gaps(tmp_path: Path) -> None:
         read_recipe(tmp_path / "r.toml")
     with pytest.raises(ValueError, match="rise to 1"):
         Recipe(network="denoiser", steps=1, phases=(Phase(until=0.5, size=32, batch=1),))
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        (Phase(until=0.0, size=32, batch=1), "rise to 1"),
+        (Phase(until=0.5, size=0, batch=1), "at least 1, not 0 and 1"),
+        (Phase(until=1.0, size=32, batch=0), "at least 1, not 32 and 0"),
+    ],
+)
+def test_a_recipe_refuses_a_phase_that_trains_on_nothing(phase: Phase, message: str) -> None:
+    last = Phase(until=1.0, size=32, batch=1)
+    with pytest.raises(ValueError, match=message):
+        Recipe(network="denoiser", steps=1, phases=(phase, last))
+
+
+def test_phases_of_one_stretch_take_turns() -> None:
+    first = Phase(until=0.4, size=32, batch=8)
+    sizes = tuple(Phase(until=1.0, size=size, batch=1) for size in (64, 96, 128))
+    mixed = Recipe(network="denoiser", steps=10, phases=(first, *sizes))
+    seen = [mixed.phase(step) for step in range(10)]
+    assert seen[:4] == [first] * 4
+    assert [seen[4:].count(phase) for phase in sizes] == [2, 2, 2]
+    assert all(one != other for one, other in itertools.pairwise(seen[4:]))
 
 
 def test_phases_and_rates_follow_the_steps() -> None:

@@ -9,7 +9,16 @@ from PIL import Image
 from restorecli import Photo, Restorer
 from tests.inspection.test_peaks import scenery
 from training.evaluate import inspection
-from training.evaluate.inspection import CROSSED, SCREENS, Screened, angle_off, lay, named
+from training.evaluate.inspection import (
+    CROSSED,
+    SCREENS,
+    Screened,
+    angle_off,
+    lay,
+    made_small,
+    named,
+    small_alarms,
+)
 
 
 def test_every_kind_is_named_and_scenery_is_not() -> None:
@@ -45,3 +54,39 @@ def test_screens_are_laid_over_what_is_found(
     assert cases[0].image.shape == (1, 3, 80, 96)
     assert torch.equal(cases[0].image, (cases[0].image * 255).round() / 255)
     assert (cases[0].period, round(cases[-1].period)) == (3.0, 40)
+
+
+@pytest.mark.parametrize("size", [(256, 384), (256, 256), (128, 192)])
+def test_what_is_made_small_covers_the_size_and_keeps_its_proportions(
+    size: tuple[int, int],
+) -> None:
+    ramp = torch.linspace(0, 1, 800)[:, None].expand(1, 3, 800, 1000)
+    small = made_small(ramp, *size)
+    assert small.shape == (1, 3, *size)
+    assert torch.equal(small, (small * 255).round() / 255)
+    scale = max(size[0] / 800, size[1] / 1000)
+    assert float(small[0, 0, -1, 0]) == pytest.approx(min(1, size[0] / (800 * scale)), abs=0.01)
+
+
+def test_small_photos_that_are_not_left_alone_are_counted(tmp_path: Path) -> None:
+    restorer = Restorer.load(device="cpu", precision="fp32")
+    grey = torch.full((1, 3, 400, 480), 0.5)
+    pictures = {
+        "plain": grey, "screened": lay(grey, "lines", 16.0, 30.0, 0.6), "tiny": grey[..., :100, :],
+    }  # fmt: skip
+    for name, image in pictures.items():
+        Photo.from_image(image).write(tmp_path / f"{name}.png")
+    paths = [tmp_path / f"{name}.png" for name in pictures]
+    alarms, seen = small_alarms(restorer, paths, 256, 256)
+    assert seen == 2
+    assert [Path(alarm.split(":")[0]).stem for alarm in alarms] == ["screened"]
+
+
+def test_training_photos_can_be_left_out(tmp_path: Path) -> None:
+    (tmp_path / "street").mkdir()
+    for number in range(60):
+        Image.new("RGB", (400, 400), "grey").save(tmp_path / "street" / f"{number}.png")
+    every = inspection.photos(tmp_path, scenes_only=True)
+    held_out = inspection.photos(tmp_path, scenes_only=True, held_out_only=True)
+    assert 0 < len(held_out) < len(every) == 60
+    assert every[: len(held_out)] == held_out

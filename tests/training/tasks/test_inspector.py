@@ -1,5 +1,6 @@
 """The inspector's task: that it learns at all, and says what it missed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +52,25 @@ def test_it_learns_to_see_patterns(pool: PhotoPool, tmp_path: Path) -> None:
     assert after < before - 0.05
     header = (tmp_path / "log.csv").read_text("utf-8").split("\n")[0]
     assert {"false_alarms", "missed", "held_out_pattern"} <= set(header.split(","))
+
+
+def test_small_pictures_with_nothing_over_them_may_count_more(pool: PhotoPool) -> None:
+    plain = recipe(1)
+    doubting = replace(plain, options={**plain.options, "benefit_of_doubt": 3.0})
+    seeds = sample_seeds(plain, 0, 8, CPU)
+    losses = []
+    for chosen in (plain, doubting):
+        task = InspectorTask(chosen, pool)
+        with torch.no_grad():
+            list(task.network.decide.parameters())[-1].fill_(9.0)  # sure of all
+            losses.append(
+                [
+                    float(
+                        task.losses(task.network, seeds, Phase(until=1, size=size, batch=8))[name]
+                    )
+                    for size in (64, 384)
+                    for name in ("pattern", "noise")
+                ]
+            )
+    assert all(more > less for more, less in zip(losses[1][:2], losses[0][:2], strict=True))
+    assert losses[1][2:] == losses[0][2:]

@@ -40,9 +40,8 @@ class Optimizer:
         kernel_ids = {id(kernel) for kernel in kernels}
         rest = [p for p in trained if id(p) not in kernel_ids]
         self._pairs = [(kernel, nn.Parameter(_matrix(kernel.detach()))) for kernel in kernels]
-        self._capturable = any(parameter.is_cuda for parameter in rest)
         self._parts: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(rest, lr=0.0, weight_decay=weight_decay, capturable=self._capturable)
+            torch.optim.AdamW(rest, lr=0.0, weight_decay=weight_decay)
         ]
         if kernels:
             self._parts.append(Muon([view for _, view in self._pairs], weight_decay=weight_decay))
@@ -71,7 +70,15 @@ class Optimizer:
         for part, saved in zip(self._parts, state["parts"], strict=True):
             part.load_state_dict(saved)
         for group in self._parts[0].param_groups:
-            group["capturable"] = self._capturable
+            group["capturable"] = False
+
+    def make_capturable(self) -> None:
+        """Keep AdamW's count of steps on the GPU from now on, as a CUDA graph needs it."""
+        adamw = self._parts[0]
+        for group in adamw.param_groups:
+            group["capturable"] = True
+        for parameter, state in adamw.state.items():
+            state["step"] = state["step"].to(parameter.device)
 
     def copy_state(self) -> dict[tuple[Tensor, str], Tensor]:
         """What steps change besides the weights, as it is now."""

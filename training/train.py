@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from restorecli import weights
+from restorecli.networks.orsnet import ORSNet
 from training.arguments import open_photos, photo_options, run, run_options, use_threads
 from training.data.photo_pool import PhotoPool
 from training.engine.feed import Make
@@ -22,7 +23,7 @@ from training.tasks.detector import DetectorTask
 from training.tasks.face_fusion import make_face_task
 from training.tasks.guided_denoiser import SecondLookTask
 from training.tasks.inspector import InspectorTask
-from training.tasks.orsnet import ORSNetTask
+from training.tasks.orsnet import ORSNetTask, deepened
 from training.tasks.refiner import RefinerTask
 from training.tasks.relighter import RelighterTask
 
@@ -74,12 +75,13 @@ def make_task(
 
 
 def start(network: nn.Module, name: str, folder: Path) -> None:
-    """Give a network the weights of a finished run.
+    """Give a network the weights of a finished run; ORSNet may have become deeper since.
 
     Raises:
         WeightsError: The file is missing, broken or of another network.
     """
-    network.load_state_dict(weights.load(type(network), name, folder=folder).state_dict())
+    state = weights.load(type(network), name, folder=folder).state_dict()
+    network.load_state_dict(deepened(state, network) if isinstance(network, ORSNet) else state)
 
 
 def open_make(recipe: Recipe, photos: Path, cache: Path, denoiser_folder: Path) -> Make:

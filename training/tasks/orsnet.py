@@ -165,6 +165,14 @@ class ORSNetTask:
         return scores
 
 
+def deepened(shallow: dict[str, Tensor], network: ORSNet) -> dict[str, Tensor]:
+    """Weights for a network of more pairs of convolutions; what is new begins at nothing."""
+    state = network.state_dict()
+    fresh = {name for name in state if name.endswith((".second.weight", ".second.bias"))}
+    empty = {name: torch.zeros_like(state[name]) for name in fresh - shallow.keys()}
+    return {**state, **empty, **shallow}
+
+
 def gain(network: nn.Module, small: Image, clean: Image, scale: int) -> float:
     """Mean PSNR-Y in dB over bicubic of small photos enlarged as they are."""
     image, plain = network(small, small, scale).clamp(0, 1), bicubic(small, scale).clamp(0, 1)

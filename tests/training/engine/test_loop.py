@@ -16,7 +16,7 @@ from training import train
 from training.data.photo_pool import PhotoPool
 from training.engine import losses, plot
 from training.engine import optimizer as optimizers
-from training.engine.loop import Run, learning_rate, sample_seeds
+from training.engine.loop import Run, StreamedTask, learning_rate, sample_seeds
 from training.engine.recipe import Phase, Recipe, read_recipe
 from training.tasks.orsnet import reduce, with_better_faces
 
@@ -148,6 +148,25 @@ def test_muon_in_float32_steps_as_torchs_own_and_takes_up_its_state() -> None:
         assert moved > 0.01
 
 
+def test_stacked_matrices_step_as_each_would_alone() -> None:
+    """Wide, tall, padded; one that has no gradient for a while keeps its momentum."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((16, 144), (27, 16), (20, 150), (32, 288), (8, 8))
+    starts = [torch.randn(shape, generator=generator) for shape in shapes]
+    together, alone = ([torch.nn.Parameter(start.clone()) for start in starts] for _ in range(2))
+    stacked = optimizers.Muon(together, weight_decay=0.1)
+    singles = [optimizers.Muon([matrix], weight_decay=0.1) for matrix in alone]
+    for number in range(4):
+        for a, b in zip(together, alone, strict=True):
+            gradient = torch.randn(a.shape, generator=generator)
+            a.grad = b.grad = None if number == 2 and a.shape[0] == 20 else gradient
+        for optimizer in (stacked, *singles):
+            optimizer.param_groups[0]["lr"] = 0.02
+            optimizer.step()
+    for a, b in zip(together, alone, strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
 def test_denormals_are_zero_while_training_and_only_then(
     pool: PhotoPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +230,31 @@ def test_the_command_trains(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("sys.argv", arguments)
     train.main()
     assert (tmp_path / "out" / "denoiser.safetensors").exists()
+    (tmp_path / "r.toml").write_text(text.replace("steps = 1", "steps = 3"), "utf-8")
+    monkeypatch.setattr("sys.argv", [*arguments, "--workers", "1"])
+    train.main()
+    _, *rows = (tmp_path / "out" / "log.csv").read_text("utf-8").split()
+    assert [row.split(",")[0] for row in rows] == ["1", "3"]
+
+
+def test_workers_are_for_streamed_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", str(RECIPES / "relighter" / "1-first.toml"), "--photos", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", [*command, "--out", str(tmp_path), "--workers", "2"])
+    with pytest.raises(SystemExit):
+        train.main()
+    assert "denoiser, second_look, orsnet, not relighter" in capsys.readouterr().err
+
+
+def test_the_streamed_tasks_are_named(pool: PhotoPool, tmp_path: Path) -> None:
+    streamed = run(pool, tmp_path).task
+    assert isinstance(streamed, StreamedTask)
+    for name in ("inspector", "relighter"):
+        path = next((RECIPES / name).glob("1-*.toml"))
+        assert not isinstance(
+            train.make_task(read_recipe(path), pool, tmp_path, cache=tmp_path / "p"), StreamedTask
+        )
 
 
 def test_a_run_starts_from_the_weights_it_names(pool: PhotoPool, tmp_path: Path) -> None:

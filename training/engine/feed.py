@@ -85,11 +85,6 @@ class Feed:
         self._pool.shutdown(cancel_futures=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    @property
-    def made(self) -> int:
-        """Rows that came into the rings that are still there."""
-        return sum(ring.made for ring in self._rings.values())
-
     def want(self, phase: int) -> None:
         """Have the workers make the samples of a phase, by its number, from now on."""
         self._wanted = max(self._wanted, phase)

@@ -27,8 +27,9 @@ def test_every_kernel_keeps_the_mean(number: int) -> None:
 def test_a_deeper_network_begins_as_the_shallow_one() -> None:
     torch.manual_seed(0)
     shallow, deep = (ORSNet(ORSNetConfig(width=4, blocks=blocks)) for blocks in ((1, 1), (3, 2)))
-    torch.nn.init.normal_(shallow.heads["2"].weight)
+    for weight in shallow.heads.parameters():
+        torch.nn.init.normal_(weight)
     deep.load_state_dict(deepened(shallow.state_dict(), deep))
     image = torch.rand(1, 3, 12, 10)
     assert torch.equal(deep(image, image, 2), shallow(image, image, 2))
-    assert deep.blocks[0].pairs[2].first.weight.any()
+    assert deep.get_parameter("blocks.0.pairs.2.first.weight").any()

@@ -34,7 +34,11 @@ class DenoiserTask:
 
     def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Loss terms of a `batch`."""
-        image, _ = network(batch["image"].contiguous(memory_format=torch.channels_last))
+        degraded = batch["image"].contiguous(memory_format=torch.channels_last)
+        if isinstance(network, Denoiser):
+            image = network.picture(degraded)
+        else:
+            image, _ = network(degraded)
         with torch.autocast(image.device.type, enabled=False):
             return picture_loss(image, batch["target"], self.recipe.losses)
 

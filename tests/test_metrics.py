@@ -166,7 +166,7 @@ def test_the_window_is_the_same_as_a_product_of_matrices(side: int) -> None:
         product = metrics._blur_by_matrices(image)
     plain = metrics._blur(image)
     assert torch.allclose(product, plain, atol=1e-6)
-    upstream = noise(1, *plain.shape[2:], n=2)
+    upstream = noise(1, plain.shape[2], plain.shape[3], n=2)
     (theirs,) = torch.autograd.grad(product, image, upstream)
     (ours,) = torch.autograd.grad(plain, image, upstream)
     assert torch.allclose(theirs, ours, atol=1e-6)

@@ -154,3 +154,19 @@ def test_the_conventions_are_said() -> None:
     assert "1.5" in metrics.SSIM_CONVENTION
     assert "data range 1" in metrics.SSIM_CONVENTION
     assert "luma" in metrics.PSNR_Y_CONVENTION
+
+
+@pytest.mark.parametrize("side", [11, 40])
+def test_the_window_is_the_same_as_a_product_of_matrices(side: int) -> None:
+    """The way of a GPU; what inference made first must not stand in training's way."""
+    image = noise(0, side, 33, n=2).requires_grad_()
+    with torch.inference_mode():
+        metrics._blur_by_matrices(image)
+    with torch.autocast("cpu", torch.bfloat16):
+        product = metrics._blur_by_matrices(image)
+    plain = metrics._blur(image)
+    assert torch.allclose(product, plain, atol=1e-6)
+    upstream = noise(1, plain.shape[2], plain.shape[3], n=2)
+    (theirs,) = torch.autograd.grad(product, image, upstream)
+    (ours,) = torch.autograd.grad(plain, image, upstream)
+    assert torch.allclose(theirs, ours, atol=1e-6)

@@ -1,12 +1,15 @@
 """Command-line options that the training commands share, as parent parsers of argparse."""
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from training.data.photo_pool import PhotoPool
-from training.engine.loop import Run, Task
+from training.engine.feed import Feed, Make
+from training.engine.loop import Run, StreamedTask, Task
 from training.engine.recipe import Recipe
 
 
@@ -35,12 +38,15 @@ def machine_options() -> argparse.ArgumentParser:
 
 
 def run_options() -> argparse.ArgumentParser:
-    """`recipe`, `--out`, `--minutes` and `--every`: one training run."""
+    """`recipe`, `--out`, `--minutes`, `--every` and `--workers`: one training run."""
     parser = argparse.ArgumentParser(add_help=False, parents=[machine_options()])
     parser.add_argument("recipe", type=Path, help="TOML file from training/recipes/")
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this long")
     parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that make samples; 0: the run does"
+    )
     return parser
 
 
@@ -55,8 +61,25 @@ def open_photos(arguments: argparse.Namespace, device: torch.device) -> PhotoPoo
     return PhotoPool.open(arguments.photos, arguments.cache, device)
 
 
-def run(task: Task, recipe: Recipe, arguments: argparse.Namespace) -> None:
-    """Train as `run_options` say."""
-    Run(task, recipe, arguments.out, arguments.device).go(
-        minutes=arguments.minutes, every=arguments.every
-    )
+def run(
+    task: Task,
+    recipe: Recipe,
+    arguments: argparse.Namespace,
+    open_make: Callable[[], Make] | None = None,
+) -> None:
+    """Train as `run_options` say; with `--workers`, on what `open_make` gives each of them."""
+    started = Run(task, recipe, arguments.out, arguments.device)
+    go = partial(started.go, minutes=arguments.minutes, every=arguments.every)
+    if open_make is None or not arguments.workers:
+        go()
+        return
+    assert isinstance(task, StreamedTask)
+    with Feed(
+        open_make,
+        recipe.phases,
+        arguments.device,
+        workers=arguments.workers,
+        seed=(recipe.seed, started.step),
+        quarter_turns=task.quarter_turns,
+    ) as feed:
+        go(feed=feed)

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The commands the shipped weights were made with, in order. Every run can be stopped and called again: it goes on.
-#   PHOTOS=folder-of-photos [DEVICE=cuda] make train
+#   PHOTOS=folder-of-photos [DEVICE=cuda] [WORKERS=14] make train
 # PHOTOS holds the photos in any tree, and faces.json with the faces of each (docs/training.md says how it looks).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 : "${PHOTOS:?name the folder of clean photos, as in PHOTOS=photos make train}"
 DEVICE=${DEVICE:-cpu}
+WORKERS=${WORKERS:-1}
 PYTHON=${BIN:-.venv/bin}/python
 RECIPES=training/recipes
 
@@ -95,3 +96,18 @@ ship relighter/2-scenes
 train orsnet/7-half-size --denoiser weights
 train orsnet/8-longer --denoiser weights --start runs/orsnet/7-half-size # was stopped after 1,200 steps
 ship orsnet/8-longer
+
+# on a GPU, from a stream of samples; docs/training.md says how many workers
+stream() {  # RECIPE [option ...]
+  train "$@" --workers "$WORKERS"
+}
+
+stream denoiser/9-stream --start weights
+cp -r runs/denoiser/9-stream runs/denoiser/9-stream-cool
+stream denoiser/9-stream-cool --start weights
+stream second_look/5-stream --denoiser runs/denoiser/9-stream-cool --start weights
+ship denoiser/9-stream-cool
+ship second_look/5-stream
+stream orsnet/9-deeper --denoiser weights --start weights
+train orsnet/10-longer --denoiser weights --start runs/orsnet/9-deeper
+ship orsnet/10-longer

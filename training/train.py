@@ -5,23 +5,29 @@ the weights of the one before. All others train on photos.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from restorecli import weights
+from restorecli.networks.orsnet import ORSNet
 from training.arguments import open_photos, photo_options, run, run_options, use_threads
 from training.data.photo_pool import PhotoPool
-from training.engine.loop import Task
+from training.engine.feed import Make
+from training.engine.loop import StreamedTask, Task
 from training.engine.recipe import Recipe, read_recipe
 from training.tasks.denoiser import DenoiserTask
 from training.tasks.detector import DetectorTask
 from training.tasks.face_fusion import make_face_task
 from training.tasks.guided_denoiser import SecondLookTask
 from training.tasks.inspector import InspectorTask
-from training.tasks.orsnet import ORSNetTask
+from training.tasks.orsnet import ORSNetTask, deepened
 from training.tasks.refiner import RefinerTask
 from training.tasks.relighter import RelighterTask
+
+STREAMED = ("denoiser", "second_look", "orsnet")  # samples can be made apart from the network
 
 
 def make_task(
@@ -69,12 +75,21 @@ def make_task(
 
 
 def start(network: nn.Module, name: str, folder: Path) -> None:
-    """Give a network the weights of a finished run.
+    """Give a network the weights of a finished run; ORSNet may have become deeper since.
 
     Raises:
         WeightsError: The file is missing, broken or of another network.
     """
-    network.load_state_dict(weights.load(type(network), name, folder=folder).state_dict())
+    state = weights.load(type(network), name, folder=folder).state_dict()
+    network.load_state_dict(deepened(state, network) if isinstance(network, ORSNet) else state)
+
+
+def open_make(recipe: Recipe, photos: Path, cache: Path, denoiser_folder: Path) -> Make:
+    """What makes a streamed task's samples, opened anew on the CPU by each worker."""
+    pool = PhotoPool.open(photos, cache, torch.device("cpu"))
+    task = make_task(recipe, pool, denoiser_folder)
+    assert isinstance(task, StreamedTask)
+    return task.batch
 
 
 def main() -> None:
@@ -93,6 +108,8 @@ def main() -> None:
     arguments = parser.parse_args()
     use_threads(arguments)
     recipe = read_recipe(arguments.recipe)
+    if arguments.workers and recipe.network not in STREAMED:
+        parser.error(f"--workers make samples for {', '.join(STREAMED)}, not {recipe.network}")
     on_crops = recipe.network.startswith("face_vae")
     if (arguments.crops if on_crops else arguments.photos) is None:
         parser.error(f"{recipe.network} needs {'--crops' if on_crops else '--photos'}")
@@ -106,7 +123,8 @@ def main() -> None:
         task.start_from_faces(arguments.start)
     elif recipe.start_from:
         start(task.network, recipe.start_from, arguments.start)
-    run(task, recipe, arguments)
+    opened = partial(open_make, recipe, arguments.photos, arguments.cache, arguments.denoiser)
+    run(task, recipe, arguments, opened)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Training on an NVIDIA card: runs start, stop and go on, their data stay on the card."""
 
+import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +9,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
+from restorecli import weights
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from training import train
 from training.data.photo_pool import PhotoPool
+from training.engine import losses
+from training.engine.captured import CapturedStep
 from training.engine.loop import Run
+from training.engine.optimizer import Optimizer
 from training.engine.recipe import Phase, Recipe, SampleSource
 
 pytestmark = [
@@ -79,6 +87,85 @@ def test_a_run_trains_stops_and_goes_on(
         assert weight.isfinite().all()
     assert (tmp_path / f"{network}.safetensors").exists()
     assert len((tmp_path / "log.csv").read_text("utf-8").splitlines()) == 4
+
+
+def tiny_denoiser() -> Denoiser:
+    torch.manual_seed(0)
+    network = Denoiser(DenoiserConfig(**DENOISER))  # type: ignore[arg-type]
+    network.to(DEVICE, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_captured_step_is_that_of_plain_operations(precision: str, optimizer: str) -> None:
+    """A changed shape is captured anew; a batch that is not finite leaves the weights alone."""
+    ways = []
+    for captures in (True, False):
+        network = tiny_denoiser()
+        average = copy.deepcopy(network)
+        step = CapturedStep(
+            network,
+            average,
+            Optimizer(network, optimizer, weight_decay=0.1),
+            lambda network, batch: losses.picture_loss(
+                network(batch["image"])[0], batch["target"], dict.fromkeys(losses.TERMS, 1.0)
+            ),
+            low=precision == "bf16",
+        )
+        step._captures = captures
+        for number, size in enumerate((48, 48, 32, 32)):
+            torch.manual_seed(number)
+            image = torch.rand(4, 3, size, size, device=DEVICE)
+            if number == 1:
+                image[0, 0, 0, 0] = torch.nan
+            before = [weight.clone() for weight in network.parameters()]
+            terms = step({"image": image, "target": image.flip(3)}, 1e-3, 0.5)
+            still = [torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)]
+            assert all(still) == (number == 1)
+            assert (float(terms["charbonnier"]) == 0) == (number == 1)
+        assert step._captures == captures
+        assert step.skipped == 1
+        ways.append(nn.utils.parameters_to_vector([*network.parameters(), *average.parameters()]))
+    begun = tiny_denoiser()
+    start = nn.utils.parameters_to_vector([*begun.parameters(), *begun.parameters()])
+    captured, plain = ways
+    # cuDNN may choose other kernels for a graph, and small gradients then change their sign
+    assert (captured - plain).norm() < 0.2 * (plain - start).norm()
+
+
+@pytest.mark.parametrize("network", train.STREAMED)
+def test_every_streamed_task_is_captured(
+    network: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With workers, from the command to the weights; a run of plain steps goes on from it."""
+    generator = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for number in (0, 1, 2, 96):
+        Image.fromarray(generator.integers(0, 256, (150, 150, 3), dtype=np.uint8)).save(
+            tmp_path / "photos" / f"{number}.png"
+        )
+    weights.save(tiny_denoiser(), "denoiser", tmp_path / "denoiser.safetensors", {})
+    config = {"width": 4, "blocks": [1]} if network == "orsnet" else DENOISER
+    text = f'network = "{network}"\noptimizer = "muon"\nsteps = 4\nvalidation = 1\n'
+    text += "[config]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in config.items())
+    text += "[losses]\ncharbonnier = 1.0\nluma = 1.0\nstructure = 1.0\n"
+    text += "[options]\nsharp_below = 99.0\ndrop_source = 0.5\npatterned = 0.5\n"
+    text += "[[phases]]\nuntil = 0.5\nsize = 48\nbatch = 4\n"
+    text += "[[phases]]\nuntil = 1.0\nsize = 64\nbatch = 4\n"
+    (tmp_path / "r.toml").write_text(text, "utf-8")
+    command = ["train", str(tmp_path / "r.toml"), "--photos", str(tmp_path / "photos")]
+    command += ["--cache", str(tmp_path / "pool"), "--out", str(tmp_path / "out")]
+    command += ["--denoiser", str(tmp_path), "--device", DEVICE]
+    for steps, more in ((4, ["--workers", "1"]), (5, [])):
+        (tmp_path / "r.toml").write_text(text.replace("steps = 4", f"steps = {steps}"), "utf-8")
+        monkeypatch.setattr("sys.argv", [*command, *more])
+        train.main()
+    assert "no CUDA graph" not in capsys.readouterr().out
+    assert len((tmp_path / "out" / "log.csv").read_text("utf-8").splitlines()) == 3
 
 
 def test_photos_are_measured_where_they_are(pool: PhotoPool) -> None:

@@ -2,28 +2,31 @@
 
 A task brings the network, the loss of a step and a validation score; the loop brings everything
 else. All randomness of a step comes from (recipe seed, sample index), so a run that was stopped
-goes on with the batches it would have had.
+goes on with the batches it would have had; not so where workers make the samples.
 """
 
 import copy
 import csv
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from restorecli import weights
 from training.engine import plot
+from training.engine.captured import CapturedStep
 from training.engine.distributed import ProcessGroup
+from training.engine.feed import Batch, Feed
 from training.engine.optimizer import Optimizer
 from training.engine.recipe import Phase, Recipe
 
 MOST_SKIPPED = 20  # steps of a call of `Run.go` that may be not finite
+AHEAD = 200  # steps before a phase begins from which workers make its samples
 
 
 class Task(Protocol):
@@ -40,6 +43,24 @@ class Task(Protocol):
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """Validation scores of the averaged network, a few seconds' work."""
+        ...
+
+
+@runtime_checkable
+class StreamedTask(Task, Protocol):
+    """A task whose samples can be made apart from the network: `losses` is `losses_on(batch)`."""
+
+    @property
+    def quarter_turns(self) -> bool:
+        """Whether samples may be turned by 90° too, not only mirrored."""
+        ...
+
+    def batch(self, seeds: Tensor, phase: Phase) -> Batch:
+        """Samples, rows of tensors: as many rows of each, in proportion to the seeds."""
+        ...
+
+    def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Weighted loss terms; on a GPU without a word to the host, which a graph may not hold."""
         ...
 
 
@@ -89,30 +110,38 @@ class Run:
         out.mkdir(parents=True, exist_ok=True)
         self._resume()
 
-    def go(self, *, minutes: float = math.inf, every: int = 500) -> bool:
+    def go(self, *, minutes: float = math.inf, every: int = 500, feed: Feed | None = None) -> bool:
         """Train until the recipe's end or for some minutes; True at the end.
 
         Args:
             minutes: Wall-clock bound of this call; a checkpoint is written when it is reached.
             every: Steps between validations, exports and checkpoints.
+            feed: Where the batches of a `StreamedTask` come from, in place of `losses`; on a GPU
+                a step is then a CUDA graph.
+
+        Raises:
+            FloatingPointError: More than `MOST_SKIPPED` steps were not finite.
+            ValueError: A feed, but several processes share the run.
         """
+        if feed is not None and self.processes.size > 1:
+            raise ValueError("workers feed a run of one process, not of several")
         with denormals_flushed():
-            self._go(minutes, every)
+            self._go(minutes, every, self._streamed(feed) if feed else self._one_step)
         return self.step >= self.recipe.steps
 
-    def _go(self, minutes: float, every: int) -> None:
+    def _go(self, minutes: float, every: int, one_step: Callable[[], dict[str, Tensor]]) -> None:
         start = last = time.monotonic()
-        sums: dict[str, float] = {}
+        sums: dict[str, float | Tensor] = {}
         while self.step < self.recipe.steps:
-            for name, value in self._one_step().items():
-                sums[name] = sums.get(name, 0.0) + float(value)
+            for name, value in one_step().items():
+                sums[name] = sums.get(name, 0.0) + value.double()
             self.step += 1
             late = self.processes.any_rank(time.monotonic() - start > minutes * 60)
             if self.step % every == 0 or self.step == self.recipe.steps or late:
                 if self.processes.rank == 0:
                     count = (self.step - 1) % every + 1
+                    means = {name: float(value) / count for name, value in sums.items()}
                     seconds = (time.monotonic() - last) / count
-                    means = {name: value / count for name, value in sums.items()}
                     self._report({**means, **self.task.score(self.average), "seconds": seconds})
                     self.save()
                 sums, last = {}, time.monotonic()
@@ -152,8 +181,7 @@ class Run:
         phase = self.recipe.phase(self.step)
         seeds = sample_seeds(self.recipe, self.step, phase.batch, self.device)
         seeds = self.processes.share(seeds)
-        low = self.recipe.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._low):
             losses = self.task.losses(self.network, seeds, phase)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         self.processes.average_gradients(self.network)
@@ -162,13 +190,42 @@ class Run:
             self._skip(seeds)
             return {}
         self.optimizer.step(learning_rate(self.recipe, self.step))
-        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        share = self._share
         with torch.no_grad():
             for mean, value in zip(
                 self.average.parameters(), self.network.parameters(), strict=True
             ):
-                mean.lerp_(value, 1 - decay)
+                mean.lerp_(value, share)
         return {name: value.detach() for name, value in losses.items()}
+
+    def _streamed(self, feed: Feed) -> Callable[[], dict[str, Tensor]]:
+        """A step on a batch of a feed, on the device from end to end."""
+        task = self.task
+        assert isinstance(task, StreamedTask)
+        phases = self.recipe.phases
+        captured = CapturedStep(
+            self.network, self.average, self.optimizer, task.losses_on, low=self._low
+        )
+
+        def step() -> dict[str, Tensor]:
+            number = phases.index(self.recipe.phase(self.step))
+            batch = feed.take(number)
+            feed.want(min(number + 1, phases.index(self.recipe.phase(self.step + AHEAD))))
+            terms = captured(batch, learning_rate(self.recipe, self.step), self._share)
+            if self.step % MOST_SKIPPED == 0 and captured.skipped > MOST_SKIPPED:
+                raise FloatingPointError(f"{captured.skipped} steps were not finite")
+            return terms
+
+        return step
+
+    @property
+    def _low(self) -> bool:
+        return self.recipe.precision == "bf16"
+
+    @property
+    def _share(self) -> float:
+        """Of the new weights in the average."""
+        return 1 - min(self.recipe.ema, (1 + self.step) / (10 + self.step))
 
     def _skip(self, seeds: Tensor) -> None:
         """Learn nothing from a batch whose gradient is not finite, and say so.

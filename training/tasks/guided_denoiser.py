@@ -12,6 +12,7 @@ from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from training.data.photo_pool import PhotoPool
 from training.data.samples import Samples
+from training.engine.feed import Batch
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 from training.tasks.orsnet import with_better_faces
@@ -23,6 +24,8 @@ class SecondLookTask:
     Options of the recipe:
         drop_source: Share of the crops whose photo is the picture so far, as after relighting.
     """
+
+    quarter_turns = False
 
     def __init__(self, recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> None:
         self.recipe = recipe
@@ -44,17 +47,26 @@ class SecondLookTask:
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Loss terms of one batch of fresh crops."""
+        return self.losses_on(network, self.batch(seeds, phase))
+
+    def batch(self, seeds: Tensor, phase: Phase) -> Batch:
+        """Crops, degraded and clean: `image` and `target`; and their `seeds`."""
         with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
             pair = self.samples.batch(seeds, phase.size)
-            degraded = pair.image.contiguous(memory_format=torch.channels_last)
+        return {"image": pair.image, "target": pair.target, "seeds": seeds}
+
+    def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Loss terms of a `batch`."""
+        degraded = batch["image"].contiguous(memory_format=torch.channels_last)
+        target, seeds = batch["target"], batch["seeds"]
         with torch.no_grad():
             denoised = self.denoiser(degraded)[0].float().clamp(0, 1)
-            composed = with_better_faces(denoised, pair.target, seeds)
+            composed = with_better_faces(denoised, target, seeds)
             drop_source = Draws(seeds, stream=37).chance(self.recipe.options["drop_source"])
             degraded = torch.where(drop_source.view(-1, 1, 1, 1), composed, degraded)
         image = network.look(degraded, composed)  # type: ignore[operator]
         with torch.autocast(seeds.device.type, enabled=False):
-            return picture_loss(image, pair.target, self.recipe.losses)
+            return picture_loss(image, target, self.recipe.losses)
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """Scores of denoise and refine at x1, as `Samples.score` has them."""

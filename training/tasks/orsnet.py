@@ -18,6 +18,7 @@ from restorecli.networks.orsnet import ORSNet, ORSNetConfig, bicubic
 from training.data.everyday import published
 from training.data.photo_pool import PhotoPool
 from training.data.samples import CROP, Samples
+from training.engine.feed import Batch
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 
@@ -42,6 +43,8 @@ class ORSNetTask:
             worn as small photos are.
     """
 
+    quarter_turns = True
+
     def __init__(self, recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> None:
         self.recipe, self.pool = recipe, pool
         torch.manual_seed(recipe.seed)
@@ -63,23 +66,39 @@ class ORSNetTask:
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Loss terms of one batch, the sums over both scales."""
-        assert isinstance(network, ORSNet)
+        return self.losses_on(network, self.batch(seeds, phase))
+
+    def batch(self, seeds: Tensor, phase: Phase) -> Batch:
+        """For both scales `clean2`, what is `seen2` of it and how it `came2`; `middle` of x4."""
         may_be_worn = self.recipe.phases.index(phase) >= self.recipe.options.get("clean_phases", 0)
         clean, spared = self._crops(seeds, phase.size)
         if not may_be_worn:
             spared = torch.ones_like(spared)
-        totals: dict[str, Tensor] = {}
+        batch: Batch = {}
         for scale, rows in ((2, slice(None, None, 2)), (4, slice(1, None, 2))):
             if not len(seeds[rows]):
                 continue
-            composed, degraded = self._seen(clean[rows], scale, seeds[rows], spared[rows])
-            features = network.features(composed, degraded)
-            pairs = [(scale, clean[rows], X4 if scale == 4 else 1.0)]
+            seen, came = self._seen(clean[rows], scale, seeds[rows], spared[rows])
+            batch |= {f"clean{scale}": clean[rows], f"seen{scale}": seen, f"came{scale}": came}
             if scale == 4:
-                pairs.append((2, reduce(clean[rows], 2, seeds), X2_OF_SMALL))
+                batch["middle"] = reduce(clean[rows], 2, seeds)
+        return batch
+
+    def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Loss terms of a `batch`, the sums over both scales."""
+        assert isinstance(network, ORSNet)
+        totals: dict[str, Tensor] = {}
+        for scale in (2, 4):
+            if f"clean{scale}" not in batch:
+                continue
+            composed = batch[f"seen{scale}"]
+            features = network.features(composed, batch[f"came{scale}"])
+            pairs = [(scale, batch[f"clean{scale}"], X4 if scale == 4 else 1.0)]
+            if scale == 4:
+                pairs.append((2, batch["middle"], X2_OF_SMALL))
             for size, target, weight in pairs:
                 image = network.enlarged(features, composed, size)
-                with torch.autocast(seeds.device.type, enabled=False):
+                with torch.autocast(composed.device.type, enabled=False):
                     for name, value in picture_loss(image, target, self.recipe.losses).items():
                         totals[name] = totals.get(name, 0.0) + weight * value
         return totals
@@ -144,6 +163,14 @@ class ORSNetTask:
                 worn = jpeg(small, quality, quality > 0)
                 scores[f"jpeg_x2_{index}"] = gain(network, worn, clean, 2)
         return scores
+
+
+def deepened(shallow: dict[str, Tensor], network: ORSNet) -> dict[str, Tensor]:
+    """Weights for a network of more pairs of convolutions; what is new begins at nothing."""
+    state = network.state_dict()
+    fresh = {name for name in state if name.endswith((".second.weight", ".second.bias"))}
+    empty = {name: torch.zeros_like(state[name]) for name in fresh - shallow.keys()}
+    return {**state, **empty, **shallow}
 
 
 def gain(network: nn.Module, small: Image, clean: Image, scale: int) -> float:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from training.tasks.orsnet import KERNELS, lanczos, reduce
+from restorecli.networks.orsnet import ORSNet, ORSNetConfig
+from training.tasks.orsnet import KERNELS, deepened, lanczos, reduce
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -21,3 +22,14 @@ def test_every_kernel_keeps_the_mean(number: int) -> None:
     small = reduce(image, 2, torch.tensor([number * 4096]))
     assert small.shape == (2, 3, 32, 32)
     assert abs(float(small.mean() - image.mean())) < 0.01
+
+
+def test_a_deeper_network_begins_as_the_shallow_one() -> None:
+    torch.manual_seed(0)
+    shallow, deep = (ORSNet(ORSNetConfig(width=4, blocks=blocks)) for blocks in ((1, 1), (3, 2)))
+    for weight in shallow.heads.parameters():
+        torch.nn.init.normal_(weight)
+    deep.load_state_dict(deepened(shallow.state_dict(), deep))
+    image = torch.rand(1, 3, 12, 10)
+    assert torch.equal(deep(image, image, 2), shallow(image, image, 2))
+    assert deep.get_parameter("blocks.0.pairs.2.first.weight").any()

@@ -25,7 +25,9 @@ MOST_WINDOWS = 3  # along an axis
 STEP = 1.0  # of a window's side, between neighbours in a small photo
 PRINT_FROM = 0.5  # probability from which on a pattern is taken for a printed screen
 FINEST_PRINT = 3.0  # px, of a screen's period after the photo was made smaller
-FAINTEST, SUREST = 0.25, 0.6  # probability below and above which nothing or all is done
+# Probability below and above which nothing or all is done: low, as the network has learnt small
+# clean pictures four times over
+FAINTEST, SUREST = 0.1, 0.33
 OFF_AXES = 15.0  # degrees that waves of a screen keep from the axes
 FAINTEST_SCREEN, LEAST_SHARE = 0.008, 0.4  # amplitude of the weaker one, and over the stronger
 FAINTEST_SURE = 0.015  # amplitude from which on a wave may tell more than the network

@@ -34,7 +34,7 @@ class FaceViews:
 
     Attributes:
         faces: Whose views.
-        kept: Windows of each face, its clean one aside.
+        kept: Degraded windows of each face, every other one strongly.
     """
 
     def __init__(self, pool: PhotoPool, faces: Sequence[Face], kept: int) -> None:
@@ -73,16 +73,19 @@ class FaceViews:
     def _make(self, wanted: set[tuple[int, int]]) -> None:
         """Make the windows that are missing: of a face, clean (version 0) or degraded."""
         missing = sorted(wanted - self._windows.keys())
-        for config in (STRONG, MILD):
-            keys = [key for key in missing if (MILD if key[1] % 2 else STRONG) is config]
-            if not keys:
-                continue
-            seeds = torch.tensor([face * 64 + version for face, version in keys])
-            clean, landmarks = self.windows([face for face, _ in keys], seeds)
-            pictures = degrade(clean, seeds, config).image
-            for row, key in enumerate(keys):
-                picture = clean[row] if key[1] == 0 else pictures[row]
-                self._windows[key] = (picture * 255).round().byte(), landmarks[row]
+        new = sorted({face for face, _ in missing if (face, 0) not in self._windows})
+        if new:
+            clean, landmarks = self.windows(new, torch.tensor(new))
+            for face, picture, marks in zip(new, clean, landmarks, strict=True):
+                self._windows[face, 0] = (picture * 255).round().byte(), marks
+        for config, odd in ((STRONG, 1), (MILD, 0)):
+            keys = [key for key in missing if key[1] and key[1] % 2 == odd]
+            if keys:
+                clean = torch.stack([self._windows[face, 0][0] for face, _ in keys]).float() / 255
+                seeds = torch.tensor([face * 64 + version for face, version in keys])
+                for key, picture in zip(keys, degrade(clean, seeds, config).image, strict=True):
+                    marks = self._windows[key[0], 0][1]
+                    self._windows[key] = (picture * 255).round().byte(), marks
 
     def windows(
         self, which: Sequence[int], seeds: Int[Tensor, " n"]

@@ -62,7 +62,7 @@ class Embedder(nn.Module):
         self.last = nn.Linear(inputs, config.dimensions)
 
     def forward(self, faces: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n d"]:
-        """Unit vectors of aligned faces in [0, 1], cut as `restorecli.faces.alignment.align` does."""
+        """Unit vectors of faces in [0, 1], cut by `restorecli.faces.alignment.align`."""
         count = 3 * self.oval.sum()
         centred = (faces - (faces * self.oval).sum((1, 2, 3), keepdim=True) / count) * self.oval
         spread = (centred.square().sum((1, 2, 3), keepdim=True) / count).sqrt()
@@ -84,9 +84,7 @@ class _Residual(nn.Module):
         return result
 
 
-def distance(
-    one: Float[Tensor, "n d"], other: Float[Tensor, "n d"]
-) -> Float[Tensor, " n"]:
+def distance(one: Float[Tensor, "n d"], other: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     """1 less the cosine, row by row: 0 the same, about 1 strangers."""
     return 1 - (one * other).sum(1)
 

@@ -85,7 +85,7 @@ class Measured:
     sources: list[str]
 
     def distances(self, setting: str) -> np.ndarray:
-        """Of each face to the clean one: 0 the same, about 1 strangers."""
+        """Of each face to the clean one: 0 the same, √2 where nothing is shared."""
         return distance(self.settings[setting].vectors, self.clean).double().numpy()
 
     def groups(self) -> dict[str, np.ndarray]:

@@ -85,8 +85,8 @@ class _Residual(nn.Module):
 
 
 def distance(one: Float[Tensor, "n d"], other: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """1 less the cosine, row by row: 0 the same, about 1 strangers."""
-    return 1 - (one * other).sum(1)
+    """Euclidean distance of unit vectors, row by row: 0 the same, √2 where nothing is shared."""
+    return (one - other).norm(dim=1)
 
 
 def rank_one(probes: Float[Tensor, "n d"], gallery: Float[Tensor, "n d"]) -> float:

@@ -75,8 +75,8 @@ def measured() -> Measured:
 
 def test_the_table_has_each_setting(measured: Measured) -> None:
     came, without, full = table(measured).splitlines()[2:]
-    assert came.endswith("| 1.0000 | 0.000 | 0.2500 |")
-    assert without.startswith("| steps 1 and 3 | 0.8000 | 0.7000 | 1.000 | 0.2929 |")
+    assert came.endswith("| 1.4142 | 0.000 | 0.2500 |")
+    assert without.startswith("| steps 1 and 3 | 0.8000 | 0.7000 | 1.000 | 0.7654 |")
     assert full == "| all steps | 0.8100 | 0.7000 | 1.000 | 0.0000 | 1.000 | 1.0000 |"
 
 
@@ -86,7 +86,7 @@ def test_groups_show_gain_and_change(measured: Measured) -> None:
         "darker, ITA -20° to -20°", "middle, ITA 30° to 30°", "lighter, ITA 60° to 60°",
         "women", "men",
     ]  # fmt: skip
-    assert "| 1 | 0.9000 | +0.0100 ± nan | 0.2929 | -0.2929 ± nan (-100.0%)" in lines["women"]
+    assert "| 1 | 0.9000 | +0.0100 ± nan | 0.7654 | -0.7654 ± nan (-100.0%)" in lines["women"]
     assert "| 1 | 0.8000 | +0.0200" in lines["men"]
 
 

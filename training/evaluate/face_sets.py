@@ -125,9 +125,10 @@ def restore(restorer: Restorer, items: Iterable[Item], folder: Path) -> None:
             some = replace(decision, stages=decision.stages - left_out)
             result = restorer.restore(photo, options, decision=some)
             pictures[setting] = result.photo.image()
-        pixels = {key: _bytes(picture) for key, picture in pictures.items()}
+        arrays = {key: _bytes(picture) for key, picture in pictures.items()}
+        arrays |= {"landmarks": item.landmarks.numpy(), "source": np.array(item.source)}
         unfinished = folder / f".{item.name}.npz"
-        np.savez(unfinished, landmarks=item.landmarks.numpy(), source=item.source, **pixels)
+        np.savez(unfinished, allow_pickle=False, **arrays)
         unfinished.replace(path)
 
 

@@ -86,7 +86,7 @@ class _Residual(nn.Module):
 
 def distance(one: Float[Tensor, "n d"], other: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     """Euclidean distance of unit vectors, row by row: 0 the same, √2 where nothing is shared."""
-    return (one - other).norm(dim=1)
+    return (one - other).square().sum(1).sqrt()
 
 
 def rank_one(probes: Float[Tensor, "n d"], gallery: Float[Tensor, "n d"]) -> float:

@@ -60,7 +60,7 @@ class EmbedderTask:
                 degraded = degrade(other, seeds, STRONG).image
                 clean, clean_marks = views.windows(which, seeds + HELD_OUT_SEED)
                 pictures = (degraded, marks), (clean, clean_marks)
-                vectors.append(tuple(network(aligned(*p, side)) for p in pictures))  # type: ignore[arg-type]
+                vectors.append(tuple(network(aligned(*p, side)) for p in pictures))
         probes, gallery = (torch.cat(column) for column in zip(*vectors, strict=True))
         return {
             "rank_one": rank_one(probes, gallery),

@@ -4,7 +4,7 @@
         --embedder runs/embedder --out runs/face_groups [--weights FOLDER]
 
 The first faces of a labelled set at x1; held-out faces at x1 and x2. A row for each way to restore:
-as it came (at x2 enlarged bicubically), steps 1 and 3, all steps. Measured in the upright box of
+as it came (at x2 enlarged bicubically), steps 1 and 3, steps 1 to 3. Measured in the upright box of
 the oval that the face step works in. To measure only; nothing is chosen by it.
 
 Groups are thirds of a set by the clean face's skin (`training.evaluate.skin`), and women and men

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ STRONG = DegradeConfig(
     clean=0, plain=0, mild=0, dimmed=0,
 )  # fmt: skip
 CAME = "as it came"
-WITHOUT, ALL = "steps 1 and 3", "all steps"
+WITHOUT, ALL = "steps 1 and 3", "steps 1 to 3"
 SETTINGS: dict[str, frozenset[str]] = {WITHOUT: frozenset({"faces"}), ALL: frozenset()}  # left out
 Image3 = Float[Tensor, "1 3 h w"]
 
@@ -125,10 +126,10 @@ def restore(restorer: Restorer, items: Iterable[Item], folder: Path) -> None:
             some = replace(decision, stages=decision.stages - left_out)
             result = restorer.restore(photo, options, decision=some)
             pictures[setting] = result.photo.image()
-        arrays = {key: _bytes(picture) for key, picture in pictures.items()}
-        arrays |= {"landmarks": item.landmarks.numpy(), "source": np.array(item.source)}
+        arrays: dict[str, Any] = {key: _bytes(picture) for key, picture in pictures.items()}
+        arrays |= {"landmarks": item.landmarks.numpy(), "source": item.source}
         unfinished = folder / f".{item.name}.npz"
-        np.savez(unfinished, allow_pickle=False, **arrays)
+        np.savez(unfinished, **arrays)
         unfinished.replace(path)
 
 

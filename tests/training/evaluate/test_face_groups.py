@@ -77,7 +77,7 @@ def test_the_table_has_each_setting(measured: Measured) -> None:
     came, without, full = table(measured).splitlines()[2:]
     assert came.endswith("| 1.4142 | 0.000 | 0.2500 |")
     assert without.startswith("| steps 1 and 3 | 0.8000 | 0.7000 | 1.000 | 0.7654 |")
-    assert full == "| all steps | 0.8100 | 0.7000 | 1.000 | 0.0000 | 1.000 | 1.0000 |"
+    assert full == "| steps 1 to 3 | 0.8100 | 0.7000 | 1.000 | 0.0000 | 1.000 | 1.0000 |"
 
 
 def test_groups_show_gain_and_change(measured: Measured) -> None:

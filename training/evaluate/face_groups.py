@@ -7,8 +7,9 @@ The first faces of a labelled set at x1; held-out faces at x1 and x2. A row for 
 as it came (at x2 enlarged bicubically), steps 1 and 3, steps 1 to 3. Measured in the upright box of
 the oval that the face step works in. To measure only; nothing is chosen by it.
 
-Groups are thirds of a set by the clean face's skin (`training.evaluate.skin`), and women and men
-where the source's file name begins with `woman_` or `man_`, as those of `pixabay-faces` do.
+Groups are thirds of a set by the clean face's cheeks (`training.evaluate.skin`): by typology angle,
+which a photo's white balance moves, and by L* alone; and women and men where the source's file name
+begins with `woman_` or `man_`, as those of `pixabay-faces` do.
 """
 
 import argparse
@@ -39,7 +40,7 @@ from training.evaluate.face_sets import (
     restore,
 )
 from training.evaluate.faces import gradient
-from training.evaluate.skin import cheek_colour, thirds, typology_angle
+from training.evaluate.skin import cheek_colour, lab, thirds, typology_angle
 from training.networks.embedder import Embedder, distance, rank_one, roc_area
 
 Image3 = Float[Tensor, "1 3 h w"]
@@ -75,13 +76,15 @@ class Measured:
     Attributes:
         settings: Scores by name of the setting.
         clean: (n, d) vectors of the clean faces.
-        angles: ITA of each clean face in degrees.
+        angles: ITA of each clean face's cheeks in degrees.
+        lightness: Their L*.
         sources: File name of each photo.
     """
 
     settings: dict[str, Scores]
     clean: Tensor
     angles: list[float | None]
+    lightness: list[float | None]
     sources: list[str]
 
     def distances(self, setting: str) -> np.ndarray:
@@ -89,11 +92,17 @@ class Measured:
         return distance(self.settings[setting].vectors, self.clean).double().numpy()
 
     def groups(self) -> dict[str, np.ndarray]:
-        """Which faces each group has."""
-        skin = np.array(thirds(self.angles))
+        """Which faces each group has, by what its row is called."""
+        groups = {}
+        for measure, values in (("ITA", self.angles), ("L*", self.lightness)):
+            skin = np.array(thirds(values))
+            for name in ("darker", "middle", "lighter"):
+                rows = skin == name
+                own = [v for v, row in zip(values, rows, strict=True) if row and v is not None]
+                bounds = f"{min(own):.0f} to {max(own):.0f}" if own else ""
+                groups[f"{name}, {measure} {bounds}"] = rows
         sexes = np.array([sex(source) for source in self.sources])
-        named = {name: skin == name for name in ("darker", "middle", "lighter")}
-        return named | {name: sexes == name for name in ("women", "men")}
+        return groups | {name: sexes == name for name in ("women", "men")}
 
 
 def sex(source: str) -> str:
@@ -121,7 +130,7 @@ def measure(faces: Iterable[Kept], embedder: Embedder) -> Measured:
     ssims: dict[str, list[float]] = {name: [] for name in (CAME, *SETTINGS)}
     slopes: dict[str, list[float]] = {name: [] for name in ssims}
     vectors: dict[str, list[Tensor]] = {name: [] for name in ("clean", *ssims)}
-    angles, sources = list[float | None](), list[str]()
+    angles, lightness, sources = list[float | None](), list[float | None](), list[str]()
     for face in faces:
         rows, columns = face_box(face.landmarks, *face.clean.shape[-2:])
         clean = face.clean[..., rows, columns]
@@ -133,7 +142,9 @@ def measure(faces: Iterable[Kept], embedder: Embedder) -> Measured:
         crops = [align(TensorSource(p), face.landmarks, side)[0] for p in pictures.values()]
         for name, vector in zip(pictures, embedder(torch.cat(crops)), strict=True):
             vectors[name].append(vector)
-        angles.append(typology_angle(cheek_colour(face.clean, face.landmarks)))
+        colour = cheek_colour(face.clean, face.landmarks)
+        angles.append(typology_angle(colour))
+        lightness.append(lab(colour)[0])
         sources.append(face.source)
     settings = {
         name: Scores(
@@ -143,8 +154,13 @@ def measure(faces: Iterable[Kept], embedder: Embedder) -> Measured:
         )
         for name in ssims
     }
-    clean_vectors = torch.stack(vectors["clean"])
-    return Measured(settings=settings, clean=clean_vectors, angles=angles, sources=sources)
+    return Measured(
+        settings=settings,
+        clean=torch.stack(vectors["clean"]),
+        angles=angles,
+        lightness=lightness,
+        sources=sources,
+    )
 
 
 def worst_third(values: np.ndarray) -> float:
@@ -176,19 +192,12 @@ def group_table(measured: Measured) -> str:
         gain = (full.ssim - without.ssim)[rows]
         change = (after - before)[rows]
         lines.append(
-            f"| {name}{_angles(measured, rows, name)} | {rows.sum()} | "
+            f"| {name} | {rows.sum()} | "
             f"{without.ssim[rows].mean():.4f} | {gain.mean():+.4f} ± {_error(gain):.4f} | "
             f"{before[rows].mean():.4f} | {change.mean():+.4f} ± {_error(change):.4f} "
             f"({change.mean() / before[rows].mean():+.1%}) |"
         )
     return "\n".join(lines)
-
-
-def _angles(measured: Measured, rows: np.ndarray, name: str) -> str:
-    """Of a third, its bounds in degrees."""
-    angles = [a for a, row in zip(measured.angles, rows, strict=True) if row and a is not None]
-    by_skin = name not in ("women", "men")
-    return f", ITA {min(angles):.0f}° to {max(angles):.0f}°" if by_skin else ""
 
 
 def _error(values: np.ndarray) -> float:

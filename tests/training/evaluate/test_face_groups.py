@@ -70,7 +70,8 @@ def measured() -> Measured:
     }
     angles: list[float | None] = [-20.0, 30.0, 60.0]
     sources = ["p/woman_girl.jpg", "p/man_boy.jpg", "q/woman-x.jpg"]
-    return Measured(settings=settings, clean=clean, angles=angles, sources=sources)
+    return Measured(settings=settings, clean=clean, angles=angles,
+                    lightness=[80.0, 40.0, 60.0], sources=sources)  # fmt: skip
 
 
 def test_the_table_has_each_setting(measured: Measured) -> None:
@@ -83,7 +84,8 @@ def test_the_table_has_each_setting(measured: Measured) -> None:
 def test_groups_show_gain_and_change(measured: Measured) -> None:
     lines = {line.split(" | ")[0][2:]: line for line in group_table(measured).splitlines()[2:]}
     assert list(lines) == [
-        "darker, ITA -20° to -20°", "middle, ITA 30° to 30°", "lighter, ITA 60° to 60°",
+        "darker, ITA -20 to -20", "middle, ITA 30 to 30", "lighter, ITA 60 to 60",
+        "darker, L* 40 to 40", "middle, L* 60 to 60", "lighter, L* 80 to 80",
         "women", "men",
     ]  # fmt: skip
     assert "| 1 | 0.9000 | +0.0100 ± nan | 0.7654 | -0.7654 ± nan (-100.0%)" in lines["women"]

@@ -93,7 +93,7 @@ class Measured:
 
     def groups(self) -> dict[str, np.ndarray]:
         """Which faces each group has, by what its row is called."""
-        groups = {}
+        groups = {"all": np.ones(len(self.sources), dtype=bool)}
         for measure, values in (("ITA", self.angles), ("L*", self.lightness)):
             skin = np.array(thirds(values))
             for name in ("darker", "middle", "lighter"):

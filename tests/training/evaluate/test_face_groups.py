@@ -84,6 +84,7 @@ def test_the_table_has_each_setting(measured: Measured) -> None:
 def test_groups_show_gain_and_change(measured: Measured) -> None:
     lines = {line.split(" | ")[0][2:]: line for line in group_table(measured).splitlines()[2:]}
     assert list(lines) == [
+        "all",
         "darker, ITA -20 to -20", "middle, ITA 30 to 30", "lighter, ITA 60 to 60",
         "darker, L* 40 to 40", "middle, L* 60 to 60", "lighter, L* 80 to 80",
         "women", "men",

@@ -20,6 +20,7 @@ from training.engine.loop import StreamedTask, Task
 from training.engine.recipe import Recipe, read_recipe
 from training.tasks.denoiser import DenoiserTask
 from training.tasks.detector import DetectorTask
+from training.tasks.embedder import EmbedderTask
 from training.tasks.face_fusion import make_face_task
 from training.tasks.guided_denoiser import SecondLookTask
 from training.tasks.inspector import InspectorTask
@@ -41,13 +42,13 @@ def make_task(
     """The task that a recipe names.
 
     Args:
-        recipe: One of denoiser, inspector, second_look, orsnet, relighter, retinaface and
-            face_refiner.
+        recipe: One of denoiser, inspector, second_look, orsnet, relighter, retinaface,
+            face_refiner and embedder.
         pool: Photos.
         denoiser_folder: Of the denoiser's weights, which the upscaler and the second look stand on
             and the two that find faces look through; for these of the relighter's as well, for
             face_refiner of retinaface's too.
-        faces: `faces.json` of the photos, for retinaface and face_refiner.
+        faces: `faces.json` of the photos, for retinaface, face_refiner and embedder.
         cache: Beside it the relighter keeps its small photos, these two their denoised scenes.
 
     Raises:
@@ -63,14 +64,16 @@ def make_task(
         return SecondLookTask(recipe, pool, denoiser_folder)
     if recipe.network == "relighter":
         return RelighterTask(recipe, pool, cache.with_name("small"))
-    if recipe.network in ("retinaface", "face_refiner"):
+    if recipe.network in ("retinaface", "face_refiner", "embedder"):
         if faces is None:
             raise ValueError(f"{recipe.network}: needs the faces of the photos, --faces faces.json")
+        if recipe.network == "embedder":
+            return EmbedderTask(recipe, pool, faces)
         task = DetectorTask if recipe.network == "retinaface" else RefinerTask
         return task(recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes"))
     raise ValueError(
         f"{recipe.network}: this command trains denoiser, inspector, second_look, orsnet, "
-        f"relighter, retinaface and face_refiner"
+        f"relighter, retinaface, face_refiner and embedder"
     )
 
 

@@ -74,7 +74,10 @@ train second_look/2-scenes --denoiser weights --start weights
 ship second_look/2-scenes
 train inspector/1-first
 train inspector/2-longer --start runs/inspector/1-first
-ship inspector/2-longer
+train inspector/5-mixed --start runs/inspector/2-longer # was stopped after 1,800 steps
+train inspector/6-doubt --start runs/inspector/5-mixed
+train inspector/7-presses --start runs/inspector/6-doubt
+ship inspector/7-presses
 
 # the same, longer; brightness that has seen scenes
 train denoiser/6-patience --start weights # was stopped after 4,500 steps
@@ -109,5 +112,7 @@ stream second_look/5-stream --denoiser runs/denoiser/9-stream-cool --start weigh
 ship denoiser/9-stream-cool
 ship second_look/5-stream
 stream orsnet/9-deeper --denoiser weights --start weights
+ship orsnet/9-deeper
 train orsnet/10-longer --denoiser weights --start runs/orsnet/9-deeper
-ship orsnet/10-longer
+train orsnet/11-unworn --denoiser weights --start runs/orsnet/10-longer
+ship orsnet/11-unworn --keep 0.7

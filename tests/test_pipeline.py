@@ -300,7 +300,7 @@ def test_strength_mixes_the_restored_photo_with_the_original(restorer: Restorer)
 
 def test_a_doubtful_pattern_is_taken_away_in_part(restorer: Restorer) -> None:
     source, options = photo(45, 52), Options(scale=1, relight="off")
-    doubtful = judging(restorer, 0.0)
+    doubtful = judging(restorer, -1.3)  # a probability of 0.21, between nothing and all
     inspection = doubtful.inspect(source)
     assert 0 < inspection.presence < 1
     part, whole = (r(source, options).pixels.astype(float) for r in (doubtful, restorer))

@@ -80,6 +80,6 @@ def run(
         arguments.device,
         workers=arguments.workers,
         seed=(recipe.seed, started.step),
-        quarter_turns=task.quarter_turns,
+        symmetries=task.symmetries,
     ) as feed:
         go(feed=feed)

@@ -22,13 +22,21 @@ from training.tasks.denoiser import DenoiserTask
 from training.tasks.detector import DetectorTask
 from training.tasks.embedder import EmbedderTask
 from training.tasks.face_fusion import make_face_task
+from training.tasks.face_pair import FacePairTask
+from training.tasks.face_prior import FacePriorTask
 from training.tasks.guided_denoiser import SecondLookTask
 from training.tasks.inspector import InspectorTask
 from training.tasks.orsnet import ORSNetTask, deepened
 from training.tasks.refiner import RefinerTask
 from training.tasks.relighter import RelighterTask
 
-STREAMED = ("denoiser", "second_look", "orsnet")  # samples can be made apart from the network
+ON_FACES = ("retinaface", "face_refiner", "embedder", "face_prior", "face_pair")
+STREAMED = (
+    "denoiser",
+    "second_look",
+    "orsnet",
+    "face_pair",
+)  # samples can be made apart from the network
 
 
 def make_task(
@@ -38,18 +46,23 @@ def make_task(
     *,
     faces: Path | None = None,
     cache: Path = Path("runs/pool"),
+    prior: Path = Path("runs/face_prior"),
+    embedder: Path = Path("runs/embedder"),
 ) -> Task:
     """The task that a recipe names.
 
     Args:
         recipe: One of denoiser, inspector, second_look, orsnet, relighter, retinaface,
-            face_refiner and embedder.
+            face_refiner, embedder, face_prior and face_pair.
         pool: Photos.
         denoiser_folder: Of the denoiser's weights, which the upscaler and the second look stand on
             and the two that find faces look through; for these of the relighter's as well, for
-            face_refiner of retinaface's too.
-        faces: `faces.json` of the photos, for retinaface, face_refiner and embedder.
-        cache: Beside it the relighter keeps its small photos, these two their denoised scenes.
+            face_refiner of retinaface's too; for face_pair of the second look's and ORSNet's.
+        faces: `faces.json` of the photos, for the last five.
+        cache: Beside it the relighter keeps its small photos, those that find faces their denoised
+            scenes.
+        prior: Folder of the weights of face_prior, for face_pair.
+        embedder: Folder of the weights of embedder, likewise.
 
     Raises:
         ValueError: There is no such task, or it lacks its labels.
@@ -64,16 +77,20 @@ def make_task(
         return SecondLookTask(recipe, pool, denoiser_folder)
     if recipe.network == "relighter":
         return RelighterTask(recipe, pool, cache.with_name("small"))
-    if recipe.network in ("retinaface", "face_refiner", "embedder"):
+    if recipe.network in ON_FACES:
         if faces is None:
             raise ValueError(f"{recipe.network}: needs the faces of the photos, --faces faces.json")
         if recipe.network == "embedder":
             return EmbedderTask(recipe, pool, faces)
+        if recipe.network == "face_prior":
+            return FacePriorTask(recipe, pool, faces)
+        if recipe.network == "face_pair":
+            return FacePairTask(recipe, pool, faces, denoiser_folder, prior, embedder)
         task = DetectorTask if recipe.network == "retinaface" else RefinerTask
         return task(recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes"))
     raise ValueError(
         f"{recipe.network}: this command trains denoiser, inspector, second_look, orsnet, "
-        f"relighter, retinaface, face_refiner and embedder"
+        f"relighter, {', '.join(ON_FACES)}"
     )
 
 
@@ -87,10 +104,22 @@ def start(network: nn.Module, name: str, folder: Path) -> None:
     network.load_state_dict(deepened(state, network) if isinstance(network, ORSNet) else state)
 
 
-def open_make(recipe: Recipe, photos: Path, cache: Path, denoiser_folder: Path) -> Make:
+def make_asked_task(recipe: Recipe, arguments: argparse.Namespace, device: torch.device) -> Task:
+    """The task of a recipe on photos, with all that the command line names."""
+    return make_task(
+        recipe,
+        open_photos(arguments, device),
+        arguments.denoiser,
+        faces=arguments.faces,
+        cache=arguments.cache,
+        prior=arguments.prior,
+        embedder=arguments.embedder,
+    )
+
+
+def open_make(recipe: Recipe, arguments: argparse.Namespace) -> Make:
     """What makes a streamed task's samples, opened anew on the CPU by each worker."""
-    pool = PhotoPool.open(photos, cache, torch.device("cpu"))
-    task = make_task(recipe, pool, denoiser_folder)
+    task = make_asked_task(recipe, arguments, torch.device("cpu"))
     assert isinstance(task, StreamedTask)
     return task.batch
 
@@ -107,6 +136,12 @@ def main() -> None:
         "--start", type=Path, default=Path("weights"), help="folder of the recipe's start_from"
     )
     parser.add_argument("--faces", type=Path, help="faces.json of the photos, to find faces")
+    parser.add_argument(
+        "--prior", type=Path, default=Path("runs/face_prior"), help="folder of face_prior's weights"
+    )
+    parser.add_argument(
+        "--embedder", type=Path, default=Path("runs/embedder"), help="folder of embedder's weights"
+    )
     parser.add_argument("--crops", type=Path, help="pairs of crops, in place of photos: face_vae")
     arguments = parser.parse_args()
     use_threads(arguments)
@@ -120,14 +155,13 @@ def main() -> None:
         folders = arguments.crops, arguments.start, arguments.device, arguments.denoiser
         run(make_face_task(recipe, *folders), recipe, arguments)
         return
-    pool = open_photos(arguments, arguments.device)
-    task = make_task(recipe, pool, arguments.denoiser, faces=arguments.faces, cache=arguments.cache)
+    task = make_asked_task(recipe, arguments, arguments.device)
     if isinstance(task, SecondLookTask) and recipe.start_from == "face_vae":
         task.start_from_faces(arguments.start)
     elif recipe.start_from:
-        start(task.network, recipe.start_from, arguments.start)
-    opened = partial(open_make, recipe, arguments.photos, arguments.cache, arguments.denoiser)
-    run(task, recipe, arguments, opened)
+        shipped = getattr(task.network, "shipped", task.network)
+        start(shipped, recipe.start_from, arguments.start)
+    run(task, recipe, arguments, partial(open_make, recipe, arguments))
 
 
 if __name__ == "__main__":

@@ -126,7 +126,11 @@ class Denoiser(nn.Module):
 
     def body(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """All between the first convolution and the supervised attention."""
-        skips = []
+        return self.levels(x)[-1]
+
+    def levels(self, x: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n d hl wl"]]:
+        """As `body`, with what the decoder has at its coarser levels before it, coarsest first."""
+        skips, decoded = [], []
         for level, blocks in enumerate(self.encoder):
             x = blocks(x)
             if level < len(self.down):
@@ -135,7 +139,8 @@ class Denoiser(nn.Module):
         for level in reversed(range(len(self.decoder))):
             x = F.interpolate(self.up[level](x), scale_factor=2.0, mode="bilinear")
             x = self.decoder[level](x.to(skips[level].dtype) + skips[level])
-        return x
+            decoded.append(x)
+        return decoded
 
 
 def _halved(pointwise: nn.Module, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h/2 w/2"]:

@@ -87,8 +87,8 @@ def window(
     landmarks = torch.tensor(face.landmarks) * scale
     centre = landmarks.mean(0) + torch.tensor(shift) * size
     left, top = (round(float(value) - size / 2) for value in centre)
-    rows = _mirrored(torch.arange(top, top + size), photo.shape[-2])
-    columns = _mirrored(torch.arange(left, left + size), photo.shape[-1])
+    rows = mirrored_index(torch.arange(top, top + size), photo.shape[-2])
+    columns = mirrored_index(torch.arange(left, left + size), photo.shape[-1])
     return photo[:, :, rows][..., columns], landmarks - torch.tensor([left, top])
 
 
@@ -203,7 +203,7 @@ class FacePairs:
 _KEYS = ("degraded", "source", "clean", "domain")
 
 
-def _mirrored(index: Tensor, length: int) -> Tensor:
+def mirrored_index(index: Tensor, length: int) -> Tensor:
     """Fold indices outside [0, length) back in."""
     period = max(1, 2 * (length - 1))
     folded = index.remainder(period)

@@ -87,7 +87,7 @@ class PhotoPool:
     def photo(self, number: int) -> Float[Tensor, "1 3 h w"]:
         """One whole photo in [0, 1]."""
         height, width = self.sizes[number]
-        return self._region(number, 0, 0, height, width)
+        return self.region(number, 0, 0, height, width)
 
     def split(self, *, held_out: bool) -> list[int]:
         """Numbers of the photos for training, or of those held out for validation."""
@@ -133,16 +133,17 @@ class PhotoPool:
             side = min(round(size * factors[sample]), height, width)
             top = int(places[sample][0] * (height - side + 1))
             left = int(places[sample][1] * (width - side + 1))
-            crop = self._region(number, top, left, side, side)
+            crop = self.region(number, top, left, side, side)
             if side != size:
                 kind = "bilinear" if side > size and not sharp[sample] else "bicubic"
                 crop = F.interpolate(crop, (size, size), mode=kind, antialias=side > size)
             rows.append(crop.flip(3) if mirrored[sample] else crop)
         return torch.cat(rows).clamp(0, 1)
 
-    def _region(
+    def region(
         self, number: int, top: int, left: int, height: int, width: int
     ) -> Float[Tensor, "1 3 h w"]:
+        """A part of a photo in [0, 1], within its borders."""
         rows, columns = self.sizes[number]
         start = self.offsets[number]
         photo = self.pixels[start : start + rows * columns * 3].view(rows, columns, 3)

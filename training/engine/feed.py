@@ -7,6 +7,7 @@ company. Which batches a run has depends on how fast the workers are.
 """
 
 import concurrent.futures as futures
+import enum
 import multiprocessing
 import os
 import shutil
@@ -34,6 +35,22 @@ RING_SHARE = 10  # a GPU's memory over that of the samples of one phase
 RING_ON_CPU = 2**29  # bytes, likewise
 
 
+class Symmetry(enum.Enum):
+    """What may be done to a picture that stays as true as it was.
+
+    Mirrored left to right, upside down, rows and columns exchanged.
+    """
+
+    ACROSS = enum.auto()
+    DOWN = enum.auto()
+    TURNED = enum.auto()
+
+
+MIRROR = frozenset({Symmetry.ACROSS})
+FLIPS = MIRROR | {Symmetry.DOWN}
+TURNS = FLIPS | {Symmetry.TURNED}
+
+
 class Feed:
     """Batches for a run, from `workers` processes; a context manager that ends them.
 
@@ -44,7 +61,7 @@ class Feed:
         device: Where batches are wanted.
         workers: Processes.
         seed: Of the samples; a run that goes on should name another.
-        quarter_turns: Turn batches too, not only mirror them.
+        symmetries: What may be done to a batch, each to every other one.
     """
 
     def __init__(
@@ -55,9 +72,9 @@ class Feed:
         *,
         workers: int,
         seed: Sequence[int],
-        quarter_turns: bool = False,
+        symmetries: frozenset[Symmetry] = FLIPS,
     ) -> None:
-        self._phases, self._device, self._turns = phases, device, quarter_turns
+        self._phases, self._device, self._symmetries = phases, device, symmetries
         self._random = np.random.default_rng(seed)
         self._folder = Path(tempfile.mkdtemp(prefix="samples-"))
         self._pool = futures.ProcessPoolExecutor(
@@ -133,14 +150,18 @@ class Feed:
             self._pending.append(self._pool.submit(_chunk, phase, self._phases[phase], seeds))
 
     def _mirrored(self, batch: Batch) -> Batch:
-        across, down, turned = torch.rand(3).lt(0.5).tolist()
+        done = {
+            symmetry
+            for symmetry, chosen in zip(Symmetry, torch.rand(len(Symmetry)).lt(0.5), strict=True)
+            if chosen and symmetry in self._symmetries
+        }
 
         def change(values: Tensor) -> Tensor:
             if values.ndim < 4:
                 return values
-            values = values.flip(3) if across else values
-            values = values.flip(2) if down else values
-            values = values.mT if turned and self._turns else values
+            values = values.flip(3) if Symmetry.ACROSS in done else values
+            values = values.flip(2) if Symmetry.DOWN in done else values
+            values = values.mT if Symmetry.TURNED in done else values
             return values.contiguous(memory_format=torch.channels_last)
 
         return {name: change(values) for name, values in batch.items()}

@@ -21,7 +21,7 @@ from restorecli import weights
 from training.engine import plot
 from training.engine.captured import CapturedStep
 from training.engine.distributed import ProcessGroup
-from training.engine.feed import Batch, Feed
+from training.engine.feed import Batch, Feed, Symmetry
 from training.engine.optimizer import Optimizer
 from training.engine.recipe import Phase, Recipe
 
@@ -51,8 +51,8 @@ class StreamedTask(Task, Protocol):
     """A task whose samples can be made apart from the network: `losses` is `losses_on(batch)`."""
 
     @property
-    def quarter_turns(self) -> bool:
-        """Whether samples may be turned by 90° too, not only mirrored."""
+    def symmetries(self) -> frozenset[Symmetry]:
+        """What may be done to samples."""
         ...
 
     def batch(self, seeds: Tensor, phase: Phase) -> Batch:

@@ -12,7 +12,15 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-_SCORES = ("ssim", "psnr", "error", "recall", "precision")  # how a validation score's name begins
+_SCORES = (
+    "ssim",
+    "psnr",
+    "error",
+    "recall",
+    "precision",
+    "steep",
+    "far",
+)  # how a validation score's name begins
 
 
 def draw(logs: Sequence[Path], target: Path, *, chain: bool = False) -> None:

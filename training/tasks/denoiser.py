@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from training.data.photo_pool import PhotoPool
 from training.data.samples import Samples
-from training.engine.feed import Batch
+from training.engine.feed import FLIPS, Batch
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 
@@ -14,7 +14,7 @@ from training.engine.recipe import Phase, Recipe
 class DenoiserTask:
     """Trains `Denoiser` on crops degraded on the fly."""
 
-    quarter_turns = False  # scan lines lie
+    symmetries = FLIPS  # not turned: scan lines lie
 
     def __init__(self, recipe: Recipe, pool: PhotoPool) -> None:
         self.recipe = recipe

@@ -23,32 +23,12 @@ from restorecli.networks.face_vae import (
     FaceVAEPairConfig,
 )
 from training.data.face_crops import FacePairs
+from training.engine.adversary import PatchDiscriminator, least_squares
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 
 Crops = Float[Tensor, "n 3 s s"]
 HELD_OUT = 40  # crops that scores are taken on
-
-
-class PatchDiscriminator(nn.Module):
-    """Says of each patch of 22 px whether it is of a photo: trained to 1, of a decoder: to 0."""
-
-    def __init__(self, width: int = 24) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(3, width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(2 * width, 1, 3, padding=1),
-        )
-
-    def forward(self, image: Crops) -> Float[Tensor, "n 1 h w"]:
-        """From sRGB in [0, 1] to one unbounded answer for each place."""
-        answer: Tensor = self.body(image * 2 - 1)
-        return answer
 
 
 class FaceTraining(nn.Module):
@@ -86,21 +66,6 @@ def autoencode(
     sampled = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
     divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
     return decoder(sampled), weight * divergence
-
-
-def adversarial_losses(
-    discriminator: nn.Module, real: Crops, decoded: Crops
-) -> tuple[Tensor, Tensor]:
-    """Least-squares adversary (Mao et al. 2017): the decoder's loss and the judge's own.
-
-    The first sends no gradient to the judge, the second none to the decoder.
-    """
-    frozen = {name: value.detach() for name, value in discriminator.named_parameters()}
-    generator_loss = torch.func.functional_call(discriminator, frozen, (decoded,))
-    discriminator_loss = ((discriminator(real) - 1) ** 2).mean() + (
-        discriminator(decoded.detach()) ** 2
-    ).mean()
-    return ((generator_loss - 1) ** 2).mean(), 0.5 * discriminator_loss
 
 
 class CommonTask:
@@ -156,12 +121,8 @@ class AutoencodeTask:
         drawn_b, divergence_b = autoencode(
             network.clean_encoder, pair.clean_decoder, clean, options["divergence"]
         )
-        generator_loss_a, discriminator_loss_a = adversarial_losses(
-            network.judges[0], degraded, drawn_a
-        )
-        generator_loss_b, discriminator_loss_b = adversarial_losses(
-            network.judges[1], clean, drawn_b
-        )
+        generator_loss_a, discriminator_loss_a = least_squares(network.judges[0], degraded, drawn_a)
+        generator_loss_b, discriminator_loss_b = least_squares(network.judges[1], clean, drawn_b)
         decoded, target = torch.cat((drawn_a, drawn_b)), torch.cat((degraded, clean))
         return {
             **picture_loss(decoded, target, self.recipe.losses),

@@ -19,6 +19,7 @@ from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_fusion import Fusion
 from restorecli.networks.face_vae import FaceEncoder, FaceVAEPair
 from training.data.face_crops import FacePairs
+from training.engine.adversary import PatchDiscriminator, least_squares
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 from training.tasks.face_autoencoder import (
@@ -26,8 +27,6 @@ from training.tasks.face_autoencoder import (
     AutoencodeTask,
     CommonTask,
     FaceTraining,
-    PatchDiscriminator,
-    adversarial_losses,
     fast,
     mean_psnr,
 )
@@ -122,7 +121,7 @@ class FuseTask:
             alone = sum(picture_loss(picture, clean, quick).values(), nothing)
             losses[name] = options["picture" if name == "picture" else "prior"] * alone
         if options["adversary"]:
-            generator_loss, discriminator_loss = adversarial_losses(network.judge, clean, fused)
+            generator_loss, discriminator_loss = least_squares(network.judge, clean, fused)
             losses |= {
                 "adversary": options["adversary"] * generator_loss,
                 "discriminator": discriminator_loss,

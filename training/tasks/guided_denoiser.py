@@ -12,7 +12,7 @@ from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from training.data.photo_pool import PhotoPool
 from training.data.samples import Samples
-from training.engine.feed import Batch
+from training.engine.feed import FLIPS, Batch
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 from training.tasks.orsnet import with_better_faces
@@ -25,7 +25,7 @@ class SecondLookTask:
         drop_source: Share of the crops whose photo is the picture so far, as after relighting.
     """
 
-    quarter_turns = False
+    symmetries = FLIPS
 
     def __init__(self, recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> None:
         self.recipe = recipe

@@ -18,7 +18,7 @@ from restorecli.networks.orsnet import ORSNet, ORSNetConfig, bicubic
 from training.data.everyday import published
 from training.data.photo_pool import PhotoPool
 from training.data.samples import CROP, Samples
-from training.engine.feed import Batch
+from training.engine.feed import TURNS, Batch
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 
@@ -43,7 +43,7 @@ class ORSNetTask:
             worn as small photos are.
     """
 
-    quarter_turns = True
+    symmetries = TURNS
 
     def __init__(self, recipe: Recipe, pool: PhotoPool, denoiser_folder: Path) -> None:
         self.recipe, self.pool = recipe, pool

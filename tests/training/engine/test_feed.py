@@ -14,7 +14,17 @@ import torch
 from torch import Tensor
 
 from training.engine import feed as feeds
-from training.engine.feed import CHUNK, Batch, Feed, Make, _Ring
+from training.engine.feed import (
+    CHUNK,
+    FLIPS,
+    MIRROR,
+    TURNS,
+    Batch,
+    Feed,
+    Make,
+    Symmetry,
+    _Ring,
+)
 from training.engine.recipe import Phase
 
 CPU = torch.device("cpu")
@@ -41,10 +51,8 @@ def opened(make: Make) -> Make:
     return make
 
 
-def feed(make: Make, *, quarter_turns: bool = False) -> Feed:
-    return Feed(
-        partial(opened, make), PHASES, CPU, workers=1, seed=(1,), quarter_turns=quarter_turns
-    )
+def feed(make: Make) -> Feed:
+    return Feed(partial(opened, make), PHASES, CPU, workers=1, seed=(1,))
 
 
 def test_batches_come_from_workers_phase_after_phase() -> None:
@@ -128,12 +136,21 @@ def test_a_ring_waits_for_samples_that_were_not_seen_too_often(
     assert kept.ready(0, more=True)
 
 
-def test_only_what_may_be_is_turned(monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = halves(torch.arange(4), PHASES[0])
-    for turns in (False, True):
-        still = Feed.__new__(Feed)
-        still._turns = turns
-        changed = [still._mirrored(batch)["image"] for _ in range(60)]
-        along = {bool(image[0, 0, 0, 0] == image[0, 0, -1, 0]) for image in changed}
-        assert along == ({True, False} if turns else {True})
-        assert torch.equal(still._mirrored(batch)["seeds"], batch["seeds"])
+@pytest.mark.parametrize("symmetries", [frozenset(), MIRROR, FLIPS, TURNS])
+def test_nothing_is_done_to_a_batch_but_what_may_be(symmetries: frozenset[Symmetry]) -> None:
+    image = torch.arange(4.0).reshape(1, 1, 2, 2)
+    batch = {"image": image, "seeds": torch.arange(4)}
+    still = Feed.__new__(Feed)
+    still._symmetries = symmetries
+    views = {
+        tuple(view.flatten().tolist())
+        for across in ([False, True] if Symmetry.ACROSS in symmetries else [False])
+        for down in ([False, True] if Symmetry.DOWN in symmetries else [False])
+        for turned in ([False, True] if Symmetry.TURNED in symmetries else [False])
+        for view in [image.flip(3) if across else image]
+        for view in [view.flip(2) if down else view]
+        for view in [view.mT if turned else view]
+    }
+    changed = [still._mirrored(batch) for _ in range(120)]
+    assert {tuple(one["image"].flatten().tolist()) for one in changed} == views
+    assert all(torch.equal(one["seeds"], batch["seeds"]) for one in changed)

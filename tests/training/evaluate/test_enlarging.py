@@ -68,3 +68,27 @@ def test_the_command_tells_all(
     ]
     assert lines[8].startswith("under patterns, x2: SSIM 0.")
     assert len(list(save.glob("*.png"))) == 6
+
+
+def test_amplified_by_nothing_it_is_bicubic_and_by_one_what_the_product_gives(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the truth's difference to bicubic: by two it is the truth itself."""
+    truth = enlarging.sharp(photos, portraits=False, count=9)[0][1]
+    monkeypatch.setattr(
+        enlarging, "enlarged",
+        lambda _, image, scale, **_alone: torch.lerp(bicubic(image, scale), truth, 0.5),
+    )  # fmt: skip
+    monkeypatch.setattr(Restorer, "load", lambda **_: tiny_restorer())
+    words = ["enlarging", "--photos", str(photos), "--amplify", "--threads", "1"]
+    monkeypatch.setattr("sys.argv", words)
+    enlarging.main()
+    lines = capsys.readouterr().out.splitlines()
+    rows = {
+        float(row[0]): [float(cell) for cell in row[1:]]
+        for row in ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:])
+    }
+    assert list(rows) == list(enlarging.FACTORS)
+    assert rows[0][0] == 0
+    assert rows[0][0] < rows[1][0] < rows[2][0]
+    assert rows[2][2:] == [1.0, 0.0]

@@ -16,7 +16,7 @@ from training import train
 from training.data.face_crops import FacePairs
 from training.engine.loop import Run
 from training.engine.recipe import Phase, Recipe
-from training.tasks.face_autoencoder import FaceTraining, PatchDiscriminator, adversarial_losses
+from training.tasks.face_autoencoder import FaceTraining
 from training.tasks.face_fusion import FuseTraining, latents, make_face_task
 
 TINY: dict[str, Any] = {
@@ -135,19 +135,6 @@ def test_vae_b_starts_as_vae_a() -> None:
     network.initialise_clean_vae()
     assert equal(network.clean_encoder, network.pair.degraded_encoder)
     assert equal(network.pair.clean_decoder, network.pair.degraded_decoder)
-
-
-def test_each_side_of_the_adversary_learns_from_its_own_loss() -> None:
-    discriminator = PatchDiscriminator(4)
-    real, drawn = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16, requires_grad=True)
-    generator_loss, discriminator_loss = adversarial_losses(discriminator, real, drawn)
-    generator_loss.backward()  # type: ignore[no-untyped-call]
-    assert drawn.grad is not None
-    assert all(value.grad is None for value in discriminator.parameters())
-    drawn.grad = None
-    discriminator_loss.backward()  # type: ignore[no-untyped-call]
-    assert drawn.grad is None
-    assert all(value.grad is not None for value in discriminator.parameters())
 
 
 def test_a_pair_does_not_depend_on_its_batch(crops: Path) -> None:

@@ -1,0 +1,140 @@
+"""The pair: what it starts as, what its crops are, and that it learns."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from restorecli import weights
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from restorecli.networks.guided_denoiser import GuidedDenoiser
+from restorecli.networks.orsnet import ORSNet, ORSNetConfig, bicubic
+from training.data.photo_pool import PhotoPool
+from training.engine.loop import Run, StreamedTask
+from training.engine.recipe import Phase, Recipe
+from training.networks.embedder import Embedder, EmbedderConfig
+from training.networks.face_pair import FacePair, FacePairConfig
+from training.networks.face_prior import FacePrior
+from training.tasks.face_pair import FacePairTask, PairTraining
+from training.train import make_task
+
+CPU = torch.device("cpu")
+SIDE = 32
+LOOK = {"widths": (4, 8, 8, 8), "encoder_blocks": (1, 1, 1, 1), "decoder_blocks": (1, 1, 1),
+        "gates": (4, 4, 0, 0)}  # fmt: skip
+PRIOR = {"canvas": 64, "latent": 4, "widths": (8, 8, 8), "blocks": (1, 1, 1), "heads": 2}
+CONFIG = PRIOR | {"mapping_widths": (8, 8), **{f"look_{name}": v for name, v in LOOK.items()}}
+TUNED = ["latent", "mapping", "prior", "gates", "fuse_small", "fuse_large"]
+OPTIONS = {"tuned": TUNED, "first": 0.0, "prior": 0.2, "mapped": 1e-3, "divergence": 1e-4,
+           "identity": 0.1, "adversary": 0.2, "drop_source": 0.5}  # fmt: skip
+TERMS = {"charbonnier": 1.0, "structure": 0.1}
+
+
+@pytest.fixture(autouse=True)
+def small_faces_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.data.face_crops.MIN_EYE_DISTANCE", 10)
+    monkeypatch.setattr("training.data.photo_pool.is_held_out", lambda name: "two" in name)
+
+
+@pytest.fixture
+def steps(tmp_path: Path) -> Path:
+    """A folder of all the weights that the pair's training stands on."""
+    torch.manual_seed(0)
+    networks = {
+        "denoiser": Denoiser(DenoiserConfig(**LOOK)),  # type: ignore[arg-type]
+        "second_look": GuidedDenoiser(DenoiserConfig(**LOOK)),  # type: ignore[arg-type]
+        "orsnet": ORSNet(ORSNetConfig(width=8, blocks=(1,))),
+        "face_prior": FacePrior(FacePairConfig(**PRIOR).prior),  # type: ignore[arg-type]
+        "embedder": Embedder(EmbedderConfig(side=32, widths=(8, 8), dimensions=8)),
+    }
+    torch.nn.init.normal_(networks["second_look"].hint.weight, std=0.1)  # type: ignore[union-attr,arg-type]
+    for name, network in networks.items():
+        weights.save(network, name, tmp_path / "steps" / f"{name}.safetensors", {})
+    return tmp_path / "steps"
+
+
+def recipe(**options: object) -> Recipe:
+    return Recipe(
+        network="face_pair", config=CONFIG, steps=2, warmup=1, validation=3, precision="fp32",
+        losses=TERMS, phases=(Phase(until=1, size=SIDE, batch=2),), options=OPTIONS | options,
+        degrade={"dimmed": 0.0, "families": ("sine", "lines")},
+    )  # fmt: skip
+
+
+def task_of(chosen: Recipe, pool: PhotoPool, labels: Path, steps: Path) -> FacePairTask:
+    task = make_task(chosen, pool, steps, faces=labels, prior=steps, embedder=steps)
+    assert isinstance(task, FacePairTask)
+    return task
+
+
+def shipped(task: FacePairTask) -> FacePair:
+    assert isinstance(task.network, PairTraining)
+    return task.network.shipped
+
+
+def test_it_starts_as_the_second_look(pool: PhotoPool, labels: Path, steps: Path) -> None:
+    """Before it learns nothing is mixed in but a little of what B draws, the same at all fates."""
+    task = task_of(recipe(), pool, labels, steps)
+    pair, look = shipped(task), weights.load(GuidedDenoiser, "second_look", folder=steps)
+    source, degraded = torch.rand(2, 2, 3, SIDE, SIDE)
+    with torch.inference_mode():
+        drawing, seen = pair(degraded, source), look.look(source, degraded)
+    assert torch.equal(drawing.small.first, seen)
+    assert torch.equal(drawing.large.first, bicubic(seen, 2))
+    share = torch.sigmoid(torch.tensor(-2.0))
+    for fused in (drawing.small, drawing.large):
+        assert torch.allclose(fused.picture, torch.lerp(fused.first, fused.prior, share), atol=1e-6)
+        assert torch.equal(fused.logit, torch.full_like(fused.logit, 2.0))
+
+
+def test_only_what_is_named_is_trained(
+    pool: PhotoPool, labels: Path, steps: Path, tmp_path: Path
+) -> None:
+    chosen = recipe()
+    task = task_of(chosen, pool, labels, steps)
+    before = {name: value.clone() for name, value in shipped(task).state_dict().items()}
+    assert Run(task, chosen, tmp_path / "run", CPU).go(every=2)
+    after = shipped(task).state_dict()
+    changed = {name.split(".")[0] for name, value in after.items()
+               if not torch.equal(value, before[name])}  # fmt: skip
+    assert "first" not in changed
+    assert changed <= set(TUNED)
+    assert {"prior", "fuse_small", "fuse_large", "gates", "mapping", "latent"} == changed
+    header = (tmp_path / "run" / "log.csv").read_text("utf-8").split("\n")[0].split(",")
+    assert {"ssim_first_2", "ssim_fused_2", "far_fused_2", "identity", "judge"} <= set(header)
+    again = weights.load(FacePair, "face_pair", folder=tmp_path / "run")
+    assert again.config == shipped(task).config
+
+
+def test_a_drawing_does_not_change_with_its_company_or_its_size(steps: Path) -> None:
+    torch.manual_seed(0)
+    pair = FacePair(FacePairConfig(**CONFIG)).requires_grad_(False)  # type: ignore[arg-type]
+    source, degraded = torch.rand(2, 2, 3, 40, 48)
+    together, alone = pair(degraded, source), pair(degraded[:1], source[:1])
+    assert torch.allclose(together.large.picture[:1], alone.large.picture, atol=1e-5)
+    assert alone.small.picture.shape == (1, 3, 40, 48)
+    assert alone.large.picture.shape == (1, 3, 80, 96)
+    assert alone.mapped[0].shape == alone.latent[0].shape == (1, 4, 10, 12)
+
+
+def test_crops_lie_over_each_other(pool: PhotoPool, labels: Path, steps: Path) -> None:
+    task = task_of(recipe(), pool, labels, steps)
+    batch = task.batch(torch.arange(4), recipe().phases[0])
+    assert batch["came"].shape == (4, 3, 40, 40)
+    assert batch["clean"].shape == (4, 3, 80, 80)
+    still = {"came": batch["clean"][..., ::2, ::2], "clean": batch["clean"]}
+    degraded, source, small, large = task.crops(still | {"seeds": batch["seeds"]})
+    assert degraded.shape == source.shape == small.shape == (4, 3, 32, 32)
+    assert large.shape == (4, 3, 64, 64)
+    assert torch.equal(source, large[..., ::2, ::2])
+    assert float((small - source).abs().mean()) < 0.05
+
+
+def test_it_streams(pool: PhotoPool, labels: Path, steps: Path) -> None:
+    task = task_of(recipe(identity=0.0, adversary=0.0), pool, labels, steps)
+    assert isinstance(task, StreamedTask)
+    phase = replace(recipe().phases[0], batch=3)
+    losses = task.losses_on(task.network, task.batch(torch.arange(3), phase))
+    assert set(losses) == {*TERMS, "prior", "mapped", "divergence"}
+    assert all(bool(value.isfinite()) for value in losses.values())

@@ -1,0 +1,249 @@
+"""The pair of VAEs, drawing faces at the size that is written.
+
+VAE A sees the face as it came and as step 1 left it; VAE B (`training.networks.face_prior`) knows
+clean faces. A's latent is mapped to a distribution over B's, B's decoder draws from it with A's
+evidence mixed in at every level, and both pictures are fused.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorecli.networks.blocks import ResidualBlock
+from restorecli.networks.denoiser import DenoiserConfig
+from restorecli.networks.face_vae import LOG_VARIANCE_BOUND, LatentAttention
+from restorecli.networks.guided_denoiser import GuidedDenoiser
+from restorecli.networks.orsnet import bicubic
+from training.networks.face_prior import FacePriorConfig, PriorDecoder, sampled
+
+FIRST_LOGITS = (2.0, -2.0)  # of both pictures against the evidence; of B's against A's
+LOGIT_BOUND = 12.0
+Image = Float[Tensor, "n 3 h w"]
+Latent = Float[Tensor, "n c h4 w4"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacePairConfig:
+    """Sizes of a `FacePair`.
+
+    Attributes:
+        look_widths: As the denoiser's sizes of the same names, for VAE A; so are the next three.
+        look_encoder_blocks: See there.
+        look_decoder_blocks: See there.
+        look_gates: See there.
+        canvas: As of `FacePriorConfig`, for VAE B; so are the next four.
+        latent: See there; A's latent has as many channels.
+        widths: See there.
+        blocks: See there.
+        heads: See there.
+        mapping_widths: Channels of the mapping at a quarter and an eighth of the crop's side.
+        mapping_blocks: Residual blocks at an eighth before, and again after, the attention.
+    """
+
+    look_widths: tuple[int, ...] = (16, 32, 64, 128)
+    look_encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
+    look_decoder_blocks: tuple[int, ...] = (2, 2, 2)
+    look_gates: tuple[int, ...] = (16, 16, 32, 64)
+    canvas: int = 256
+    latent: int = 16
+    widths: tuple[int, int, int] = (96, 48, 24)
+    blocks: tuple[int, int, int] = (3, 2, 2)
+    heads: int = 4
+    mapping_widths: tuple[int, int] = (64, 128)
+    mapping_blocks: int = 1
+
+    @property
+    def look(self) -> DenoiserConfig:
+        """Of VAE A's U-Net."""
+        return DenoiserConfig(
+            widths=tuple(self.look_widths),
+            encoder_blocks=tuple(self.look_encoder_blocks),
+            decoder_blocks=tuple(self.look_decoder_blocks),
+            gates=tuple(self.look_gates),
+        )
+
+    @property
+    def prior(self) -> FacePriorConfig:
+        """Of VAE B."""
+        return FacePriorConfig(
+            canvas=self.canvas,
+            latent=self.latent,
+            widths=self.widths,
+            blocks=self.blocks,
+            heads=self.heads,
+        )
+
+
+class Fused(NamedTuple):
+    """A face at one size.
+
+    Attributes:
+        picture: Both decoders' pictures, mixed and corrected (n, 3, h, w), sRGB, not clamped.
+        logit: Log odds of `picture` against the evidence in each pixel (n, 1, h, w), bounded.
+        first: Picture of decoder A alone; at twice the crop's side enlarged bicubically.
+        prior: Picture of decoder B alone.
+    """
+
+    picture: Tensor
+    logit: Tensor
+    first: Tensor
+    prior: Tensor
+
+
+class FaceDrawing(NamedTuple):
+    """A face at the crop's size and at twice that, and what it was drawn from.
+
+    Attributes:
+        small: At the crop's size.
+        large: At twice that.
+        latent: Mean and log-variance of A's latent.
+        mapped: Mean and log-variance of B's latent.
+    """
+
+    small: Fused
+    large: Fused
+    latent: tuple[Tensor, Tensor]
+    mapped: tuple[Tensor, Tensor]
+
+
+class PriorMapping(nn.Module):
+    """A's latent to the distribution of B's."""
+
+    def __init__(self, config: FacePairConfig) -> None:
+        super().__init__()
+        fine, coarse = config.mapping_widths
+        self.enter = nn.Conv2d(config.latent, fine, 3, padding=1)
+        self.before = ResidualBlock(fine)
+        self.coarse = nn.Sequential(
+            nn.Conv2d(fine, coarse, 3, stride=2, padding=1),
+            *(ResidualBlock(coarse) for _ in range(config.mapping_blocks)),
+            LatentAttention(coarse, config.heads, config.canvas // 16),
+            *(ResidualBlock(coarse) for _ in range(config.mapping_blocks)),
+            nn.SiLU(),
+            nn.Conv2d(coarse, 4 * fine, 1),
+            nn.PixelShuffle(2),
+        )
+        self.after = ResidualBlock(fine)
+        self.leave = nn.Conv2d(fine, 2 * config.latent, 3, padding=1)
+
+    def forward(self, latent: Latent) -> tuple[Latent, Latent]:
+        """Mean and log-variance; both sides even."""
+        near = self.before(self.enter(latent))
+        mean, log_variance = self.leave(F.silu(self.after(near + self.coarse(near)))).chunk(2, 1)
+        return mean, log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
+
+
+class EvidenceGate(nn.Module):
+    """Changes a decoder's features by the evidence, as far as a gate lets it at each place.
+
+    A spatial feature transform (Wang et al. 2018): scale and shift of each value are found from the
+    evidence. They start at nothing.
+    """
+
+    def __init__(self, evidence: int, width: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(evidence, width, 3, padding=1)
+        self.gate = nn.Conv2d(2 * width, width, 1)
+        self.leave = nn.Conv2d(width, 2 * width, 1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+
+    def forward(
+        self, x: Float[Tensor, "n c h w"], evidence: Float[Tensor, "n d h w"]
+    ) -> Float[Tensor, "n c h w"]:
+        """Size and channels of `x` stay."""
+        seen = F.silu(self.enter(evidence))
+        scale, shift = self.leave(seen).chunk(2, dim=1)
+        trust = torch.sigmoid(self.gate(torch.cat((x, seen), 1)))
+        changed: Tensor = x + trust * (scale * x + shift)
+        return changed
+
+
+class FacePair(nn.Module):
+    """Two VAEs of faces, one for each domain, joined by a mapping, gates and a fusion.
+
+    After Wan et al., "Bringing Old Photos Back to Life" (CVPR 2020), and "multi-autoencoder
+    progressive image restoration". VAE A is the denoiser's U-Net, which sees the crop as it came
+    and as step 1 left it: its encoder gives the latent, its decoder the face as the evidence has
+    it. VAE B's decoder draws what faces are like.
+    """
+
+    config_class: ClassVar[type[FacePairConfig]] = FacePairConfig
+
+    def __init__(self, config: FacePairConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.first = GuidedDenoiser(config.look)
+        evidence = tuple(config.look_widths[2::-1])
+        self.latent = nn.Sequential(
+            ResidualBlock(evidence[0]),
+            nn.SiLU(),
+            nn.Conv2d(evidence[0], 2 * config.latent, 3, padding=1),
+        )
+        self.mapping = PriorMapping(config)
+        self.prior = PriorDecoder(config.prior)
+        self.gates = nn.ModuleList(
+            EvidenceGate(seen, width) for seen, width in zip(evidence, config.widths, strict=True)
+        )
+        finest = config.widths[-1]
+        self.fuse_small = nn.Conv2d(finest, 5, 3, padding=1)
+        self.fuse_large = nn.Conv2d(finest, 20, 3, padding=1)
+        for layer, places in ((self.fuse_small, 1), (self.fuse_large, 4)):
+            nn.init.zeros_(layer.weight)
+            with torch.no_grad():
+                layer.bias.zero_()  # type: ignore[union-attr]
+                first = torch.tensor(FIRST_LOGITS).repeat_interleave(places)
+                layer.bias[: len(first)] = first  # type: ignore[index]
+
+    def forward(self, degraded: Image, source: Image, *, sample: bool = False) -> FaceDrawing:
+        """Draw faces.
+
+        Args:
+            degraded: Crops as step 1 left them, sRGB in [0, 1], sides multiples of 8.
+            source: The same crops as they came.
+            sample: Draw both latents from their distributions, as training does, and not their
+                means.
+        """
+        look = self.first
+        levels = look.levels(look.enter(source) + look.hint(degraded - source))
+        first = look.attention.picture(levels[-1], source)
+        latent = _bounded(self.latent(levels[0]))
+        mapped: tuple[Tensor, Tensor] = self.mapping(_drawn(latent, sample))
+        gates = [_Gated(gate, seen) for gate, seen in zip(self.gates, levels, strict=True)]
+        features = self.prior.features(_drawn(mapped, sample), gates)
+        prior = self.prior.pictures(features)
+        small = _fused(self.fuse_small(features), first, prior.half)
+        maps = F.pixel_shuffle(self.fuse_large(features), 2)
+        large = _fused(maps, bicubic(first, 2), prior.full)
+        return FaceDrawing(small, large, latent, mapped)
+
+
+class _Gated:
+    """A gate with the evidence it looks at."""
+
+    def __init__(self, gate: nn.Module, evidence: Tensor) -> None:
+        self.gate, self.evidence = gate, evidence
+
+    def __call__(self, x: Tensor) -> Tensor:
+        changed: Tensor = self.gate(x, self.evidence)
+        return changed
+
+
+def _bounded(latent: Tensor) -> tuple[Latent, Latent]:
+    mean, log_variance = latent.chunk(2, dim=1)
+    return mean, log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
+
+
+def _drawn(latent: tuple[Latent, Latent], sample: bool) -> Latent:
+    return sampled(*latent) if sample else latent[0]
+
+
+def _fused(maps: Float[Tensor, "n 5 h w"], first: Image, prior: Image) -> Fused:
+    maps = maps.float()
+    logits, correction = maps[:, :2].clamp(-LOGIT_BOUND, LOGIT_BOUND), maps[:, 2:]
+    mixed = torch.lerp(first.float(), prior.float(), torch.sigmoid(logits[:, 1:]))
+    return Fused(mixed + correction, logits[:, :1], first.float(), prior.float())

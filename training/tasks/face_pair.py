@@ -1,0 +1,254 @@
+"""The task of the pair: degraded faces in, clean ones at their size and at twice that out."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorecli import weights
+from restorecli.degrade import DegradeConfig, degrade
+from restorecli.degrade.rng import Draws
+from restorecli.metrics import ssim_per_image
+from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.guided_denoiser import GuidedDenoiser
+from restorecli.networks.orsnet import ORSNet, bicubic
+from training.data.face_canvases import FaceCanvases
+from training.data.photo_pool import PhotoPool
+from training.engine.adversary import PatchDiscriminator, balance, least_squares
+from training.engine.feed import MIRROR, Batch
+from training.engine.losses import picture_loss
+from training.engine.recipe import Phase, Recipe
+from training.evaluate.faces import gradient
+from training.networks.embedder import Embedder, distance
+from training.networks.face_pair import FacePair, FacePairConfig, Fused
+from training.networks.face_prior import FacePrior, PriorEncoder
+
+AROUND = 4 / 3  # how much wider is what step 1 sees than the crop: it works on the whole photo
+STEP = 8  # px; sides and places of crops are multiples of it
+HELD_OUT_SEED = 2 * 10**9
+SCORED_AT_ONCE = 4
+SCORES = ("ssim", "steep_first_2", "steep_fused_2", "far_first_2", "far_fused_2")
+Image = Tensor
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+class PairTraining(nn.Module):
+    """The pair and the adversary that judges what it draws.
+
+    Attributes:
+        shipped: The pair.
+        judge: Says whether a patch is a photo's.
+    """
+
+    def __init__(self, config: FacePairConfig) -> None:
+        super().__init__()
+        self.shipped, self.judge = FacePair(config), PatchDiscriminator()
+
+
+class FacePairTask:
+    """Trains `FacePair`; a frozen `Denoiser` makes what it sees.
+
+    VAE A starts from the second look for whole photos, decoder B from the finished prior.
+
+    Options of the recipe:
+        tuned: Parts that are trained, by name; "" stands for all.
+        prior: Weight of decoder B's picture alone.
+        first: Of decoder A's picture alone.
+        mapped: Of the divergence of encoder B's posterior of the clean face from the mapping's.
+        divergence: Of A's latent from the standard normal.
+        identity: Of the distance on the embedder's sphere, squared and halved.
+        adversary: Share of the reconstruction's pull on the last layer that the adversary has.
+        gentle_phases: Phases, from the first, without an adversary.
+        drop_source: Share of the crops whose source is what step 1 left, as after relighting.
+
+    Args:
+        recipe: `phases` give the crop's side at the source's size; twice that is written.
+        pool: Photos.
+        labels: `faces.json` of the photos.
+        steps_folder: Of the weights of the denoiser, the second look and ORSNet.
+        prior: Folder of the prior's weights.
+        embedder: Folder of the embedder's weights.
+    """
+
+    symmetries = MIRROR
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        pool: PhotoPool,
+        labels: Path,
+        steps_folder: Path,
+        prior: Path,
+        embedder: Path,
+    ) -> None:
+        self.recipe = recipe
+        torch.manual_seed(recipe.seed)
+        device = pool.pixels.device
+        network = PairTraining(FacePairConfig(**recipe.config))
+        knows = weights.load(FacePrior, "face_prior", folder=prior)
+        network.shipped.prior.load_state_dict(knows.decoder.state_dict())
+        second = weights.load(GuidedDenoiser, "second_look", folder=steps_folder)
+        network.shipped.first.load_state_dict(second.state_dict())
+        network.requires_grad_(False)
+        network.judge.requires_grad_(True)
+        for part in recipe.options["tuned"]:
+            network.shipped.get_submodule(part).requires_grad_(True)
+        self.network: nn.Module = network
+        self.encoder: PriorEncoder = _there(knows.encoder, device)
+        self.denoiser = _there(weights.load(Denoiser, "denoiser", folder=steps_folder), device)
+        self.orsnet = _there(weights.load(ORSNet, "orsnet", folder=steps_folder), device)
+        self.embedder = _there(weights.load(Embedder, "embedder", folder=embedder), device)
+        side = max(_window(phase.size) for phase in recipe.phases) * 2
+        self.canvases, self.held_out = (
+            FaceCanvases(pool, labels, side, held_out=held_out, around=AROUND)
+            for held_out in (False, True)
+        )
+        self.degradation = DegradeConfig(**recipe.degrade)
+
+    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        """Loss terms of one batch of fresh faces."""
+        torch.manual_seed(int(seeds[0]) % 2**31)
+        return self.losses_on(network, self.batch(seeds, phase))
+
+    def batch(self, seeds: Tensor, phase: Phase) -> Batch:
+        """Surroundings of faces, as they `came`, and clean at twice the size; their `seeds`."""
+        return self._degraded(self.canvases, seeds, phase.size)
+
+    def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Loss terms of a `batch`."""
+        assert isinstance(network, PairTraining)
+        options, terms, pair = self.recipe.options, self.recipe.losses, network.shipped
+        degraded, source, small, large = self.crops(batch)
+        dropped = Draws(batch["seeds"], stream=73).chance(options["drop_source"])
+        source = torch.where(dropped.view(-1, 1, 1, 1), degraded, source)
+        drawing = pair(degraded, source, sample=True)
+        with torch.no_grad():
+            truth = tuple(part.float() for part in self.encoder(large))
+        with torch.autocast(large.device.type, enabled=False):
+            losses = _pictures(drawing.small, degraded, small, terms, options)
+            more = _pictures(drawing.large, bicubic(degraded, 2), large, terms, options)
+            losses = {name: losses[name] + more[name] for name in losses}
+            mean, log_variance = (part.float() for part in drawing.mapped)
+            away = truth[1].exp() + (truth[0] - mean) ** 2
+            apart = log_variance - truth[1] + away / log_variance.exp() - 1
+            losses["mapped"] = options["mapped"] * 0.5 * apart.mean()
+            mean, log_variance = (part.float() for part in drawing.latent)
+            normal = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
+            losses["divergence"] = options["divergence"] * normal
+        drawn = drawing.large.picture
+        if options["identity"]:
+            losses["identity"] = options["identity"] * self._apart(drawn, large)
+        if options["adversary"]:
+            fooled, judged = least_squares(network.judge, large, drawn)
+            truthful = torch.stack([losses[name] for name in terms]).sum()
+            pull = balance(truthful, fooled, pair.fuse_large.weight)
+            losses |= {"adversary": options["adversary"] * pull * fooled, "judge": judged}
+        return losses
+
+    @torch.no_grad()
+    def crops(self, batch: Batch) -> tuple[Image, Image, Image, Image]:
+        """The middles of a batch: after step 1, as they came, clean, clean at twice the size."""
+        came, clean = (_fast(batch[name]) for name in ("came", "clean"))
+        denoised = self.denoiser.picture(came).float().clamp(0, 1)
+        side = came.shape[-1]
+        size = round(side / AROUND / STEP) * STEP
+        low = (side - size) // 2
+        with torch.autocast(came.device.type, enabled=False):
+            small = F.interpolate(clean, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+        inner = ..., slice(low, low + size), slice(low, low + size)
+        outer = ..., slice(2 * low, 2 * (low + size)), slice(2 * low, 2 * (low + size))
+        return _fast(denoised[inner]), _fast(came[inner]), small[inner], _fast(clean[outer])
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """Of held-out faces at both sizes: SSIM, steepness, distance; and of decoder A alone.
+
+        At twice the size decoder A's picture is enlarged by ORSNet: what is written without B.
+        """
+        assert isinstance(network, PairTraining)
+        count, size = self.recipe.validation, self.recipe.phases[-1].size
+        totals: dict[str, float] = {}
+        for start in range(0, count, SCORED_AT_ONCE):
+            seeds = torch.arange(start, min(start + SCORED_AT_ONCE, count)) + HELD_OUT_SEED
+            with torch.inference_mode():
+                batch = self._degraded(self.held_out, seeds, size)
+                degraded, source, small, large = self.crops(batch)
+                drawing = network.shipped(degraded, source)
+                first = drawing.small.first.clamp(0, 1)
+                pictures = {
+                    "in_1": (degraded, small),
+                    "first_1": (first, small),
+                    "fused_1": (_shown(drawing.small, degraded), small),
+                    "first_2": (self.orsnet(first, source, 2).clamp(0, 1), large),
+                    "prior_2": (drawing.large.prior.clamp(0, 1), large),
+                    "fused_2": (_shown(drawing.large, bicubic(degraded, 2)), large),
+                }
+                for name, (picture, target) in pictures.items():
+                    for key, value in self._measured(picture, target).items():
+                        totals[f"{key}_{name}"] = totals.get(f"{key}_{name}", 0.0) + value / count
+        return {name: value for name, value in totals.items() if name.startswith(SCORES)}
+
+    def _measured(self, picture: Image, target: Image) -> dict[str, float]:
+        """Sums over a batch."""
+        pairs = [(one[None], two[None]) for one, two in zip(picture, target, strict=True)]
+        return {
+            "ssim": float(ssim_per_image(picture, target).sum()),
+            "steep": sum(float(gradient(one).mean() / gradient(two).mean()) for one, two in pairs),
+            "far": float(distance(*(self._embedded(p) for p in (picture, target))).sum()),
+        }
+
+    def _apart(self, picture: Image, target: Image) -> Tensor:
+        """1 − cosine of faces on the embedder's sphere."""
+        with torch.no_grad():
+            there = self._embedded(target)
+        return 1 - (self._embedded(picture) * there).sum(1).mean()
+
+    def _embedded(self, faces: Image) -> Tensor:
+        side = self.embedder.config.side
+        small = F.interpolate(faces, (side, side), mode="bilinear", antialias=True)
+        vectors: Tensor = self.embedder(small)
+        return vectors
+
+    def _degraded(self, canvases: FaceCanvases, seeds: Tensor, size: int) -> Batch:
+        with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
+            side = _window(size)
+            clean = canvases.batch(seeds, 2 * side)
+            small = F.interpolate(clean, (side, side), mode="bicubic", antialias=True)
+            small = (small.clamp(0, 1) * 255).round() / 255
+            came = degrade(small, seeds, self.degradation).image
+        return {"came": came, "clean": clean, "seeds": seeds}
+
+
+def _pictures(
+    fused: Fused, evidence: Image, target: Image, terms: dict[str, float], options: dict[str, float]
+) -> dict[str, Tensor]:
+    """Of what is shown at fidelity 0.5, of decoder A's picture and of decoder B's, alone."""
+    shown = torch.lerp(evidence, fused.picture, torch.sigmoid(fused.logit))
+    losses = picture_loss(shown, target, terms)
+    quick = {name: weight for name, weight in terms.items() if name != "structure"}
+    for name, picture in (("first", fused.first), ("prior", fused.prior)):
+        if options[name]:
+            alone = torch.stack(list(picture_loss(picture, target, quick).values())).sum()
+            losses[name] = options[name] * alone
+    return losses
+
+
+def _shown(fused: Fused, evidence: Image) -> Image:
+    """What is shown at fidelity 0.5."""
+    return torch.lerp(evidence, fused.picture.clamp(0, 1), torch.sigmoid(fused.logit))
+
+
+def _window(size: int) -> int:
+    """Side of what step 1 sees around a crop of a side."""
+    return round(size * AROUND / STEP) * STEP
+
+
+def _fast(image: Image) -> Image:
+    return image.contiguous(memory_format=torch.channels_last)
+
+
+def _there(network: NetworkT, device: torch.device) -> NetworkT:
+    """Frozen, on a device."""
+    network.requires_grad_(False)
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,103 @@
+"""The task of VAE B: to draw clean faces, and to know what one looks like."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from restorecli.metrics import psnr, ssim_per_image
+from training.data.face_canvases import FaceCanvases
+from training.data.photo_pool import PhotoPool
+from training.engine.adversary import PatchDiscriminator, balance, least_squares
+from training.engine.losses import picture_loss
+from training.engine.recipe import Phase, Recipe
+from training.evaluate.faces import gradient
+from training.networks.face_prior import FacePrior, FacePriorConfig, PriorPictures, sampled
+
+HALF = 0.5  # weight of the picture at half the side
+HELD_OUT_SEED = 10**9
+SCORED_AT_ONCE = 8
+
+
+class PriorTraining(nn.Module):
+    """The prior and the adversary that judges its pictures.
+
+    Attributes:
+        shipped: The prior.
+        judge: Says whether a patch is a photo's.
+    """
+
+    def __init__(self, config: FacePriorConfig) -> None:
+        super().__init__()
+        self.shipped, self.judge = FacePrior(config), PatchDiscriminator()
+
+
+class FacePriorTask:
+    """Trains `FacePrior` on clean faces alone.
+
+    Options of the recipe:
+        divergence: Weight of the Kullback-Leibler divergence from the standard normal, a mean over
+            the latent's elements.
+        adversary: Share of the reconstruction's pull on the last layer that the adversary has.
+        gentle_phases: Phases, from the first, without an adversary.
+    """
+
+    def __init__(self, recipe: Recipe, pool: PhotoPool, labels: Path) -> None:
+        self.recipe = recipe
+        torch.manual_seed(recipe.seed)
+        self.network: nn.Module = PriorTraining(FacePriorConfig(**recipe.config))
+        side = max(phase.size for phase in recipe.phases)
+        self.canvases = FaceCanvases(pool, labels, side, held_out=False)
+        self.held_out = FaceCanvases(pool, labels, side, held_out=True)
+
+    def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
+        """Loss terms of one batch of fresh canvases."""
+        assert isinstance(network, PriorTraining)
+        torch.manual_seed(int(seeds[0]) % 2**31)
+        with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
+            target = self.canvases.batch(seeds, phase.size)
+        target = target.contiguous(memory_format=torch.channels_last)
+        prior, judge, options = network.shipped, network.judge, self.recipe.options
+        mean, log_variance = prior.encoder(target)
+        drawn = prior.decoder(sampled(mean, log_variance))
+        mean, log_variance = mean.float(), log_variance.float()
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
+        losses = both_sizes(drawn, target, self.recipe.losses)
+        losses["divergence"] = float(options["divergence"]) * divergence
+        losses |= {"adversary": target.new_zeros(()), "judge": target.new_zeros(())}
+        if self.recipe.phases.index(phase) >= options["gentle_phases"]:
+            truth = torch.stack([losses[name] for name in self.recipe.losses]).sum()
+            fooled, losses["judge"] = least_squares(judge, target, drawn.full)
+            pull = balance(truth, fooled, prior.decoder.large_picture.weight)
+            losses["adversary"] = float(options["adversary"]) * pull * fooled
+        return losses
+
+    def score(self, network: nn.Module) -> dict[str, float]:
+        """Of held-out canvases drawn from their latents' means: PSNR, SSIM, gradients' ratio."""
+        assert isinstance(network, PriorTraining)
+        prior, side = network.shipped, self.recipe.phases[-1].size
+        totals = {"psnr": 0.0, "ssim": 0.0, "steepness": 0.0}
+        count = self.recipe.validation
+        for start in range(0, count, SCORED_AT_ONCE):
+            stop = min(start + SCORED_AT_ONCE, count)
+            clean = self.held_out.batch(torch.arange(start, stop) + HELD_OUT_SEED, side)
+            with torch.inference_mode():
+                drawn = prior(clean).full.float().clamp(0, 1)
+                totals["ssim"] += float(ssim_per_image(drawn, clean).sum())
+                for one, two in zip(drawn, clean, strict=True):
+                    totals["psnr"] += psnr(one[None], two[None])
+                    slopes = (gradient(part[None]).mean() for part in (one, two))
+                    totals["steepness"] += float(next(slopes) / next(slopes))
+        return {name: total / count for name, total in totals.items()}
+
+
+def both_sizes(
+    drawn: PriorPictures, target: Tensor, weights: dict[str, float]
+) -> dict[str, Tensor]:
+    """`picture_loss` of the full picture and, weighed by `HALF`, of that at half its side."""
+    with torch.autocast(target.device.type, enabled=False):
+        small = F.interpolate(target, scale_factor=0.5, mode="bicubic", antialias=True).clamp(0, 1)
+        full = picture_loss(drawn.full, target, weights)
+        half = picture_loss(drawn.half, small, weights)
+        return {name: full[name] + HALF * half[name] for name in weights}

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from restorecli import weights
+from restorecli.faces.alignment import TEMPLATE
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from tests.support.tiny_pair import LOOK, PAIR, PAIR_OPTIONS, save_pair_steps
 from training import train
 from training.data.photo_pool import PhotoPool
 from training.engine import losses
@@ -144,22 +145,29 @@ def test_every_streamed_task_is_captured(
     """With workers, from the command to the weights; a run of plain steps goes on from it."""
     generator = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
-    for number in (0, 1, 2, 96):
-        Image.fromarray(generator.integers(0, 256, (150, 150, 3), dtype=np.uint8)).save(
-            tmp_path / "photos" / f"{number}.png"
-        )
-    weights.save(tiny_denoiser(), "denoiser", tmp_path / "denoiser.safetensors", {})
-    config = {"width": 4, "blocks": [1]} if network == "orsnet" else DENOISER
+    names = [f"{number}.png" for number in (0, 1, 2, 96)]
+    for name in names:
+        pixels = generator.integers(0, 256, (220, 220, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / name)
+    marks = [(90 + 136 * x - 0.5, 60 + 136 * y - 0.5) for x, y in TEMPLATE]
+    face = {"box": [80, 80, 160, 180], "landmarks": marks, "score": 0.99}
+    faces = tmp_path / "faces.json"
+    faces.write_text(json.dumps([{"name": name, "faces": [face]} for name in names]), "utf-8")
+    save_pair_steps(tmp_path)
+    configs = {"orsnet": {"width": 4, "blocks": [1]}, "face_pair": PAIR}
+    config = configs.get(network, LOOK)
     text = f'network = "{network}"\noptimizer = "muon"\nsteps = 4\nvalidation = 1\n'
     text += "[config]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in config.items())
     text += "[losses]\ncharbonnier = 1.0\nluma = 1.0\nstructure = 1.0\n"
     text += "[options]\nsharp_below = 99.0\ndrop_source = 0.5\npatterned = 0.5\n"
-    text += "[[phases]]\nuntil = 0.5\nsize = 48\nbatch = 4\n"
+    text += "".join(f"{k} = {json.dumps(v)}\n" for k, v in PAIR_OPTIONS.items())
+    text += "[[phases]]\nuntil = 0.5\nsize = 32\nbatch = 4\n"
     text += "[[phases]]\nuntil = 1.0\nsize = 64\nbatch = 4\n"
     (tmp_path / "r.toml").write_text(text, "utf-8")
     command = ["train", str(tmp_path / "r.toml"), "--photos", str(tmp_path / "photos")]
     command += ["--cache", str(tmp_path / "pool"), "--out", str(tmp_path / "out")]
-    command += ["--denoiser", str(tmp_path), "--device", DEVICE]
+    command += ["--denoiser", str(tmp_path), "--device", DEVICE, "--faces", str(faces)]
+    command += ["--prior", str(tmp_path), "--embedder", str(tmp_path)]
     for steps, more in ((4, ["--workers", "1"]), (5, [])):
         (tmp_path / "r.toml").write_text(text.replace("steps = 4", f"steps = {steps}"), "utf-8")
         monkeypatch.setattr("sys.argv", [*command, *more])

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from restorecli.degrade.rng import Draws
 from restorecli.faces.alignment import TEMPLATE
-from training.data.face_crops import Face, labelled_faces, mirrored_index
+from training.data.face_crops import Face, labelled_faces
 from training.data.photo_pool import PhotoPool
 
 EYES = (3.2, 4.2)  # eye distances that a crop is wide
@@ -76,7 +76,6 @@ class FaceCanvases:
                 the photo is sharp there.
             shift: Of the landmarks against the template, as a share of the crop's side.
         """
-        photo = self.pool.photo(face.photo)
         least = side * self._least[face.photo] / self._around / face.eye_distance
         narrowest = max(EYES[0], least)
         crop_side = (narrowest + size * (EYES[1] - narrowest)) * face.eye_distance
@@ -84,11 +83,7 @@ class FaceCanvases:
         x, y = torch.tensor(face.landmarks).mean(0).tolist()
         left = round(x - shift[0] * crop_side - source_side / 2)
         top = round(y - (HEIGHT - 0.5 + shift[1]) * crop_side - source_side / 2)
-        rows, columns = (
-            mirrored_index(torch.arange(start, start + source_side), length)
-            for start, length in zip((top, left), photo.shape[-2:], strict=True)
-        )
-        part = photo[:, :, rows][..., columns]
+        part = self.pool.region(face.photo, top, left, source_side, source_side)
         return F.interpolate(part, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
 
 

@@ -23,7 +23,7 @@ from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.rng import Draws
 from restorecli.networks.denoiser import Denoiser
 from training.arguments import machine_options, open_photos, photo_options, use_threads
-from training.data.photo_pool import PhotoPool
+from training.data.photo_pool import PhotoPool, mirrored
 
 WINDOWS = (208, 240, 272, 304)  # px; the part of a photo that the denoiser sees
 EYES = (3.9, 5.6)  # so many eye distances is it wide
@@ -87,8 +87,8 @@ def window(
     landmarks = torch.tensor(face.landmarks) * scale
     centre = landmarks.mean(0) + torch.tensor(shift) * size
     left, top = (round(float(value) - size / 2) for value in centre)
-    rows = mirrored_index(torch.arange(top, top + size), photo.shape[-2])
-    columns = mirrored_index(torch.arange(left, left + size), photo.shape[-1])
+    rows = mirrored(torch.arange(top, top + size), photo.shape[-2])
+    columns = mirrored(torch.arange(left, left + size), photo.shape[-1])
     return photo[:, :, rows][..., columns], landmarks - torch.tensor([left, top])
 
 
@@ -201,13 +201,6 @@ class FacePairs:
 
 
 _KEYS = ("degraded", "source", "clean", "domain")
-
-
-def mirrored_index(index: Tensor, length: int) -> Tensor:
-    """Fold indices outside [0, length) back in."""
-    period = max(1, 2 * (length - 1))
-    folded = index.remainder(period)
-    return torch.where(folded >= length, period - folded, folded)
 
 
 def _write_part(pool: PhotoPool, faces: list[Face], seeds: list[int], path: Path,

@@ -143,11 +143,17 @@ class PhotoPool:
     def region(
         self, number: int, top: int, left: int, height: int, width: int
     ) -> Float[Tensor, "1 3 h w"]:
-        """A part of a photo in [0, 1], within its borders."""
+        """A part of a photo in [0, 1], mirrored where it reaches over the border."""
         rows, columns = self.sizes[number]
         start = self.offsets[number]
         photo = self.pixels[start : start + rows * columns * 3].view(rows, columns, 3)
-        region = photo[top : top + height, left : left + width]
+        inside = min(top, left) >= 0 and top + height <= rows and left + width <= columns
+        if inside:
+            region = photo[top : top + height, left : left + width]
+        else:
+            device = photo.device
+            region = photo[mirrored(torch.arange(top, top + height, device=device), rows)]
+            region = region[:, mirrored(torch.arange(left, left + width, device=device), columns)]
         return region.permute(2, 0, 1).unsqueeze(0).float() / 255
 
 
@@ -156,6 +162,13 @@ def softness(photo: Float[Tensor, "1 3 h w"]) -> float:
     small = F.interpolate(photo, scale_factor=0.5, mode="bicubic", antialias=True)
     again = F.interpolate(small, photo.shape[-2:], mode="bicubic")
     return -10 * math.log10(max(float(((again - photo) ** 2).mean()), 1e-10))
+
+
+def mirrored(index: Tensor, length: int) -> Tensor:
+    """Fold indices outside [0, length) back in."""
+    period = max(1, 2 * (length - 1))
+    folded = index.remainder(period)
+    return torch.where(folded >= length, period - folded, folded)
 
 
 def is_held_out(name: str) -> bool:

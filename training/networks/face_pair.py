@@ -56,6 +56,15 @@ class FacePairConfig:
     mapping_widths: tuple[int, int] = (64, 128)
     mapping_blocks: int = 1
 
+    def __post_init__(self) -> None:
+        """Refuse impossible sizes in a sentence.
+
+        Raises:
+            ValueError: VAE A has too many levels or too few for B's three.
+        """
+        if len(self.look_widths) != len(self.widths) + 1:
+            raise ValueError(f"look_widths {self.look_widths}: VAE A has four levels")
+
     @property
     def look(self) -> DenoiserConfig:
         """Of VAE A's U-Net."""

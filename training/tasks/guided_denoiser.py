@@ -60,7 +60,7 @@ class SecondLookTask:
         degraded = batch["image"].contiguous(memory_format=torch.channels_last)
         target, seeds = batch["target"], batch["seeds"]
         with torch.no_grad():
-            denoised = self.denoiser(degraded)[0].float().clamp(0, 1)
+            denoised = self.denoiser.picture(degraded).float().clamp(0, 1)
             composed = with_better_faces(denoised, target, seeds)
             drop_source = Draws(seeds, stream=37).chance(self.recipe.options["drop_source"])
             degraded = torch.where(drop_source.view(-1, 1, 1, 1), composed, degraded)
@@ -72,7 +72,7 @@ class SecondLookTask:
         """Scores of denoise and refine at x1, as `Samples.score` has them."""
 
         def both(degraded: Tensor) -> Tensor:
-            denoised = self.denoiser(degraded)[0].clamp(0, 1)
+            denoised = self.denoiser.picture(degraded).clamp(0, 1)
             image: Tensor = network.look(degraded, denoised)  # type: ignore[operator]
             return image
 

@@ -14,6 +14,7 @@ from restorecli.degrade.corruption import jpeg
 from restorecli.degrade.rng import Draws
 from restorecli.metrics import psnr_y
 from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig, bicubic
 from training.data.everyday import published
 from training.data.photo_pool import PhotoPool
@@ -30,7 +31,7 @@ KERNELS = ("bicubic", "area", "bicubic", "lanczos")  # in turn
 
 
 class ORSNetTask:
-    """Trains `ORSNet`; a frozen `Denoiser` makes what it sees of photos under patterns.
+    """Trains `ORSNet`; a frozen `Denoiser` and second look make what it sees of patterned photos.
 
     Half of each batch is made small twice, half four times; these teach x2 as well, by the crop
     made small twice. A recipe's sources say how often each group of photos is drawn, and the share
@@ -39,7 +40,7 @@ class ORSNetTask:
     Options of the recipe:
         sharp_below: Photos with a `soft_psnr2x` below this many decibels are learnt from.
         clean_phases: Phases, from the first, in which every sample is clean.
-        patterned: Share of the others that are seen after step 1, under a pattern; the rest is
+        patterned: Share of the others that are seen after these two, under a pattern; the rest is
             worn as small photos are.
     """
 
@@ -50,7 +51,9 @@ class ORSNetTask:
         torch.manual_seed(recipe.seed)
         self.network = ORSNet(ORSNetConfig(**recipe.config))
         self.denoiser = weights.load(Denoiser, "denoiser", folder=denoiser_folder)
-        self.denoiser.to(pool.pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.second_look = weights.load(GuidedDenoiser, "second_look", folder=denoiser_folder)
+        for network in (self.denoiser, self.second_look):
+            network.to(pool.pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         config = DegradeConfig(**recipe.degrade)
         in_colour = tuple(name for name in config.families if name not in TRUTHS)
         self.degradation = replace(config, families=in_colour or FAMILIES, clean=0.0, dimmed=0.0)
@@ -134,9 +137,10 @@ class ORSNetTask:
             with torch.autocast(seeds.device.type, enabled=False):
                 pair = degrade(small[under], seeds[under], self.degradation)
             image = pair.image.contiguous(memory_format=torch.channels_last)
-            denoised = self.denoiser(image)[0].float().clamp(0, 1)
+            denoised = self.denoiser.picture(image).float().clamp(0, 1)
+            faces = with_better_faces(denoised, pair.target, seeds[under])
             composed = composed.clone()
-            composed[under] = with_better_faces(denoised, pair.target, seeds[under])
+            composed[under] = self.second_look.look(image, faces).float().clamp(0, 1)
             degraded[under] = pair.image
         return composed, degraded
 

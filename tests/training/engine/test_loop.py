@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from restorecli import weights
-from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet
 from training import train
 from training.data.photo_pool import PhotoPool
@@ -208,6 +209,8 @@ def test_upscale_learns_both_scales_in_each_step(pool: PhotoPool, tmp_path: Path
         losses={"charbonnier": 1.0, "luma": 1.0},
         options={"sharp_below": 99.0, "clean_phases": 1, "patterned": 0.5},
     )
+    look = GuidedDenoiser(DenoiserConfig(**TINY))  # type: ignore[arg-type]
+    weights.save(look, "second_look", tmp_path / "first" / "second_look.safetensors", {})
     task = train.make_task(second, pool, tmp_path / "first")
     before = {name: p.clone() for name, p in task.network.named_parameters()}
     Run(task, second, tmp_path / "second", torch.device("cpu")).go()
@@ -244,7 +247,7 @@ def test_workers_are_for_streamed_tasks(
     monkeypatch.setattr("sys.argv", [*command, "--out", str(tmp_path), "--workers", "2"])
     with pytest.raises(SystemExit):
         train.main()
-    assert "denoiser, second_look, orsnet, not relighter" in capsys.readouterr().err
+    assert "orsnet, face_pair, not relighter" in capsys.readouterr().err
 
 
 def test_the_denoisers_task_is_streamed(pool: PhotoPool, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from restorecli import weights
 from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNetConfig
 from tests.networks.conftest import wake
 from tests.support.tiny import DENOISER, ORSNET
@@ -56,7 +57,8 @@ def test_variants_differ_in_their_cost() -> None:
 
 
 def test_a_variant_is_scored_without_what_it_leaves_out(pool: PhotoPool, tmp_path: Path) -> None:
-    weights.save(Denoiser(DENOISER), "denoiser", tmp_path / "denoiser.safetensors", {})
+    for name, network in (("denoiser", Denoiser), ("second_look", GuidedDenoiser)):
+        weights.save(network(DENOISER), name, tmp_path / f"{name}.safetensors", {})
     variant = next(variant for variant in VARIANTS if variant.without)
     make = partial(VariantTask, variant, SMALL, pool, tmp_path)
     first = ablation_denoiser.trained(make, SMALL, tmp_path / "run")

@@ -7,27 +7,18 @@ import pytest
 import torch
 
 from restorecli import weights
-from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.guided_denoiser import GuidedDenoiser
-from restorecli.networks.orsnet import ORSNet, ORSNetConfig, bicubic
+from restorecli.networks.orsnet import bicubic
+from tests.support.tiny_pair import PAIR, PAIR_OPTIONS, PARTS, save_pair_steps
 from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run, StreamedTask
 from training.engine.recipe import Phase, Recipe
-from training.networks.embedder import Embedder, EmbedderConfig
 from training.networks.face_pair import FacePair, FacePairConfig
-from training.networks.face_prior import FacePrior
 from training.tasks.face_pair import FacePairTask, PairTraining
 from training.train import make_task
 
 CPU = torch.device("cpu")
 SIDE = 32
-LOOK = {"widths": (4, 8, 8, 8), "encoder_blocks": (1, 1, 1, 1), "decoder_blocks": (1, 1, 1),
-        "gates": (4, 4, 0, 0)}  # fmt: skip
-PRIOR = {"canvas": 64, "latent": 4, "widths": (8, 8, 8), "blocks": (1, 1, 1), "heads": 2}
-CONFIG = PRIOR | {"mapping_widths": (8, 8), **{f"look_{name}": v for name, v in LOOK.items()}}
-TUNED = ["latent", "mapping", "prior", "gates", "fuse_small", "fuse_large"]
-OPTIONS = {"tuned": TUNED, "first": 0.0, "prior": 0.2, "mapped": 1e-3, "divergence": 1e-4,
-           "identity": 0.1, "adversary": 0.2, "drop_source": 0.5}  # fmt: skip
 TERMS = {"charbonnier": 1.0, "structure": 0.1}
 
 
@@ -40,24 +31,15 @@ def small_faces_too(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def steps(tmp_path: Path) -> Path:
     """A folder of all the weights that the pair's training stands on."""
-    torch.manual_seed(0)
-    networks = {
-        "denoiser": Denoiser(DenoiserConfig(**LOOK)),  # type: ignore[arg-type]
-        "second_look": GuidedDenoiser(DenoiserConfig(**LOOK)),  # type: ignore[arg-type]
-        "orsnet": ORSNet(ORSNetConfig(width=8, blocks=(1,))),
-        "face_prior": FacePrior(FacePairConfig(**PRIOR).prior),  # type: ignore[arg-type]
-        "embedder": Embedder(EmbedderConfig(side=32, widths=(8, 8), dimensions=8)),
-    }
-    torch.nn.init.normal_(networks["second_look"].hint.weight, std=0.1)  # type: ignore[union-attr,arg-type]
-    for name, network in networks.items():
-        weights.save(network, name, tmp_path / "steps" / f"{name}.safetensors", {})
+    save_pair_steps(tmp_path / "steps")
     return tmp_path / "steps"
 
 
 def recipe(**options: object) -> Recipe:
     return Recipe(
-        network="face_pair", config=CONFIG, steps=2, warmup=1, validation=3, precision="fp32",
-        losses=TERMS, phases=(Phase(until=1, size=SIDE, batch=2),), options=OPTIONS | options,
+        network="face_pair", config=PAIR, steps=2, warmup=1, validation=3, precision="fp32",
+        losses=TERMS, phases=(Phase(until=1, size=SIDE, batch=2),),
+        options=PAIR_OPTIONS | {"drop_source": 0.5} | options,
         degrade={"dimmed": 0.0, "families": ("sine", "lines")},
     )  # fmt: skip
 
@@ -98,9 +80,7 @@ def test_only_what_is_named_is_trained(
     after = shipped(task).state_dict()
     changed = {name.split(".")[0] for name, value in after.items()
                if not torch.equal(value, before[name])}  # fmt: skip
-    assert "first" not in changed
-    assert changed <= set(TUNED)
-    assert {"prior", "fuse_small", "fuse_large", "gates", "mapping", "latent"} == changed
+    assert changed == set(PARTS)
     header = (tmp_path / "run" / "log.csv").read_text("utf-8").split("\n")[0].split(",")
     assert {"ssim_first_2", "ssim_fused_2", "far_fused_2", "identity", "judge"} <= set(header)
     again = weights.load(FacePair, "face_pair", folder=tmp_path / "run")
@@ -109,7 +89,7 @@ def test_only_what_is_named_is_trained(
 
 def test_a_drawing_does_not_change_with_its_company_or_its_size(steps: Path) -> None:
     torch.manual_seed(0)
-    pair = FacePair(FacePairConfig(**CONFIG)).requires_grad_(False)  # type: ignore[arg-type]
+    pair = FacePair(FacePairConfig(**PAIR)).requires_grad_(False)
     source, degraded = torch.rand(2, 2, 3, 40, 48)
     together, alone = pair(degraded, source), pair(degraded[:1], source[:1])
     assert torch.allclose(together.large.picture[:1], alone.large.picture, atol=1e-5)
@@ -138,3 +118,8 @@ def test_it_streams(pool: PhotoPool, labels: Path, steps: Path) -> None:
     losses = task.losses_on(task.network, task.batch(torch.arange(3), phase))
     assert set(losses) == {*TERMS, "prior", "mapped", "divergence"}
     assert all(bool(value.isfinite()) for value in losses.values())
+
+
+def test_it_needs_a_look_of_four_levels() -> None:
+    with pytest.raises(ValueError, match="four levels"):
+        FacePairConfig(look_widths=(16, 32, 64))

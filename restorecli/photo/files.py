@@ -109,8 +109,15 @@ def opened(source: Path | str | bytes | ByteSource | Stored, name: str) -> Itera
         ) from error
 
 
-def refuse_target(path: Path | Stored, *, overwrite: bool) -> None:
+def refuse_target(
+    path: Path | Stored, *, overwrite: bool, will_exist: Path | Stored | None = None
+) -> None:
     """Refuse a target that could not be written later, before there is anything to write.
+
+    Args:
+        path: The target.
+        overwrite: Whether it may exist.
+        will_exist: A folder that will have been made by then.
 
     Raises:
         PlanError: It is a folder.
@@ -131,7 +138,7 @@ def refuse_target(path: Path | Stored, *, overwrite: bool) -> None:
         raise PlanError(f"{path}: is a folder. Name a file for the result.")
     if path.exists() and not overwrite:
         raise PhotoWriteError(f"{path}: exists already. Use --overwrite, or another name.")
-    if isinstance(path, Path) and not path.parent.is_dir():
+    if isinstance(path, Path) and path.parent != will_exist and not path.parent.is_dir():
         raise PhotoWriteError(f"{path}: there is no folder {path.parent}. Make it first.")
 
 

@@ -96,10 +96,10 @@ class BatchReport:
         Raises:
             PlanError: The target is no page, or its folder of pictures is or would be a source,
                 a folder of results, or a file.
-            PhotoWriteError: The page exists, or its folder does not.
+            PhotoWriteError: The page exists, or its folder does not and is not the results' own.
         """
         pages.refuse_other(target)
-        files.refuse_target(target, overwrite=overwrite)
+        files.refuse_target(target, overwrite=overwrite, will_exist=work.out)
         self.folder = target.with_name(f"{target.stem}_files")
         self._inside = len(work.tasks) < INSIDE_BELOW
         self._target, self._work, self._options = target, work, options
@@ -127,6 +127,9 @@ class BatchReport:
         Raises:
             PhotoWriteError: The page or one of its pictures could not be written.
         """
+        if self._target.parent == self._work.out:
+            with contextlib.suppress(OSError):  # what stands in the way is said below
+                self._target.parent.mkdir(parents=True, exist_ok=True)
         pages.write("batch.html", self._values(), self._target, overwrite=self._overwrite)
         pictures = [] if self._inside else [card.pictures for card in self._cards]
         _sweep(self.folder, {Path(link).name for links in pictures for link in links.values()})

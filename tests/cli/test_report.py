@@ -46,3 +46,20 @@ def test_without_a_report_no_thumbnails_are_made(monkeypatch: pytest.MonkeyPatch
     picture(Path("in/a.png"))
     FakeRestorer().installed(monkeypatch)
     assert main(["batch", "in", "-o", "out", "--quiet"]) == 0
+
+
+@pytest.mark.parametrize("failing", [frozenset(), frozenset({"a.png"})])
+@pytest.mark.parametrize("out", ["out", "deep/out"])
+def test_it_may_lie_among_the_results_before_their_folder_is_there(
+    monkeypatch: pytest.MonkeyPatch, out: str, failing: frozenset[str]
+) -> None:
+    picture(Path("in/a.png"))
+    FakeRestorer(failing=failing).installed(monkeypatch)
+    words = ["batch", "in", "-o", out, "--quiet", "--report", f"{out}/report.html"]
+    assert main([*words, "--dry-run"]) == 0
+    assert not Path(out).exists()
+    assert main(words) == len(failing)
+    assert "Photos before and after" in Path(out, "report.html").read_text("utf-8")
+    other = ["batch", "in", "-o", out, "--quiet", "--report", "other/report.html"]
+    assert main(other) == 1
+    assert not Path("other").exists()

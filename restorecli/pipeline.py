@@ -92,7 +92,7 @@ class Restoration:
         presence: How much of the restoration was called for, in [0, 1]; with 0 the photo is left as
             it came, but for light and size.
         work_factor: By how much the photo was made smaller for the work.
-        seconds: Wall-clock time of the computation.
+        seconds: Wall-clock time of the computation, that of the decision included.
         stage_seconds: Likewise of `inspect` and of each stage that ran, without what joins tiles.
         device: As in `"cpu"` or `"cuda:0"`.
         precision: `"fp32"` or `"bf16"`.
@@ -221,11 +221,12 @@ class Restorer:
         start = time.perf_counter()
         with torch.inference_mode():
             clock = Stopwatch(self.device)
-            with clock("inspect"):
-                decision = decision or self.decide(photo, options)
+            looked = decision.seconds if decision else 0.0
+            decision = decision or self.decide(photo, options)
+            clock.seconds["inspect"] = decision.seconds
             steps = StageImages(keep_steps, step_side)
             restoration = self._restore(photo, options, decision, steps, clock, watch)
-        return replace(restoration, seconds=time.perf_counter() - start)
+        return replace(restoration, seconds=time.perf_counter() - start + looked)
 
     def inspect(self, photo: Photo) -> Inspection:
         """Say what lies over a photo, judged by its middle; nothing is restored."""
@@ -235,8 +236,10 @@ class Restorer:
     def decide(self, photo: Photo, options: Options | None = None) -> Decision:
         """Say what `restore` would do to a photo, and why; nothing is restored."""
         options = (options or Options()).for_photo(photo.height, photo.width)
+        start = time.perf_counter()
         inspection = self.inspect(photo) if "denoise" in options.stages else None
-        return decide(photo.height, photo.width, options, inspection)
+        decision = decide(photo.height, photo.width, options, inspection)
+        return replace(decision, seconds=time.perf_counter() - start)
 
     def _restore(
         self,

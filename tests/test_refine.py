@@ -1,5 +1,6 @@
 """Refining: when the second look is taken, at what, and what it leaves to enlarging."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -103,6 +104,16 @@ def test_seconds_are_counted_by_stage(restorer: Restorer) -> None:
     restoration = restorer.restore(photo(40, 32), options)
     assert list(restoration.stage_seconds) == ["inspect", *STAGES]
     assert 0 < sum(restoration.stage_seconds.values()) <= restoration.seconds
+
+
+def test_a_decision_that_is_handed_on_has_cost_its_time(restorer: Restorer) -> None:
+    image, options = photo(40, 32), Options(scale=1, denoise="on")
+    decision = replace(restorer.decide(image, options), seconds=100.0)
+    restoration = restorer.restore(image, options, decision=decision)
+    assert restoration.stage_seconds["inspect"] == 100
+    assert 100 < sum(restoration.stage_seconds.values()) <= restoration.seconds < 200
+    assert 0 < restorer.decide(image, options).seconds < 100
+    assert restorer.decide(image, options) == decision
 
 
 def test_what_is_enlarged_was_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """What is to be done to a photo: the one decision, which restoring and inspecting share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from restorecli.inspection.presence import Inspection
 from restorecli.inspection.work_size import WORK_FACTORS, work_factor
@@ -16,12 +16,14 @@ class Decision:
         presence: How much of the restoration is called for, in [0, 1].
         work_factor: By how much the photo is made smaller for the work.
         stages: The steps that have something to do.
+        seconds: Wall-clock time that looking took.
     """
 
     inspection: Inspection | None
     presence: float
     work_factor: int
     stages: frozenset[str]
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def restores(self) -> bool:

@@ -31,12 +31,8 @@ from training.tasks.refiner import RefinerTask
 from training.tasks.relighter import RelighterTask
 
 ON_FACES = ("retinaface", "face_refiner", "embedder", "face_prior", "face_pair")
-STREAMED = (
-    "denoiser",
-    "second_look",
-    "orsnet",
-    "face_pair",
-)  # samples can be made apart from the network
+# Their samples can be made apart from the network
+STREAMED = ("denoiser", "second_look", "orsnet", "face_prior", "face_pair")
 
 
 def make_task(

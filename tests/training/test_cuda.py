@@ -13,7 +13,7 @@ from torch import nn
 
 from restorecli.faces.alignment import TEMPLATE
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
-from tests.support.tiny_pair import LOOK, PAIR, PAIR_OPTIONS, save_pair_steps
+from tests.support.tiny_pair import LOOK, PAIR, PAIR_OPTIONS, PRIOR, save_pair_steps
 from training import train
 from training.data.photo_pool import PhotoPool
 from training.engine import losses
@@ -154,12 +154,17 @@ def test_every_streamed_task_is_captured(
     faces = tmp_path / "faces.json"
     faces.write_text(json.dumps([{"name": name, "faces": [face]} for name in names]), "utf-8")
     save_pair_steps(tmp_path)
-    configs = {"orsnet": {"width": 4, "blocks": [1]}, "face_pair": PAIR}
+    configs = {
+        "orsnet": {"width": 4, "blocks": [1]},
+        "face_prior": PRIOR | {"encoder_widths": (8, 8, 8)},
+        "face_pair": PAIR,
+    }
     config = configs.get(network, LOOK)
     text = f'network = "{network}"\noptimizer = "muon"\nsteps = 4\nvalidation = 1\n'
     text += "[config]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in config.items())
     text += "[losses]\ncharbonnier = 1.0\nluma = 1.0\nstructure = 1.0\n"
     text += "[options]\nsharp_below = 99.0\ndrop_source = 0.5\npatterned = 0.5\n"
+    text += "gentle_phases = 1\n"
     text += "".join(f"{k} = {json.dumps(v)}\n" for k, v in PAIR_OPTIONS.items())
     text += "[[phases]]\nuntil = 0.5\nsize = 32\nbatch = 4\n"
     text += "[[phases]]\nuntil = 1.0\nsize = 64\nbatch = 4\n"

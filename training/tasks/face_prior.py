@@ -10,6 +10,7 @@ from restorecli.metrics import psnr, ssim_per_image
 from training.data.face_canvases import FaceCanvases
 from training.data.photo_pool import PhotoPool
 from training.engine.adversary import PatchDiscriminator, balance, least_squares
+from training.engine.feed import MIRROR, Batch
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 from training.evaluate.faces import gradient
@@ -43,6 +44,8 @@ class FacePriorTask:
         gentle_phases: Phases, from the first, without an adversary.
     """
 
+    symmetries = MIRROR
+
     def __init__(self, recipe: Recipe, pool: PhotoPool, labels: Path) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
@@ -53,24 +56,33 @@ class FacePriorTask:
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Loss terms of one batch of fresh canvases."""
-        assert isinstance(network, PriorTraining)
         torch.manual_seed(int(seeds[0]) % 2**31)
+        return self.losses_on(network, self.batch(seeds, phase))
+
+    def batch(self, seeds: Tensor, phase: Phase) -> Batch:
+        """Canvases, `clean`; and whether they are `judged` by the adversary, 0 or 1 each."""
         with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
-            target = self.canvases.batch(seeds, phase.size)
-        target = target.contiguous(memory_format=torch.channels_last)
-        prior, judge, options = network.shipped, network.judge, self.recipe.options
+            clean = self.canvases.batch(seeds, phase.size)
+        judged = self.recipe.phases.index(phase) >= self.recipe.options["gentle_phases"]
+        return {"clean": clean, "judged": clean.new_full((len(seeds),), float(judged))}
+
+    def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Loss terms of a `batch`."""
+        assert isinstance(network, PriorTraining)
+        prior, options = network.shipped, self.recipe.options
+        target = batch["clean"].contiguous(memory_format=torch.channels_last)
         mean, log_variance = prior.encoder(target)
         drawn = prior.decoder(sampled(mean, log_variance))
         mean, log_variance = mean.float(), log_variance.float()
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
         losses = both_sizes(drawn, target, self.recipe.losses)
+        truth = torch.stack(list(losses.values())).sum()
         losses["divergence"] = float(options["divergence"]) * divergence
-        losses |= {"adversary": target.new_zeros(()), "judge": target.new_zeros(())}
-        if self.recipe.phases.index(phase) >= options["gentle_phases"]:
-            truth = torch.stack([losses[name] for name in self.recipe.losses]).sum()
-            fooled, losses["judge"] = least_squares(judge, target, drawn.full)
-            pull = balance(truth, fooled, prior.decoder.large_picture.weight)
-            losses["adversary"] = float(options["adversary"]) * pull * fooled
+        judged = batch["judged"].mean()
+        fooled, judgement = least_squares(network.judge, target, drawn.full)
+        pull = balance(truth, fooled, prior.decoder.large_picture.weight)
+        losses["adversary"] = float(options["adversary"]) * judged * pull * fooled
+        losses["judge"] = judged * judgement
         return losses
 
     def score(self, network: nn.Module) -> dict[str, float]:

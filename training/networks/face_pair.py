@@ -17,10 +17,9 @@ from restorecli.networks.blocks import ResidualBlock
 from restorecli.networks.denoiser import DenoiserConfig
 from restorecli.networks.face_vae import LOG_VARIANCE_BOUND, LatentAttention
 from restorecli.networks.guided_denoiser import GuidedDenoiser
-from restorecli.networks.orsnet import bicubic
 from training.networks.face_prior import FacePriorConfig, PriorDecoder, sampled
 
-FIRST_LOGITS = (2.0, -2.0)  # of both pictures against the evidence; of B's against A's
+FIRST_LOGITS = (2.0, -2.0)  # of the result against the evidence; of B's picture in it
 LOGIT_BOUND = 12.0
 Image = Float[Tensor, "n 3 h w"]
 Latent = Float[Tensor, "n c h4 w4"]
@@ -87,34 +86,40 @@ class FacePairConfig:
         )
 
 
-class Fused(NamedTuple):
-    """A face at one size.
+class Fusion(NamedTuple):
+    """What decoder B draws at one size, and how it is mixed into what is there.
 
     Attributes:
-        picture: Both decoders' pictures, mixed and corrected (n, 3, h, w), sRGB, not clamped.
-        logit: Log odds of `picture` against the evidence in each pixel (n, 1, h, w), bounded.
-        first: Picture of decoder A alone; at twice the crop's side enlarged bicubically.
-        prior: Picture of decoder B alone.
+        prior: Picture of decoder B alone (n, 3, h, w), sRGB around [0, 1], not clamped.
+        share: Log odds of it in the mixture with another picture (n, 1, h, w), bounded.
+        correction: To the mixture (n, 3, h, w).
+        logit: Log odds of the result against the evidence in each pixel (n, 1, h, w), bounded.
     """
 
-    picture: Tensor
-    logit: Tensor
-    first: Tensor
     prior: Tensor
+    share: Tensor
+    correction: Tensor
+    logit: Tensor
+
+    def over(self, picture: Image) -> Image:
+        """Mix with a picture of the same size, not clamped."""
+        return torch.lerp(picture, self.prior, torch.sigmoid(self.share)) + self.correction
 
 
 class FaceDrawing(NamedTuple):
     """A face at the crop's size and at twice that, and what it was drawn from.
 
     Attributes:
-        small: At the crop's size.
-        large: At twice that.
+        first: Picture of decoder A, at the crop's size (n, 3, h, w), sRGB, not clamped.
+        small: What goes over it.
+        large: What goes over a picture of twice the size, as step 3 enlarges the photo.
         latent: Mean and log-variance of A's latent.
         mapped: Mean and log-variance of B's latent.
     """
 
-    small: Fused
-    large: Fused
+    first: Tensor
+    small: Fusion
+    large: Fusion
     latent: tuple[Tensor, Tensor]
     mapped: tuple[Tensor, Tensor]
 
@@ -219,16 +224,15 @@ class FacePair(nn.Module):
         """
         look = self.first
         levels = look.levels(look.enter(source) + look.hint(degraded - source))
-        first = look.attention.picture(levels[-1], source)
+        first: Tensor = look.attention.picture(levels[-1], source)
         latent = _bounded(self.latent(levels[0]))
         mapped: tuple[Tensor, Tensor] = self.mapping(_drawn(latent, sample))
         gates = [_Gated(gate, seen) for gate, seen in zip(self.gates, levels, strict=True)]
         features = self.prior.features(_drawn(mapped, sample), gates)
         prior = self.prior.pictures(features)
-        small = _fused(self.fuse_small(features), first, prior.half)
-        maps = F.pixel_shuffle(self.fuse_large(features), 2)
-        large = _fused(maps, bicubic(first, 2), prior.full)
-        return FaceDrawing(small, large, latent, mapped)
+        small = _fusion(self.fuse_small(features), prior.half)
+        large = _fusion(F.pixel_shuffle(self.fuse_large(features), 2), prior.full)
+        return FaceDrawing(first.float(), small, large, latent, mapped)
 
 
 class _Gated:
@@ -251,8 +255,7 @@ def _drawn(latent: tuple[Latent, Latent], sample: bool) -> Latent:
     return sampled(*latent) if sample else latent[0]
 
 
-def _fused(maps: Float[Tensor, "n 5 h w"], first: Image, prior: Image) -> Fused:
+def _fusion(maps: Float[Tensor, "n 5 h w"], prior: Image) -> Fusion:
     maps = maps.float()
     logits, correction = maps[:, :2].clamp(-LOGIT_BOUND, LOGIT_BOUND), maps[:, 2:]
-    mixed = torch.lerp(first.float(), prior.float(), torch.sigmoid(logits[:, 1:]))
-    return Fused(mixed + correction, logits[:, :1], first.float(), prior.float())
+    return Fusion(prior.float(), logits[:, 1:], correction, logits[:, :1])

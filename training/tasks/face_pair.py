@@ -1,5 +1,6 @@
 """The task of the pair: degraded faces in, clean ones at their size and at twice that out."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from restorecli.degrade.rng import Draws
 from restorecli.metrics import ssim_per_image
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.guided_denoiser import GuidedDenoiser
-from restorecli.networks.orsnet import ORSNet, bicubic
+from restorecli.networks.orsnet import ORSNet
 from training.data.face_canvases import FaceCanvases
 from training.data.photo_pool import PhotoPool
 from training.engine.adversary import PatchDiscriminator, balance, least_squares
@@ -22,7 +23,7 @@ from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 from training.evaluate.faces import gradient
 from training.networks.embedder import Embedder, distance
-from training.networks.face_pair import FacePair, FacePairConfig, Fused
+from training.networks.face_pair import FacePair, FacePairConfig, Fusion
 from training.networks.face_prior import FacePrior, PriorEncoder
 
 AROUND = 4 / 3  # how much wider is what step 1 sees than the crop: it works on the whole photo
@@ -126,10 +127,22 @@ class FacePairTask:
         drawing = pair(degraded, source, sample=True)
         with torch.no_grad():
             truth = tuple(part.float() for part in self.encoder(large))
+            enlarged = self.orsnet(drawing.first.detach(), source, 2).clamp(0, 1)
         with torch.autocast(large.device.type, enabled=False):
-            losses = _pictures(drawing.small, degraded, small, terms, options)
-            more = _pictures(drawing.large, bicubic(degraded, 2), large, terms, options)
-            losses = {name: losses[name] + more[name] for name in losses}
+            there = (degraded, drawing.first), (enlarged, enlarged)
+            shown = [shown_over(fusion, *pictures) for fusion, pictures in
+                     zip((drawing.small, drawing.large), there, strict=True)]  # fmt: skip
+            pairs = ((shown[0], small), (shown[1], large))
+            losses = _sum(picture_loss(*pair, terms) for pair in pairs)
+            quick = {name: weight for name, weight in terms.items() if name != "structure"}
+            alone = {
+                "first": ((drawing.first, small),),
+                "prior": ((drawing.small.prior, small), (drawing.large.prior, large)),
+            }
+            for name, drawn in alone.items():
+                if options[name]:
+                    parts = _sum(picture_loss(*pair, quick) for pair in drawn)
+                    losses[name] = options[name] * torch.stack(list(parts.values())).sum()
             mean, log_variance = (part.float() for part in drawing.mapped)
             away = truth[1].exp() + (truth[0] - mean) ** 2
             apart = log_variance - truth[1] + away / log_variance.exp() - 1
@@ -137,11 +150,10 @@ class FacePairTask:
             mean, log_variance = (part.float() for part in drawing.latent)
             normal = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
             losses["divergence"] = options["divergence"] * normal
-        drawn = drawing.large.picture
         if options["identity"]:
-            losses["identity"] = options["identity"] * self._apart(drawn, large)
+            losses["identity"] = options["identity"] * self._apart(shown[1], large)
         if options["adversary"]:
-            fooled, judged = least_squares(network.judge, large, drawn)
+            fooled, judged = least_squares(network.judge, large, shown[1])
             truthful = torch.stack([losses[name] for name in terms]).sum()
             pull = balance(truthful, fooled, pair.fuse_large.weight)
             losses |= {"adversary": options["adversary"] * pull * fooled, "judge": judged}
@@ -175,14 +187,15 @@ class FacePairTask:
                 batch = self._degraded(self.held_out, seeds, size)
                 degraded, source, small, large = self.crops(batch)
                 drawing = network.shipped(degraded, source)
-                first = drawing.small.first.clamp(0, 1)
+                first = drawing.first.clamp(0, 1)
+                enlarged = self.orsnet(first, source, 2).clamp(0, 1)
                 pictures = {
                     "in_1": (degraded, small),
                     "first_1": (first, small),
-                    "fused_1": (_shown(drawing.small, degraded), small),
-                    "first_2": (self.orsnet(first, source, 2).clamp(0, 1), large),
+                    "fused_1": (shown_over(drawing.small, degraded, first).clamp(0, 1), small),
+                    "first_2": (enlarged, large),
                     "prior_2": (drawing.large.prior.clamp(0, 1), large),
-                    "fused_2": (_shown(drawing.large, bicubic(degraded, 2)), large),
+                    "fused_2": (shown_over(drawing.large, enlarged, enlarged).clamp(0, 1), large),
                 }
                 for name, (picture, target) in pictures.items():
                     for key, value in self._measured(picture, target).items():
@@ -220,23 +233,17 @@ class FacePairTask:
         return {"came": came, "clean": clean, "seeds": seeds}
 
 
-def _pictures(
-    fused: Fused, evidence: Image, target: Image, terms: dict[str, float], options: dict[str, float]
-) -> dict[str, Tensor]:
-    """Of what is shown at fidelity 0.5, of decoder A's picture and of decoder B's, alone."""
-    shown = torch.lerp(evidence, fused.picture, torch.sigmoid(fused.logit))
-    losses = picture_loss(shown, target, terms)
-    quick = {name: weight for name, weight in terms.items() if name != "structure"}
-    for name, picture in (("first", fused.first), ("prior", fused.prior)):
-        if options[name]:
-            alone = torch.stack(list(picture_loss(picture, target, quick).values())).sum()
-            losses[name] = options[name] * alone
-    return losses
+def shown_over(fusion: Fusion, evidence: Image, picture: Image) -> Image:
+    """What is shown at fidelity 0.5: the fusion over a picture, as far as it outweighs evidence."""
+    return torch.lerp(evidence, fusion.over(picture), torch.sigmoid(fusion.logit))
 
 
-def _shown(fused: Fused, evidence: Image) -> Image:
-    """What is shown at fidelity 0.5."""
-    return torch.lerp(evidence, fused.picture.clamp(0, 1), torch.sigmoid(fused.logit))
+def _sum(terms: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Of equal terms of several pictures."""
+    totals: dict[str, Tensor] = {}
+    for each in terms:
+        totals = {name: totals.get(name, 0) + value for name, value in each.items()}
+    return totals
 
 
 def _window(size: int) -> int:

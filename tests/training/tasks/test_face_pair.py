@@ -62,12 +62,12 @@ def test_it_starts_as_the_second_look(pool: PhotoPool, labels: Path, steps: Path
     source, degraded = torch.rand(2, 2, 3, SIDE, SIDE)
     with torch.inference_mode():
         drawing, seen = pair(degraded, source), look.look(source, degraded)
-    assert torch.equal(drawing.small.first, seen)
-    assert torch.equal(drawing.large.first, bicubic(seen, 2))
+    assert torch.equal(drawing.first, seen)
     share = torch.sigmoid(torch.tensor(-2.0))
-    for fused in (drawing.small, drawing.large):
-        assert torch.allclose(fused.picture, torch.lerp(fused.first, fused.prior, share), atol=1e-6)
-        assert torch.equal(fused.logit, torch.full_like(fused.logit, 2.0))
+    for fusion, picture in ((drawing.small, seen), (drawing.large, bicubic(seen, 2))):
+        mixed = torch.lerp(picture, fusion.prior, share)
+        assert torch.allclose(fusion.over(picture), mixed, atol=1e-6)
+        assert torch.equal(fusion.logit, torch.full_like(fusion.logit, 2.0))
 
 
 def test_only_what_is_named_is_trained(
@@ -92,9 +92,9 @@ def test_a_drawing_does_not_change_with_its_company_or_its_size(steps: Path) -> 
     pair = FacePair(FacePairConfig(**PAIR)).requires_grad_(False)
     source, degraded = torch.rand(2, 2, 3, 40, 48)
     together, alone = pair(degraded, source), pair(degraded[:1], source[:1])
-    assert torch.allclose(together.large.picture[:1], alone.large.picture, atol=1e-5)
-    assert alone.small.picture.shape == (1, 3, 40, 48)
-    assert alone.large.picture.shape == (1, 3, 80, 96)
+    assert torch.allclose(together.large.correction[:1], alone.large.correction, atol=1e-5)
+    assert alone.small.prior.shape == (1, 3, 40, 48)
+    assert alone.large.prior.shape == (1, 3, 80, 96)
     assert alone.mapped[0].shape == alone.latent[0].shape == (1, 4, 10, 12)
 
 

@@ -16,12 +16,11 @@ A `Restorer` holds networks and nothing else, so nothing of a photo is kept afte
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -31,7 +30,14 @@ from restorecli import weights
 from restorecli.colour_correction import correct_colours
 from restorecli.device import choose_device, choose_precision, free_memory, photos_at_once
 from restorecli.faces.detection import detect
-from restorecli.faces.restore import FaceRecord, missing, restore_faces
+from restorecli.faces.restore import (
+    DrawnFace,
+    FaceRecord,
+    RestoredFaces,
+    draw_over,
+    missing,
+    restore_faces,
+)
 from restorecli.inspection.decision import Decision, decide
 from restorecli.inspection.presence import Inspection, inspect, middle
 from restorecli.inspection.work_size import LARGEST_UPSCALE, at_scale, reduced
@@ -49,6 +55,7 @@ from restorecli.photo import Photo
 from restorecli.relight import relight
 from restorecli.tiling import tiles as tiling
 from restorecli.tiling.networks import RetryCounter, Stopwatch, Tiles, TileSteps, Watch, changed
+from restorecli.tiling.strips import plain_strips, to_pixels
 
 
 class StageImages:
@@ -72,7 +79,6 @@ class StageImages:
 
 
 Image = Float[Tensor, "1 3 h w"]
-ROWS_AT_ONCE = 256  # of a picture that is written as it is
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 TILE_OF_MANY = 448  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
 BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, at x4
@@ -258,6 +264,7 @@ class Restorer:
         tiles.expect(source.height, source.width, passes=decision.passes(options))
         relit = False
         faces: tuple[FaceRecord, ...] = ()
+        drawn: tuple[DrawnFace, ...] = ()
 
         if "denoise" in stages:
             with clock("denoise"):
@@ -275,7 +282,9 @@ class Restorer:
         steps.keep(StageImage.RELIT, image)
         if "faces" in stages:
             with clock("faces"):
-                image, faces = self._faces(image, source, options, relit=relit, factor=factor)
+                image, faces, drawn = self._faces(
+                    image, source, options, relit=relit, factor=factor
+                )
         absent = missing(options.faces, len(faces)) if "faces" in stages else ()
         steps.keep(StageImage.COMPOSED, image)
         share = options.strength if relit else options.strength * decision.presence
@@ -283,7 +292,10 @@ class Restorer:
         strips = self._last_steps(
             image, source, tiles, stages, clock, scale=scale, share=share, relit=relit
         )
-        pixels = _pixels(strips, image, scale, photo.pixels.dtype)
+        pixels = to_pixels(strips, image, scale, photo.pixels.dtype)
+        if drawn:
+            with clock("faces"):
+                draw_over(pixels, drawn, scale=scale, share=share)
         rest = options.network_scale * factor // scale
         pixels = at_scale(pixels, photo.height, photo.width, options, rest=rest)
         return Restoration(
@@ -310,17 +322,23 @@ class Restorer:
         *,
         relit: bool,
         factor: int,
-    ) -> tuple[Image, tuple[FaceRecord, ...]]:
+    ) -> RestoredFaces:
         """Restore faces in place; their records are in pixels of the photo."""
         detections = detect(
             self.detector, image, threshold=options.face_threshold, refiner=self.refiner
         )
         evidence = None if relit else source  # it is as bright as the picture, or of no use
         smaller = replace(options, min_face=max(1, options.min_face // factor))
-        image, faces = restore_faces(
-            image, detections, self.face_pair, smaller, source=evidence, in_place=True
+        faces = restore_faces(
+            image,
+            detections,
+            self.face_pair,
+            smaller,
+            source=evidence,
+            in_place=True,
+            enlarged="upscale" in options.stages and options.network_scale * factor > 1,
         )
-        return image, tuple(face.enlarged(factor) for face in faces)
+        return faces._replace(records=tuple(face.enlarged(factor) for face in faces.records))
 
     def _last_steps(
         self,
@@ -359,7 +377,7 @@ class Restorer:
         if work:
             strips = tiles.strips(function, [tiling.TensorSource(image), source])
             image = tiling.assemble(strips, source.height)
-        yield from _plain_strips(image, scale)
+        yield from plain_strips(image, scale)
 
     def tile(self, height: int, width: int, options: Options) -> int:
         """Side of the tiles of a photo that is worked on at a size in pixels."""
@@ -378,24 +396,3 @@ class Restorer:
             mirrored=mirrored,
         )
         return Tiles(steps, side, RetryCounter(PRECISION_NAMES[self.precision]), watch)
-
-
-def _pixels(
-    strips: Iterable[tuple[int, Tensor]], image: Image, scale: int, dtype: np.dtype
-) -> np.ndarray:
-    """Round strips into the pixels of the result, `scale` times the size of `image`."""
-    height, width = image.shape[-2] * scale, image.shape[-1] * scale
-    pixels = np.empty((height, width, 3), dtype)
-    for top, strip in strips:
-        rounded = strip[0].clamp(0, 1).mul(np.iinfo(dtype).max).round_().permute(1, 2, 0)
-        pixels[top : top + rounded.shape[0]] = rounded.numpy().astype(dtype)
-    return pixels
-
-
-def _plain_strips(image: Image, scale: int) -> Iterator[tuple[int, Tensor]]:
-    """A picture as it is, in strips, or enlarged bicubically in one."""
-    if scale > 1:
-        yield 0, F.interpolate(image, scale_factor=float(scale), mode="bicubic")
-        return
-    for top in range(0, image.shape[-2], ROWS_AT_ONCE):
-        yield top, image[..., top : top + ROWS_AT_ONCE, :]

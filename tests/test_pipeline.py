@@ -222,10 +222,11 @@ def test_faces_found_are_restored_and_recorded(
     detections = Detections(torch.tensor([[36.0, 30, 92, 100]]), landmarks, torch.tensor([0.9]))
     monkeypatch.setattr(pipeline, "detect", lambda *_, **__: detections)
 
-    def white(crop: Tensor, source: Tensor, fidelity: float) -> FaceRestoration:
+    def white(crop: Tensor, source: Tensor, fidelity: float, *, enlarged: bool) -> FaceRestoration:
         assert torch.equal(source, crop)
         assert fidelity == 0.25
-        return FaceRestoration(torch.ones_like(crop), torch.ones_like(crop[:, :1]))
+        assert not enlarged
+        return FaceRestoration(torch.ones_like(crop), torch.ones_like(crop[:, :1]), None)
 
     monkeypatch.setattr(restorer.face_pair, "forward", white)
     options = Options(stages=("faces",), scale=1, fidelity=0.25)

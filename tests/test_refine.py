@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from restorecli import pipeline
 from restorecli.options import STAGES, Options, Stage
 from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
+from restorecli.tiling import strips
 from tests.support.tiny import photo, tiny_restorer
 
 
@@ -29,7 +29,7 @@ def test_refining_is_a_step_of_its_own_and_once_was_called_upscaling(
 
     source = photo(40, 33)
     monkeypatch.setattr(restorer.second_look, "look", never)
-    monkeypatch.setattr(pipeline, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(strips, "ROWS_AT_ONCE", 7)
     alone = restorer(source, Options(scale=scale, stages=("upscale",)))
     if scale == 1:
         assert np.array_equal(alone.pixels, source.pixels)

@@ -1,8 +1,4 @@
-"""Train a network by its recipe, such as `training/recipes/denoiser/1-first.toml`.
-
-The stages of the face pair train on crops, which `training.data.face_crops` makes; each starts from
-the weights of the one before. All others train on photos.
-"""
+"""Train a network by its recipe, such as `training/recipes/denoiser/1-first.toml`."""
 
 import argparse
 from functools import partial
@@ -21,18 +17,17 @@ from training.engine.recipe import Recipe, read_recipe
 from training.tasks.denoiser import DenoiserTask
 from training.tasks.detector import DetectorTask
 from training.tasks.embedder import EmbedderTask
-from training.tasks.face_fusion import make_face_task
-from training.tasks.face_pair import FacePairTask
 from training.tasks.face_prior import FacePriorTask
+from training.tasks.face_vae import FaceVAETask
 from training.tasks.guided_denoiser import SecondLookTask
 from training.tasks.inspector import InspectorTask
 from training.tasks.orsnet import ORSNetTask, deepened
 from training.tasks.refiner import RefinerTask
 from training.tasks.relighter import RelighterTask
 
-ON_FACES = ("retinaface", "face_refiner", "embedder", "face_prior", "face_pair")
+ON_FACES = ("retinaface", "face_refiner", "embedder", "face_prior", "face_vae")
 # Their samples can be made apart from the network
-STREAMED = ("denoiser", "second_look", "orsnet", "face_prior", "face_pair")
+STREAMED = ("denoiser", "second_look", "orsnet", "face_prior", "face_vae")
 
 
 def make_task(
@@ -49,15 +44,15 @@ def make_task(
 
     Args:
         recipe: One of denoiser, inspector, second_look, orsnet, relighter, retinaface,
-            face_refiner, embedder, face_prior and face_pair.
+            face_refiner, embedder, face_prior and face_vae.
         pool: Photos.
         denoiser_folder: Of the denoiser's weights, which the upscaler and the second look stand on
             and the two that find faces look through; for these of the relighter's as well, for
-            face_refiner of retinaface's too; for face_pair of the second look's and ORSNet's.
+            face_refiner of retinaface's too; for face_vae of the second look's and ORSNet's.
         faces: `faces.json` of the photos, for the last five.
         cache: Beside it the relighter keeps its small photos, those that find faces their denoised
             scenes.
-        prior: Folder of the weights of face_prior, for face_pair.
+        prior: Folder of the weights of face_prior, for face_vae.
         embedder: Folder of the weights of embedder, likewise.
 
     Raises:
@@ -80,8 +75,8 @@ def make_task(
             return EmbedderTask(recipe, pool, faces)
         if recipe.network == "face_prior":
             return FacePriorTask(recipe, pool, faces)
-        if recipe.network == "face_pair":
-            return FacePairTask(recipe, pool, faces, denoiser_folder, prior, embedder)
+        if recipe.network == "face_vae":
+            return FaceVAETask(recipe, pool, faces, denoiser_folder, prior, embedder)
         task = DetectorTask if recipe.network == "retinaface" else RefinerTask
         return task(recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes"))
     raise ValueError(
@@ -122,9 +117,7 @@ def open_make(recipe: Recipe, arguments: argparse.Namespace) -> Make:
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, parents=[run_options(), photo_options(required=False)]
-    )
+    parser = argparse.ArgumentParser(description=__doc__, parents=[run_options(), photo_options()])
     parser.add_argument(
         "--denoiser", type=Path, default=Path("weights"), help="folder of the denoiser's weights"
     )
@@ -138,23 +131,13 @@ def main() -> None:
     parser.add_argument(
         "--embedder", type=Path, default=Path("runs/embedder"), help="folder of embedder's weights"
     )
-    parser.add_argument("--crops", type=Path, help="pairs of crops, in place of photos: face_vae")
     arguments = parser.parse_args()
     use_threads(arguments)
     recipe = read_recipe(arguments.recipe)
     if arguments.workers and recipe.network not in STREAMED:
         parser.error(f"--workers make samples for {', '.join(STREAMED)}, not {recipe.network}")
-    on_crops = recipe.network.startswith("face_vae")
-    if (arguments.crops if on_crops else arguments.photos) is None:
-        parser.error(f"{recipe.network} needs {'--crops' if on_crops else '--photos'}")
-    if on_crops:
-        folders = arguments.crops, arguments.start, arguments.device, arguments.denoiser
-        run(make_face_task(recipe, *folders), recipe, arguments)
-        return
     task = make_asked_task(recipe, arguments, arguments.device)
-    if isinstance(task, SecondLookTask) and recipe.start_from == "face_vae":
-        task.start_from_faces(arguments.start)
-    elif recipe.start_from:
+    if recipe.start_from:
         shipped = getattr(task.network, "shipped", task.network)
         start(shipped, recipe.start_from, arguments.start)
     run(task, recipe, arguments, partial(open_make, recipe, arguments))

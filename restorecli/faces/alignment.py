@@ -46,6 +46,16 @@ class Placement:
         """Points of the crop in the photo."""
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
 
+    def enlarged(self, drawn: int, photo: int) -> "Placement":
+        """Where a crop `drawn` times as large lies in a photo that is `photo` times as large."""
+        linear, shift = self.matrix[:, :2] * (photo / drawn), self.matrix[:, 2:] * photo
+        return Placement(torch.cat([linear, shift], 1), self.size * drawn)
+
+    def moved(self, left: int, top: int) -> "Placement":
+        """Where it lies in a part of the photo whose corner is at (left, top)."""
+        origin = torch.tensor([[left], [top]], dtype=torch.float64)
+        return Placement(torch.cat([self.matrix[:, :2], self.matrix[:, 2:] - origin], 1), self.size)
+
     def to_crop(self, points: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n 2"]:
         """Points of the photo in the crop."""
         inverse: Tensor = torch.linalg.inv(self.matrix[:, :2])
@@ -183,7 +193,18 @@ def paste(
         ValueError: `placement` lies wholly outside the photo.
     """
     before = sample_crop(TensorSource(image), placement)
-    change = _colour_matched(face - before)
+    return paste_change(image, face - before, placement, in_place=in_place)
+
+
+def paste_change(
+    image: Float[Tensor, "1 3 h w"],
+    change: Float[Tensor, "1 3 s s"],
+    placement: Placement,
+    *,
+    in_place: bool = False,
+) -> Float[Tensor, "1 3 h w"]:
+    """As `paste`, by what a face differs in from the crop that `sample_crop` gives."""
+    change = _colour_matched(change)
     top, left, bottom, right = placement.region(*image.shape[-2:])
     points = placement.to_crop(pixel_centres(top, left, bottom, right)).to(image)
     change = _resampled(change, points, 1 / placement.scale)

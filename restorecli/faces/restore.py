@@ -4,10 +4,12 @@ A face that cannot be restored well stays as it is, and its record says why.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,20 +20,25 @@ from restorecli.faces.alignment import (
     fit_pixel_aligned,
     fit_similarity,
     paste,
+    paste_change,
     pixel_centres,
     sample_crop,
 )
 from restorecli.faces.detections import Detections
-from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair
+from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, Fusion, LargeFace
 from restorecli.options import Options
 from restorecli.tiling.sources import ImageSource, TensorSource
 
-__all__ = ["FaceRecord", "FaceStatus", "face_indices", "missing", "restore_faces"]
+__all__ = [
+    "DrawnFace", "FaceRecord", "FaceStatus", "RestoredFaces", "draw_over", "face_indices",
+    "missing", "restore_faces",
+]  # fmt: skip
 
 LEAST_VISIBLE = 0.75  # share of the mask that must lie in the photo
 PROFILE = (-0.05, 1.05)  # where along the line from eye to eye the nose may be
 LEAST_EYE_DISTANCE = 2.0  # px
 CROPS_AT_ONCE = 8
+MARGIN = 8  # px of the crop around it that are read of the enlarged photo
 
 
 class FaceStatus(StrEnum):
@@ -72,6 +79,33 @@ class FaceRecord:
         return replace(self, box=(x0, y0, x1, y1), landmarks=landmarks)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrawnFace:
+    """A face at twice its crop's size, which waits for the enlarged photo.
+
+    Attributes:
+        placement: Of the crop in the photo.
+        large: What goes over the photo there.
+    """
+
+    placement: Placement
+    large: LargeFace
+
+
+class RestoredFaces(NamedTuple):
+    """What became of the faces of a photo.
+
+    Attributes:
+        image: The photo with its faces restored, in its size.
+        records: One for each face that was found, in the same order.
+        drawn: Those that were restored, for the enlarged photo.
+    """
+
+    image: Tensor
+    records: tuple[FaceRecord, ...]
+    drawn: tuple[DrawnFace, ...]
+
+
 def restore_faces(
     image: Float[Tensor, "1 3 h w"],
     detections: Detections,
@@ -80,7 +114,8 @@ def restore_faces(
     *,
     source: ImageSource | None = None,
     in_place: bool = False,
-) -> tuple[Float[Tensor, "1 3 h w"], tuple[FaceRecord, ...]]:
+    enlarged: bool = False,
+) -> RestoredFaces:
     """Restore the chosen faces of a photo.
 
     Args:
@@ -90,9 +125,7 @@ def restore_faces(
         options: `faces`, `min_face` and `fidelity` count here.
         source: The photo as it came, of the same size and brightness; None if there is no such.
         in_place: Write into `image`, so that no second photo has to be held.
-
-    Returns:
-        The photo with the faces restored, and a record for every face found, in the same order.
+        enlarged: Draw the faces at twice their size, too.
     """
     height, width = image.shape[-2:]
     every = range(len(detections))
@@ -106,24 +139,53 @@ def restore_faces(
         crops if source is None else {index: sample_crop(source, places[index]) for index in todo}
     )
     measures = dict.fromkeys(every, (0.0, 0.0))
+    drawn: list[DrawnFace] = []
     result = image if in_place or not todo else image.clone()
     for rows in _batches(places):
         degraded, sources = (
             torch.cat([crop[index] for index in rows]) for crop in (crops, source_crops)
         )
-        restoration = _on_device_of(pair, degraded, sources, options.fidelity)
+        restoration = _on_device_of(pair, degraded, sources, options.fidelity, enlarged)
         for row, index in enumerate(rows):
-            face, prior = (part[row : row + 1].float() for part in restoration)
+            face, prior, large = _row(restoration, row)
             if not (face.isfinite().all() and prior.isfinite().all()):
                 statuses[index] = FaceStatus.NOT_RESTORABLE
                 continue
             result = paste(result, face, places[index], in_place=True)
-            measures[index] = _measures(crops[index], FaceRestoration(face, prior))
+            measures[index] = _measures(crops[index], face, prior)
+            if large is not None and all(part.isfinite().all() for part in large.fusion):
+                drawn.append(DrawnFace(placement=places[index], large=large))
     records = [
         _record(detections, index, status, *measures[index])
         for index, status in enumerate(statuses)
     ]
-    return result, tuple(records)
+    return RestoredFaces(result, tuple(records), tuple(drawn))
+
+
+def draw_over(
+    pixels: np.ndarray, faces: Iterable[DrawnFace], *, scale: int, share: float = 1.0
+) -> None:
+    """Draw faces into the enlarged photo.
+
+    Args:
+        pixels: (h, w, 3), uint8 or uint16; modified.
+        faces: Of the photo that was enlarged.
+        scale: By how much it was.
+        share: In [0, 1], of the faces; the rest stays as it is.
+    """
+    height, width = pixels.shape[:2]
+    most = np.iinfo(pixels.dtype).max
+    for face in faces:
+        place = face.placement.enlarged(2, scale)
+        margin = MARGIN * max(1.0, place.scale)
+        top, left, bottom, right = place.region(height, width, margin=margin)
+        part = pixels[top:bottom, left:right]
+        image = torch.from_numpy(part.astype(np.float32) / most).permute(2, 0, 1)[None]
+        inside = place.moved(left, top)
+        before = sample_crop(TensorSource(image), inside)
+        change = share * (face.large.over(before) - before)
+        after = paste_change(image, change, inside, in_place=True)
+        part[:] = after[0].permute(1, 2, 0).mul(most).round().numpy().astype(pixels.dtype)
 
 
 def face_indices(choice: str, count: int) -> frozenset[int]:
@@ -187,18 +249,37 @@ def _on_device_of(
     crops: Float[Tensor, "n 3 s s"],
     sources: Float[Tensor, "n 3 s s"],
     fidelity: float,
+    enlarged: bool,
 ) -> FaceRestoration:
     """Run the pair where it is, and bring its pictures back to where the crops are."""
     device = next((p.device for p in pair.parameters()), crops.device)
-    face, prior = pair(crops.to(device), sources.to(device), fidelity)
-    return FaceRestoration(face.to(crops.device), prior.to(crops.device))
+    restored: FaceRestoration = pair(
+        crops.to(device), sources.to(device), fidelity, enlarged=enlarged
+    )
+    large = restored.large
+    if large is not None:
+        fusion = Fusion(*(part.to(crops.device) for part in large.fusion))
+        large = LargeFace(fusion, large.mask.to(crops.device))
+    return FaceRestoration(restored.face.to(crops.device), restored.mask.to(crops.device), large)
 
 
-def _measures(crop: Float[Tensor, "1 3 s s"], restored: FaceRestoration) -> tuple[float, float]:
+def _row(restored: FaceRestoration, row: int) -> FaceRestoration:
+    """One face of several, in float32."""
+    face, mask, large = restored
+    rows = slice(row, row + 1)
+    if large is not None:
+        fusion = Fusion(*(part[rows].float() for part in large.fusion))
+        large = LargeFace(fusion, large.mask[rows].float())
+    return FaceRestoration(face[rows].float(), mask[rows].float(), large)
+
+
+def _measures(
+    crop: Float[Tensor, "1 3 s s"], face: Float[Tensor, "1 3 s s"], share: Float[Tensor, "1 1 s s"]
+) -> tuple[float, float]:
     """Mean share of the prior, and root mean square change, both over the mask."""
     mask = feather_mask(crop.shape[-1]).to(crop)
-    prior = float((restored.mask * mask).sum() / mask.sum())
-    square = (restored.face - crop).square().mean(1, keepdim=True)
+    prior = float((share * mask).sum() / mask.sum())
+    square = (face - crop).square().mean(1, keepdim=True)
     return prior, math.sqrt(float((square * mask).sum() / mask.sum()))
 
 

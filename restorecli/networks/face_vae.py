@@ -1,10 +1,11 @@
-"""The pair of VAEs that restores one face, as it is used at run time.
+"""The pair of VAEs that restores one face, at its size and at twice that.
 
-Here: the encoder and decoder of both domains, the mapping between their latents, and how the parts
-make one face. Not here: the second look (`restorecli.networks.guided_denoiser`), the fusion of all
-pictures with the evidence (`restorecli.networks.face_fusion`), finding, aligning and pasting
-(`restorecli.faces.restore`), sampling of latents, discriminators and the encoder of the clean
-domain (`training.tasks.face_autoencoder`).
+VAE A sees the face as it came and as step 1 left it; VAE B (`restorecli.networks.face_prior`) knows
+clean faces. A's latent is mapped to a distribution over B's, B's decoder draws from it with A's
+evidence mixed in at every level, and what it draws is fused with what is there.
+
+Not here: finding, aligning and pasting (`restorecli.faces`), encoder B and all losses
+(`training.tasks.face_vae`).
 """
 
 import math
@@ -18,41 +19,16 @@ from torch.nn import functional as F
 
 from restorecli.networks.blocks import ResidualBlock
 from restorecli.networks.denoiser import DenoiserConfig
-from restorecli.networks.face_fusion import Fusion
+from restorecli.networks.face_prior import (
+    LOG_VARIANCE_BOUND,
+    LatentAttention,
+    PriorDecoder,
+    PriorDecoderConfig,
+)
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 
-
-class LatentAttention(nn.Module):
-    """Self-attention, with a learned code for each place in the face.
-
-    Where structure is lost, the rest of the face says what it was (the partial non-local block of
-    Wan et al. 2020 has the same end); the code of the place is what the alignment makes meaningful.
-    """
-
-    def __init__(self, channels: int, heads: int, side: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.place = nn.Parameter(torch.zeros(1, channels, side, side))
-        self.norm = nn.LayerNorm(channels)
-        self.query_key_value = nn.Linear(channels, 3 * channels)
-        self.project = nn.Linear(channels, channels)
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Sides other than the native one stretch the codes."""
-        n, channels, height, width = x.shape
-        place: Tensor = self.place
-        if place.shape[-2:] != (height, width):
-            place = F.interpolate(place, (height, width), mode="bilinear", align_corners=False)
-        tokens = self.norm((x + place).flatten(2).transpose(1, 2))  # (n, hw, c)
-        split = self.query_key_value(tokens).unflatten(2, (3, self.heads, -1))
-        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (n, heads, hw, c/heads)
-        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        projected: Tensor = self.project(mixed).transpose(1, 2)
-        return x + projected.reshape(n, channels, height, width)
-
-
-LOG_VARIANCE_BOUND = 10.0
-FLIP_ENSEMBLE_MAX_SIDE = 176  # px; half of all faces are no larger: there is time
+FIRST_LOGITS = (2.0, -2.0)  # of the result against the evidence; of B's picture in it
+LOGIT_BOUND = 12.0
 Image = Float[Tensor, "n 3 h w"]
 Latent = Float[Tensor, "n c h4 w4"]
 LogOdds = Float[Tensor, "n 1 h w"]
@@ -63,46 +39,42 @@ class FaceVAEPairConfig:
     """Sizes of a `FaceVAEPair`.
 
     Attributes:
-        size: Side in pixels of the crop for which the mapping's codes of places are made; a
-            multiple of 8, as the next two are. The eyes of the middle portrait are 50 px apart,
-            which makes a crop of 160 to 176 px.
-        smallest: Least side of a crop; the faces of training are no smaller.
-        largest: Greatest side; beyond it a face takes too long.
-        latent: Channels of a latent; its side is a quarter of the crop's.
-        widths: Channels at half and at a quarter of the crop's side.
-        blocks: Residual blocks at a quarter of the side, in each encoder and decoder.
-        mapping_widths: Channels of the latent mapping at a quarter and at an eighth of the side.
+        smallest: Least side of a crop in pixels; the faces of training are no smaller.
+        largest: Greatest side; beyond it a face takes too long. Both are multiples of 8.
+        look_widths: As the denoiser's sizes of the same names, for VAE A; so are the next three.
+        look_encoder_blocks: See there.
+        look_decoder_blocks: See there.
+        look_gates: See there.
+        canvas: As of `PriorDecoderConfig`, for VAE B; so are the next four.
+        latent: See there; A's latent has as many channels.
+        widths: See there.
+        blocks: See there.
+        heads: See there.
+        mapping_widths: Channels of the mapping at a quarter and an eighth of the crop's side.
         mapping_blocks: Residual blocks at an eighth before, and again after, the attention.
-        heads: Attention heads of the mapping.
-        fusion_widths: Channels of the fusion at half, a quarter and an eighth of the side.
-        fusion_blocks: Its residual blocks at each of these, on the way down and again upwards.
-        look_widths: As the denoiser's sizes of the same names, for the second look; so are
-            `look_encoder_blocks`, `look_decoder_blocks` and `look_gates`.
     """
 
-    size: int = 160
     smallest: int = 128
     largest: int = 240
-    latent: int = 16
-    widths: tuple[int, int] = (32, 64)
-    blocks: int = 3
-    mapping_widths: tuple[int, int] = (64, 128)
-    mapping_blocks: int = 1
-    heads: int = 4
-    fusion_widths: tuple[int, int, int] = (32, 64, 96)
-    fusion_blocks: tuple[int, int, int] = (1, 1, 1)
     look_widths: tuple[int, ...] = (16, 32, 64, 128)
     look_encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
     look_decoder_blocks: tuple[int, ...] = (2, 2, 2)
     look_gates: tuple[int, ...] = (16, 16, 32, 64)
+    canvas: int = 256
+    latent: int = 16
+    widths: tuple[int, int, int] = (96, 48, 24)
+    blocks: tuple[int, int, int] = (3, 2, 2)
+    heads: int = 4
+    mapping_widths: tuple[int, int] = (64, 128)
+    mapping_blocks: int = 1
 
     def __post_init__(self) -> None:
         """Refuse impossible sizes in a sentence.
 
         Raises:
-            ValueError: A size is out of its bounds.
+            ValueError: A side is out of its bounds, or VAE A has not one level more than B.
         """
-        for name in ("size", "smallest", "largest"):
+        for name in ("smallest", "largest"):
             side = getattr(self, name)
             if side < 16 or side % 8:
                 raise ValueError(f"{name} {side} is not a multiple of 8 from 16 on")
@@ -112,85 +84,95 @@ class FaceVAEPairConfig:
             raise ValueError(
                 f"{self.mapping_widths[1]} channels do not divide by {self.heads} heads"
             )
+        if len(self.look_widths) != len(self.widths) + 1:
+            raise ValueError(f"look_widths {self.look_widths}: VAE A has four levels")
+
+    @property
+    def look(self) -> DenoiserConfig:
+        """Of VAE A's U-Net."""
+        return DenoiserConfig(
+            widths=tuple(self.look_widths),
+            encoder_blocks=tuple(self.look_encoder_blocks),
+            decoder_blocks=tuple(self.look_decoder_blocks),
+            gates=tuple(self.look_gates),
+        )
+
+    @property
+    def prior(self) -> PriorDecoderConfig:
+        """Of VAE B."""
+        return PriorDecoderConfig(
+            canvas=self.canvas,
+            latent=self.latent,
+            widths=self.widths,
+            blocks=self.blocks,
+            heads=self.heads,
+        )
+
+
+class Fusion(NamedTuple):
+    """What decoder B draws at one size, and how it is mixed into what is there.
+
+    Attributes:
+        prior: Picture of decoder B alone (n, 3, h, w), sRGB around [0, 1], not clamped.
+        share: Log odds of it in the mixture with another picture (n, 1, h, w), bounded.
+        correction: To the mixture (n, 3, h, w).
+        logit: Log odds of the result against the evidence in each pixel (n, 1, h, w), bounded.
+    """
+
+    prior: Tensor
+    share: Tensor
+    correction: Tensor
+    logit: Tensor
+
+    def over(self, picture: Image) -> Image:
+        """Mix with a picture of the same size, not clamped."""
+        return torch.lerp(picture, self.prior, torch.sigmoid(self.share)) + self.correction
+
+
+class LargeFace(NamedTuple):
+    """Faces of twice the crops' side, which wait for the enlarged photo.
+
+    Attributes:
+        fusion: What goes over it.
+        mask: Share of the result (n, 1, 2s, 2s).
+    """
+
+    fusion: Fusion
+    mask: Tensor
+
+    def over(self, picture: Image) -> Image:
+        """The faces, in [0, 1], where the enlarged photo has `picture`."""
+        return torch.lerp(picture, self.fusion.over(picture).clamp(0, 1), self.mask)
 
 
 class FaceRestoration(NamedTuple):
-    """Restored crops (n, 3, s, s), and the share of the prior in each pixel (n, 1, s, s)."""
+    """Restored crops (n, 3, s, s), the share of the prior in each pixel (n, 1, s, s), and more."""
 
     face: Tensor
     mask: Tensor
+    large: LargeFace | None
 
 
-class FacePrediction(NamedTuple):
-    """What the pair believes before the fidelity is known.
+class FaceDrawing(NamedTuple):
+    """A face at the crop's size and at twice that, and what it was drawn from.
 
     Attributes:
-        picture: The mixture of the next three, corrected (n, 3, s, s), sRGB, not clamped.
-        logit: Log odds of the prior against the evidence in each pixel (n, 1, s, s).
-        degraded: Picture of decoder A alone (n, 3, s, s).
-        clean: Picture of decoder B alone (n, 3, s, s).
-        second: Picture of the second look alone (n, 3, s, s).
+        first: Picture of decoder A, at the crop's size (n, 3, h, w), sRGB, not clamped.
+        small: What goes over it.
+        large: What goes over a picture of twice the size, as step 3 enlarges the photo.
+        latent: Mean and log-variance of A's latent.
+        mapped: Mean and log-variance of B's latent.
     """
 
-    picture: Tensor
-    logit: Tensor
-    degraded: Tensor
-    clean: Tensor
-    second: Tensor
+    first: Tensor
+    small: Fusion
+    large: Fusion
+    latent: tuple[Tensor, Tensor]
+    mapped: tuple[Tensor, Tensor]
 
 
-class FaceEncoder(nn.Module):
-    """Crop to the mean and log-variance of its latent, at a quarter of the side."""
-
-    def __init__(self, config: FaceVAEPairConfig) -> None:
-        super().__init__()
-        half, quarter = config.widths
-        self.body = nn.Sequential(
-            nn.PixelUnshuffle(2),
-            nn.Conv2d(12, half, 3, padding=1),
-            ResidualBlock(half),
-            nn.Conv2d(half, quarter, 3, stride=2, padding=1),
-            *(ResidualBlock(quarter) for _ in range(config.blocks)),
-            nn.SiLU(),
-            nn.Conv2d(quarter, 2 * config.latent, 3, padding=1),
-        )
-
-    def forward(self, image: Image) -> tuple[Latent, Latent]:
-        """From sRGB in [0, 1], sides multiples of 4, to (mean, log-variance)."""
-        mean, log_variance = self.body(image * 2 - 1).chunk(2, dim=1)
-        return mean, log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
-
-
-class FaceDecoder(nn.Module):
-    """Latent to crop. No skip connections: all it draws comes from the latent."""
-
-    def __init__(self, config: FaceVAEPairConfig) -> None:
-        super().__init__()
-        half, quarter = config.widths
-        self.body = nn.Sequential(
-            nn.Conv2d(config.latent, quarter, 3, padding=1),
-            *(ResidualBlock(quarter) for _ in range(config.blocks)),
-            nn.SiLU(),
-            nn.Conv2d(quarter, 4 * half, 1),
-            nn.PixelShuffle(2),
-            ResidualBlock(half),
-            nn.SiLU(),
-            nn.Conv2d(half, 12, 3, padding=1),
-            nn.PixelShuffle(2),
-        )
-
-    def forward(self, latent: Latent) -> Image:
-        """Returns sRGB around [0, 1], not clamped, at four times the latent's side."""
-        picture: Tensor = self.body(latent)
-        return picture * 0.5 + 0.5
-
-
-class LatentMapping(nn.Module):
-    """Latent of the degraded face to that of the clean one, as a change to it.
-
-    The last convolution starts at zero: both VAEs start from common weights, so their latents
-    nearly agree and leaving a latent alone is the right first guess.
-    """
+class PriorMapping(nn.Module):
+    """A's latent to the distribution of B's."""
 
     def __init__(self, config: FaceVAEPairConfig) -> None:
         super().__init__()
@@ -200,35 +182,55 @@ class LatentMapping(nn.Module):
         self.coarse = nn.Sequential(
             nn.Conv2d(fine, coarse, 3, stride=2, padding=1),
             *(ResidualBlock(coarse) for _ in range(config.mapping_blocks)),
-            LatentAttention(coarse, config.heads, config.size // 8),
+            LatentAttention(coarse, config.heads, config.canvas // 16),
             *(ResidualBlock(coarse) for _ in range(config.mapping_blocks)),
             nn.SiLU(),
             nn.Conv2d(coarse, 4 * fine, 1),
             nn.PixelShuffle(2),
         )
         self.after = ResidualBlock(fine)
-        self.leave = nn.Conv2d(fine, config.latent, 3, padding=1, bias=False)
-        nn.init.zeros_(self.leave.weight)
+        self.leave = nn.Conv2d(fine, 2 * config.latent, 3, padding=1)
 
-    def forward(self, latent: Latent) -> Latent:
-        """Both sides even."""
+    def forward(self, latent: Latent) -> tuple[Latent, Latent]:
+        """Mean and log-variance; both sides even."""
         near = self.before(self.enter(latent))
-        change: Tensor = self.leave(F.silu(self.after(near + self.coarse(near))))
-        return latent + change
+        mean, log_variance = self.leave(F.silu(self.after(near + self.coarse(near)))).chunk(2, 1)
+        return mean, log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
+
+
+class EvidenceGate(nn.Module):
+    """Changes a decoder's features by the evidence, as far as a gate lets it at each place.
+
+    A spatial feature transform (Wang et al. 2018): scale and shift of each value are found from the
+    evidence. They start at nothing.
+    """
+
+    def __init__(self, evidence: int, width: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(evidence, width, 3, padding=1)
+        self.gate = nn.Conv2d(2 * width, width, 1)
+        self.leave = nn.Conv2d(width, 2 * width, 1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+
+    def forward(
+        self, x: Float[Tensor, "n c h w"], evidence: Float[Tensor, "n d h w"]
+    ) -> Float[Tensor, "n c h w"]:
+        """Size and channels of `x` stay."""
+        seen = F.silu(self.enter(evidence))
+        scale, shift = self.leave(seen).chunk(2, dim=1)
+        trust = torch.sigmoid(self.gate(torch.cat((x, seen), 1)))
+        changed: Tensor = x + trust * (scale * x + shift)
+        return changed
 
 
 class FaceVAEPair(nn.Module):
-    """Two VAEs, one per domain, joined by a latent mapping and a fusion.
+    """Two VAEs of faces, one for each domain, joined by a mapping, gates and a fusion.
 
-    After Wan et al., "Bringing Old Photos Back to Life" (CVPR 2020), the decoders' pictures
-    combined as in "multi-autoencoder progressive image restoration". Encoder A → latent →
-    decoder A draws the face as it came; latent → mapping → decoder B draws it clean. A departure
-    from both: a denoiser looks at the source once more, having learnt faces only. The fusion
-    mixes these three pictures, corrects the mixture, and predicts how much of it replaces the
-    evidence. Latents are at a quarter of the side, as Wan et al.'s are: at an eighth, few channels
-    can no longer tell one person from another.
-
-    Encoder B is needed to train only, and lives in `training.tasks.face_autoencoder`.
+    After Wan et al., "Bringing Old Photos Back to Life" (CVPR 2020), and "multi-autoencoder
+    progressive image restoration". VAE A is the denoiser's U-Net, which sees the crop as it came
+    and as step 1 left it: its encoder gives the latent, its decoder the face as the evidence has
+    it. VAE B's decoder draws what faces are like.
     """
 
     config_class: ClassVar[type[FaceVAEPairConfig]] = FaceVAEPairConfig
@@ -236,73 +238,65 @@ class FaceVAEPair(nn.Module):
     def __init__(self, config: FaceVAEPairConfig) -> None:
         super().__init__()
         self.config = config
-        self.degraded_encoder = FaceEncoder(config)
-        self.degraded_decoder = FaceDecoder(config)
-        self.mapping = LatentMapping(config)
-        self.clean_decoder = FaceDecoder(config)
-        self.second_look = GuidedDenoiser(
-            DenoiserConfig(
-                widths=tuple(config.look_widths),
-                encoder_blocks=tuple(config.look_encoder_blocks),
-                decoder_blocks=tuple(config.look_decoder_blocks),
-                gates=tuple(config.look_gates),
-            )
+        self.first = GuidedDenoiser(config.look)
+        evidence = tuple(config.look_widths[2::-1])
+        self.latent = nn.Sequential(
+            ResidualBlock(evidence[0]),
+            nn.SiLU(),
+            nn.Conv2d(evidence[0], 2 * config.latent, 3, padding=1),
         )
-        self.fusion = Fusion(config.latent, config.fusion_widths, config.fusion_blocks)
+        self.mapping = PriorMapping(config)
+        self.prior = PriorDecoder(config.prior)
+        self.gates = nn.ModuleList(
+            EvidenceGate(seen, width) for seen, width in zip(evidence, config.widths, strict=True)
+        )
+        finest = config.widths[-1]
+        self.fuse_small = nn.Conv2d(finest, 5, 3, padding=1)
+        self.fuse_large = nn.Conv2d(finest, 20, 3, padding=1)
+        for layer, places in ((self.fuse_small, 1), (self.fuse_large, 4)):
+            nn.init.zeros_(layer.weight)
+            with torch.no_grad():
+                layer.bias.zero_()  # type: ignore[union-attr]
+                first = torch.tensor(FIRST_LOGITS).repeat_interleave(places)
+                layer.bias[: len(first)] = first  # type: ignore[index]
 
-    def draw(self, evidence: Image, source: Image) -> tuple[Image, Image, Image, Latent]:
-        """Give the pictures of decoder A, decoder B and the second look, and B's latent."""
-        mean, _ = self.degraded_encoder(evidence)
-        mapped = self.mapping(mean)
-        second = self.second_look.look(source, evidence)
-        return self.degraded_decoder(mean), self.clean_decoder(mapped), second, mapped
+    def draw(self, degraded: Image, source: Image, *, sample: bool = False) -> FaceDrawing:
+        """Draw faces.
 
-    def predict(
-        self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"]
-    ) -> FacePrediction:
-        """Draw faces and weigh them; arguments as in `forward`, pictures in float32."""
-        kind = self.mapping.enter.weight.dtype
-        evidence = degraded.to(kind)
-        as_it_came, clean, second, latent = self.draw(evidence, source.to(kind))
-        fused = self.fusion(evidence, second.to(kind), as_it_came, clean, latent)
-        pictures = torch.stack([picture.float() for picture in (as_it_came, clean, second)])
-        share = fused.choice.float().softmax(1).transpose(0, 1).unsqueeze(2)
-        picture = (share * pictures).sum(0) + fused.correction.float()
-        return FacePrediction(picture, fused.logit.float(), *pictures)
-
-    def predict_ensemble(
-        self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"]
-    ) -> FacePrediction:
-        """As `predict`; crops up to `FLIP_ENSEMBLE_MAX_SIDE` also mirrored, both answers averaged.
-
-        The self-ensemble of Timofte et al. 2016: mirrored crops give mirrored faces.
+        Args:
+            degraded: Crops as step 1 left them, sRGB in [0, 1], sides multiples of 8.
+            source: The same crops as they came.
+            sample: Draw both latents from their distributions, as training does, and not their
+                means.
         """
-        once = self.predict(degraded, source)
-        if degraded.shape[-1] > FLIP_ENSEMBLE_MAX_SIDE:
-            return once
-        mirrored = self.predict(degraded.flip(3), source.flip(3))
-        return FacePrediction(
-            *((one + two.flip(3)) / 2 for one, two in zip(once, mirrored, strict=True))
-        )
+        look = self.first
+        levels = look.levels(look.enter(source) + look.hint(degraded - source))
+        first: Tensor = look.attention.picture(levels[-1], source)
+        latent = _bounded(self.latent(levels[0]))
+        mapped: tuple[Tensor, Tensor] = self.mapping(drawn(latent, sample))
+        gates = [_Gated(gate, seen) for gate, seen in zip(self.gates, levels, strict=True)]
+        features = self.prior.features(drawn(mapped, sample), gates)
+        prior = self.prior.pictures(features)
+        small = _fusion(self.fuse_small(features), prior.half)
+        large = _fusion(F.pixel_shuffle(self.fuse_large(features), 2), prior.full)
+        return FaceDrawing(first.float(), small, large, latent, mapped)
 
     def forward(
-        self, degraded: Float[Tensor, "n 3 s s"], source: Float[Tensor, "n 3 s s"], fidelity: float
+        self, degraded: Image, source: Image, fidelity: float, *, enlarged: bool = False
     ) -> FaceRestoration:
         """Restore faces.
 
-        The predicted mask gives the odds of the prior against the evidence; `fidelity` f
-        multiplies them by (1 − f) / f. So the mask falls with fidelity in every pixel, is as
-        predicted at 0.5, all prior at 0 and nothing at 1.
+        What is predicted gives the odds of the prior against the evidence; `fidelity` f multiplies
+        them by (1 − f) / f. So the mask falls with fidelity in every pixel, is as predicted at 0.5,
+        all prior at 0 and nothing at 1.
 
         Args:
-            degraded: Crops as the denoiser left them, float32 sRGB in [0, 1], sides multiples of
-                8; not modified.
-            source: The same crops as they came to the denoiser; `degraded` itself where that tells
-                nothing, as when the picture was made lighter since.
+            degraded: Crops as step 1 left them, float32 sRGB in [0, 1], sides multiples of 8; not
+                modified.
+            source: The same crops as they came; `degraded` itself where that tells nothing, as
+                when the picture was made lighter since.
             fidelity: In [0, 1]; at 1 the very crop is returned, to the bit.
-
-        Returns:
-            The faces and the shares of the prior, float32.
+            enlarged: Whether faces of twice the size are asked for, too.
 
         Raises:
             ValueError: `fidelity` is out of [0, 1].
@@ -310,10 +304,15 @@ class FaceVAEPair(nn.Module):
         if not 0 <= fidelity <= 1:
             raise ValueError(f"fidelity {fidelity} is not in [0, 1]")
         if fidelity == 1:
-            return FaceRestoration(degraded, torch.zeros_like(degraded[:, :1]))
-        prediction = self.predict_ensemble(degraded, source)
-        mask = prior_share(prediction.logit, fidelity)
-        return FaceRestoration(torch.lerp(degraded, prediction.picture.clamp(0, 1), mask), mask)
+            return FaceRestoration(degraded, torch.zeros_like(degraded[:, :1]), None)
+        kind = self.fuse_small.weight.dtype
+        drawing = self.draw(degraded.to(kind), source.to(kind))
+        mask = prior_share(drawing.small.logit, fidelity)
+        picture = drawing.small.over(drawing.first).clamp(0, 1)
+        large = None
+        if enlarged:
+            large = LargeFace(drawing.large, prior_share(drawing.large.logit, fidelity))
+        return FaceRestoration(torch.lerp(degraded, picture, mask), mask, large)
 
 
 def prior_share(logit: LogOdds, fidelity: float) -> LogOdds:
@@ -321,3 +320,31 @@ def prior_share(logit: LogOdds, fidelity: float) -> LogOdds:
     if fidelity == 0:
         return torch.ones_like(logit)
     return torch.sigmoid(logit + math.log((1 - fidelity) / fidelity))
+
+
+class _Gated:
+    """A gate with the evidence it looks at."""
+
+    def __init__(self, gate: nn.Module, evidence: Tensor) -> None:
+        self.gate, self.evidence = gate, evidence
+
+    def __call__(self, x: Tensor) -> Tensor:
+        changed: Tensor = self.gate(x, self.evidence)
+        return changed
+
+
+def _bounded(latent: Tensor) -> tuple[Latent, Latent]:
+    mean, log_variance = latent.chunk(2, dim=1)
+    return mean, log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)
+
+
+def drawn(latent: tuple[Latent, Latent], sample: bool) -> Latent:
+    """A latent from a normal distribution's mean and log-variance: a sample, or the mean."""
+    mean, log_variance = latent
+    return mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance) if sample else mean
+
+
+def _fusion(maps: Float[Tensor, "n 5 h w"], prior: Image) -> Fusion:
+    maps = maps.float()
+    logits, correction = maps[:, :2].clamp(-LOGIT_BOUND, LOGIT_BOUND), maps[:, 2:]
+    return Fusion(prior.float(), logits[:, 1:], correction, logits[:, :1])

@@ -180,3 +180,21 @@ def test_the_oval_fades_before_the_border() -> None:
 def test_a_region_is_clipped_to_the_photo() -> None:
     matrix = torch.tensor([[2.0, 0, -10], [0, 2, 30]], dtype=torch.float64)
     assert Placement(matrix, 32).region(40, 50) == (30, 0, 40, 50)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.floats(20, 300), angles, st.floats(-50, 200), st.floats(-50, 200),
+       st.sampled_from([2, 4]), st.sampled_from([1, 2]))  # fmt: skip
+def test_an_enlarged_crop_shows_the_same_place_of_the_enlarged_photo(
+    scale: float, angle: float, x: float, y: float, photo: int, drawn: int
+) -> None:
+    placement = fit_similarity(landmarks(scale, angle, x, y), 32)
+    enlarged = placement.enlarged(drawn, photo)
+    assert enlarged.size == 32 * drawn
+    points = torch.rand(5, 2, dtype=torch.float64) * 32
+    there = placement.to_photo(points) * photo
+    torch.testing.assert_close(enlarged.to_photo(points * drawn), there)
+    torch.testing.assert_close(
+        enlarged.moved(7, -3).to_photo(points * drawn),
+        there - torch.tensor([7.0, -3.0], dtype=torch.float64),
+    )

@@ -2,19 +2,27 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from restorecli.faces.alignment import align
 from restorecli.faces.detections import Detections
-from restorecli.faces.restore import face_indices, missing, restore_faces
-from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, FaceVAEPairConfig
+from restorecli.faces.restore import draw_over, face_indices, missing, restore_faces
+from restorecli.networks.face_vae import (
+    FaceRestoration,
+    FaceVAEPair,
+    FaceVAEPairConfig,
+    Fusion,
+    LargeFace,
+)
 from restorecli.options import Options
 from restorecli.tiling.sources import TensorSource
 from tests.faces.test_alignment import landmarks
 
-CONFIG = FaceVAEPairConfig(size=32, smallest=32, largest=32)
+CONFIG = FaceVAEPairConfig(smallest=32, largest=32)
+SIDE = 32
 
 
 class FakePair(FaceVAEPair):
@@ -32,13 +40,23 @@ class FakePair(FaceVAEPair):
         self.batches: list[int] = []
         self.sources: list[Tensor] = []
 
-    def forward(self, degraded: Tensor, source: Tensor, fidelity: float) -> FaceRestoration:
+    def forward(
+        self, degraded: Tensor, source: Tensor, fidelity: float, *, enlarged: bool = False
+    ) -> FaceRestoration:
         self.batches.append(len(degraded))
         self.sources.append(source)
         face = degraded.clone()
         face[..., 10:22, 10:22] -= 0.1 * (1 - fidelity)
         prior = torch.full_like(face[:, :1], 0.5)
-        return FaceRestoration(face + self.fault, prior)
+        large = None
+        if enlarged:
+            count, _, side, _ = face.shape
+            flat, ones = torch.zeros(count, 3, 2 * side, 2 * side), torch.ones(count, 1, 1, 1)
+            correction = flat.clone()
+            correction[..., 20:44, 20:44] -= 0.2 * (1 - fidelity)
+            nothing = (-99 * ones).expand(-1, -1, 2 * side, 2 * side)
+            large = LargeFace(Fusion(flat, nothing, correction, -nothing), torch.ones_like(nothing))
+        return FaceRestoration(face + self.fault, prior, large)
 
 
 def faces(*marks: Tensor) -> Detections:
@@ -57,7 +75,7 @@ def image() -> Tensor:
 
 def test_a_face_is_restored_and_measured(image: Tensor) -> None:
     detections = faces(landmarks(100, 0.1, 150, 100))
-    result, (record,) = restore_faces(image, detections, FakePair(), Options(fidelity=0.0))
+    result, (record,), _ = restore_faces(image, detections, FakePair(), Options(fidelity=0.0))
     assert record.status == "restored"
     assert record.prior == pytest.approx(0.5, abs=1e-6)
     assert 0.02 < record.moved < 0.1
@@ -72,14 +90,14 @@ def test_the_pair_sees_the_photo_as_it_came(image: Tensor) -> None:
     detections, pair = faces(landmarks(100, 0.1, 150, 100)), FakePair()
     restore_faces(image, detections, pair, Options())
     restore_faces(image, detections, pair, Options(), source=TensorSource(1 - image))
-    crop, _ = align(TensorSource(image), detections.landmarks[0], CONFIG.size)
+    crop, _ = align(TensorSource(image), detections.landmarks[0], SIDE)
     assert torch.equal(pair.sources[0], crop)
     torch.testing.assert_close(pair.sources[1], 1 - crop)
 
 
 def test_full_fidelity_changes_nothing(image: Tensor) -> None:
     detections = faces(landmarks(100, 0.1, 150, 100))
-    result, (record,) = restore_faces(image, detections, FakePair(), Options(fidelity=1.0))
+    result, (record,), _ = restore_faces(image, detections, FakePair(), Options(fidelity=1.0))
     assert torch.equal(result, image)
     assert record.moved == 0
 
@@ -87,9 +105,9 @@ def test_full_fidelity_changes_nothing(image: Tensor) -> None:
 def test_in_place_gives_the_same_bits(image: Tensor) -> None:
     detections = faces(landmarks(100, 0.1, 150, 100))
     before = image.clone()
-    aside, _ = restore_faces(image, detections, FakePair(), Options(fidelity=0.0))
+    aside, *_ = restore_faces(image, detections, FakePair(), Options(fidelity=0.0))
     assert torch.equal(image, before)
-    inside, _ = restore_faces(before, detections, FakePair(), Options(fidelity=0.0), in_place=True)
+    inside, *_ = restore_faces(before, detections, FakePair(), Options(fidelity=0.0), in_place=True)
     assert inside is before
     assert torch.equal(inside, aside)
 
@@ -97,7 +115,7 @@ def test_in_place_gives_the_same_bits(image: Tensor) -> None:
 def test_no_faces(image: Tensor) -> None:
     nobody = Detections(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
     pair = FakePair()
-    result, records = restore_faces(image, nobody, pair, Options())
+    result, records, _ = restore_faces(image, nobody, pair, Options())
     assert torch.equal(result, image)
     assert records == ()
     assert pair.batches == []
@@ -118,7 +136,7 @@ def test_no_faces(image: Tensor) -> None:
     ],
 )
 def test_why_a_face_is_kept(image: Tensor, marks: Tensor, status: str) -> None:
-    result, (record,) = restore_faces(image, faces(marks), FakePair(), Options(fidelity=0.0))
+    result, (record,), _ = restore_faces(image, faces(marks), FakePair(), Options(fidelity=0.0))
     assert record.status == status
     assert torch.equal(result, image) == (status != "restored")
     assert (record.moved > 0) == (status == "restored")
@@ -128,7 +146,7 @@ def test_coinciding_landmarks_are_kept(image: Tensor) -> None:
     detections = Detections(
         torch.tensor([[50.0, 50, 150, 150]]), torch.full((1, 5, 2), 100.0), torch.ones(1)
     )
-    result, (record,) = restore_faces(image, detections, FakePair(), Options())
+    result, (record,), _ = restore_faces(image, detections, FakePair(), Options())
     assert record.status == "kept: too small"
     assert torch.equal(result, image)
 
@@ -136,7 +154,7 @@ def test_coinciding_landmarks_are_kept(image: Tensor) -> None:
 @pytest.mark.parametrize("fault", [math.nan, math.inf])
 def test_a_broken_face_is_kept_and_said(image: Tensor, fault: float) -> None:
     detections = faces(landmarks(100, 0.0, 150, 100))
-    result, (record,) = restore_faces(image, detections, FakePair(fault), Options())
+    result, (record,), _ = restore_faces(image, detections, FakePair(fault), Options())
     assert record.status == "kept: not restorable"
     assert torch.equal(result, image)
 
@@ -145,7 +163,7 @@ def test_choice_and_order(image: Tensor) -> None:
     detections = faces(
         landmarks(90, 0.0, 60, 60), landmarks(80, 0.0, 160, 60), landmarks(70, 0.0, 240, 60)
     )
-    _, records = restore_faces(image, detections, FakePair(), Options(faces="0,2"))
+    _, records, _ = restore_faces(image, detections, FakePair(), Options(faces="0,2"))
     statuses = ["restored", "kept: not chosen", "restored"]
     assert [record.status for record in records] == statuses
     assert [record.box for record in records] == [tuple(box) for box in detections.boxes.tolist()]
@@ -154,7 +172,7 @@ def test_choice_and_order(image: Tensor) -> None:
 def test_many_faces_go_in_batches(image: Tensor) -> None:
     marks = [landmarks(60, 0.0, 60 + 8 * i, 100) for i in range(11)]
     pair = FakePair()
-    _, records = restore_faces(image, faces(*marks), pair, Options())
+    _, records, _ = restore_faces(image, faces(*marks), pair, Options())
     assert pair.batches == [8, 3]
     assert {record.status for record in records} == {"restored"}
 
@@ -163,8 +181,8 @@ def test_faces_of_one_size_go_together(image: Tensor) -> None:
     """Each at the size it has in the photo, within bounds; results stay in the order of finds."""
     marks = [landmarks(side, 0.0, 60 + 30 * i, 100) for i, side in enumerate((64, 40, 66, 120))]
     pair = FakePair()
-    pair.config = FaceVAEPairConfig(size=32, smallest=32, largest=64)
-    _, records = restore_faces(image, faces(*marks), pair, Options(fidelity=0.0))
+    pair.config = FaceVAEPairConfig(smallest=32, largest=64)
+    _, records, _ = restore_faces(image, faces(*marks), pair, Options(fidelity=0.0))
     assert pair.batches == [1, 3]
     assert [source.shape[-1] for source in pair.sources] == [40, 64]
     assert [record.status for record in records] == ["restored"] * 4
@@ -196,3 +214,43 @@ def test_a_face_that_is_asked_for_and_not_there_is_said(
     choice: str, count: int, said: tuple[str, ...]
 ) -> None:
     assert missing(choice, count) == said
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("place", [(150, 100), (8, 190)])
+def test_faces_are_drawn_over_the_enlarged_photo(
+    image: Tensor, place: tuple[int, int], kind: type, scale: int
+) -> None:
+    """Darker by a fifth in the middle, by as much as their share says; elsewhere to the bit."""
+    detections = faces(landmarks(120, 0.3, *place), landmarks(30, 0.0, 250, 60))
+    restored = restore_faces(
+        image, detections, FakePair(), Options(fidelity=0.0, min_face=1), enlarged=True
+    )
+    count = sum(record.status == "restored" for record in restored.records)
+    assert len(restored.drawn) == count
+    assert count >= 1
+    most = np.iinfo(kind).max
+    smooth = (0.3 + 0.4 * np.random.default_rng(0).random((200 * scale, 300 * scale, 3))) * most
+    before: np.ndarray = smooth.astype(kind)
+    after, half, same = before.copy(), before.copy(), before.copy()
+    draw_over(after, restored.drawn, scale=scale)
+    draw_over(half, restored.drawn, scale=scale, share=0.5)
+    draw_over(same, restored.drawn, scale=scale, share=0.0)
+    assert np.array_equal(same, before)
+    change, less = ((before.astype(float) - drawn) / most for drawn in (after, half))
+    x, y = (round(float(value) * scale) for value in detections.landmarks[-1, 2])
+    middle = slice(y - scale, y + scale), slice(x - scale, x + scale)
+    assert float(change[middle].mean()) == pytest.approx(0.2, abs=0.03)
+    assert float(less[middle].mean()) == pytest.approx(0.1, abs=0.02)
+    outside = np.ones(before.shape[:2], bool)
+    for drawn in restored.drawn:
+        region = drawn.placement.enlarged(2, scale).region(200 * scale, 300 * scale, margin=1)
+        top, left, bottom, right = region
+        outside[top:bottom, left:right] = False
+    assert not change[outside].any()
+
+
+def test_nothing_is_drawn_large_that_was_not_asked_for(image: Tensor) -> None:
+    detections = faces(landmarks(100, 0.0, 150, 100))
+    assert restore_faces(image, detections, FakePair(), Options()).drawn == ()

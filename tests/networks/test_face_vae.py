@@ -5,24 +5,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.networks.face_vae import (
-    FLIP_ENSEMBLE_MAX_SIDE,
-    FaceVAEPair,
-    FaceVAEPairConfig,
-    LatentAttention,
-)
+from restorecli.networks.face_prior import LatentAttention, PriorDecoderConfig
+from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
+from tests.support.tiny import FACE_PAIR
 
-TINY = FaceVAEPairConfig(
-    size=32, latent=4, widths=(8, 8), blocks=1, mapping_widths=(8, 8), heads=2,
-    fusion_widths=(8, 8, 8), fusion_blocks=(1, 1, 1),
-    look_widths=(4, 8), look_encoder_blocks=(1, 1), look_decoder_blocks=(1,), look_gates=(4, 4),
-)  # fmt: skip
+
+def made() -> FaceVAEPair:
+    """A pair whose fusion says something else of each pixel."""
+    torch.manual_seed(0)
+    pair = FaceVAEPair(FACE_PAIR).eval().requires_grad_(False)
+    for layer in (pair.fuse_small, pair.fuse_large):
+        torch.nn.init.normal_(layer.weight, std=0.3)
+    for gate in pair.gates:
+        torch.nn.init.normal_(gate.leave.weight, std=0.3)  # type: ignore[union-attr,arg-type]
+    return pair
 
 
 @pytest.fixture(scope="module")
 def pair() -> FaceVAEPair:
-    torch.manual_seed(0)
-    return FaceVAEPair(TINY).eval().requires_grad_(False)
+    return made()
 
 
 @pytest.fixture(scope="module")
@@ -38,25 +39,45 @@ def source() -> torch.Tensor:
 def test_fidelity_one_returns_the_crop_to_the_bit(
     pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
 ) -> None:
-    restored = pair(crops, source, 1.0)
+    restored = pair(crops, source, 1.0, enlarged=True)
     assert torch.equal(restored.face, crops)
     assert restored.mask.shape == (2, 1, 32, 32)
     assert not restored.mask.any()
+    assert restored.large is None
 
 
 def test_fidelity_zero_is_all_prior(
     pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
 ) -> None:
-    restored = pair(crops, source, 0.0)
+    restored, drawing = pair(crops, source, 0.0, enlarged=True), pair.draw(crops, source)
     assert (restored.mask == 1).all()
-    assert torch.equal(restored.face, pair.predict_ensemble(crops, source).picture.clamp(0, 1))
+    assert torch.equal(restored.face, drawing.small.over(drawing.first).clamp(0, 1))
+    assert (restored.large.mask == 1).all()
+    below = torch.rand(2, 3, 64, 64)
+    assert torch.equal(restored.large.over(below), drawing.large.over(below).clamp(0, 1))
 
 
 def test_half_fidelity_is_the_mask_as_predicted(
     pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
 ) -> None:
-    predicted = torch.sigmoid(pair.predict_ensemble(crops, source).logit)
-    assert torch.equal(pair(crops, source, 0.5).mask, predicted)
+    drawing, restored = pair.draw(crops, source), pair(crops, source, 0.5, enlarged=True)
+    assert torch.equal(restored.mask, torch.sigmoid(drawing.small.logit))
+    assert torch.equal(restored.large.mask, torch.sigmoid(drawing.large.logit))
+    assert float(restored.mask.std()) > 0.01
+
+
+def test_a_large_face_is_drawn_only_if_asked_for(
+    pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
+) -> None:
+    without, restored = pair(crops, source, 0.4), pair(crops, source, 0.4, enlarged=True)
+    assert without.large is None
+    assert torch.equal(without.face, restored.face)
+    below = torch.rand(2, 3, 64, 64)
+    above = restored.large.over(below)
+    prior = restored.large.fusion.over(below).clamp(0, 1)
+    assert above.shape == below.shape
+    assert (above >= torch.minimum(below, prior) - 1e-6).all()
+    assert (above <= torch.maximum(below, prior) + 1e-6).all()
 
 
 def test_the_source_counts(pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor) -> None:
@@ -66,45 +87,31 @@ def test_the_source_counts(pair: FaceVAEPair, crops: torch.Tensor, source: torch
 @settings(deadline=None, max_examples=20)
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_mask_falls_as_fidelity_rises(one: float, other: float) -> None:
-    torch.manual_seed(0)
-    pair = FaceVAEPair(TINY).eval().requires_grad_(False)
+    pair = made()
     crops = torch.rand(1, 3, 32, 32)
     low, high = sorted((one, other))
     source = torch.rand(1, 3, 32, 32)
-    more, less = pair(crops, source, low).mask, pair(crops, source, high).mask
-    assert (more >= less).all()
-    assert 0 <= less.min() <= more.max() <= 1
+    more, less = (pair(crops, source, fidelity, enlarged=True) for fidelity in (low, high))
+    assert (more.mask >= less.mask).all()
+    assert 0 <= less.mask.min() <= more.mask.max() <= 1
+    if less.large is not None:
+        assert (more.large.mask >= less.large.mask).all()
 
 
 def test_face_lies_between_the_evidence_and_the_prior(
     pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
 ) -> None:
-    face, prior = (
-        pair(crops, source, 0.4).face,
-        pair.predict_ensemble(crops, source).picture.clamp(0, 1),
-    )
+    face, drawing = pair(crops, source, 0.4).face, pair.draw(crops, source)
+    prior = drawing.small.over(drawing.first).clamp(0, 1)
     assert (face >= torch.minimum(crops, prior) - 1e-6).all()
     assert (face <= torch.maximum(crops, prior) + 1e-6).all()
 
 
-def test_a_mirrored_crop_gives_the_mirrored_face(
-    pair: FaceVAEPair, crops: torch.Tensor, source: torch.Tensor
-) -> None:
-    face, mirrored = pair(crops, source, 0.5).face, pair(crops.flip(3), source.flip(3), 0.5).face
-    torch.testing.assert_close(mirrored.flip(3), face, atol=1e-6, rtol=0)
-    once = pair.predict(crops, source).picture
-    assert not torch.allclose(pair.predict(crops.flip(3), source.flip(3)).picture.flip(3), once)
-
-
-def test_a_large_crop_is_seen_once(pair: FaceVAEPair) -> None:
-    crops = torch.rand(1, 3, FLIP_ENSEMBLE_MAX_SIDE + 8, FLIP_ENSEMBLE_MAX_SIDE + 8)
-    once, ensemble = pair.predict(crops, crops), pair.predict_ensemble(crops, crops)
-    assert torch.equal(ensemble.picture, once.picture)
-
-
 def test_other_sides_than_the_native_one_work(pair: FaceVAEPair) -> None:
     crops = torch.rand(1, 3, 48, 48)
-    assert pair(crops, crops, 0.5).face.shape == (1, 3, 48, 48)
+    restored = pair(crops, crops, 0.5, enlarged=True)
+    assert restored.face.shape == (1, 3, 48, 48)
+    assert restored.large.over(torch.rand(1, 3, 96, 96)).shape == (1, 3, 96, 96)
 
 
 def test_a_face_does_not_depend_on_its_batch(
@@ -117,15 +124,19 @@ def test_a_face_does_not_depend_on_its_batch(
 
 def test_bfloat16_weights_give_float32_faces(crops: torch.Tensor) -> None:
     torch.manual_seed(0)
-    low = FaceVAEPair(TINY).eval().requires_grad_(False).to(torch.bfloat16)
-    restored = low(crops, crops, 0.5)
+    low = FaceVAEPair(FACE_PAIR).eval().requires_grad_(False).to(torch.bfloat16)
+    restored = low(crops, crops, 0.5, enlarged=True)
     assert restored.face.dtype == restored.mask.dtype == torch.float32
+    assert all(part.dtype == torch.float32 for part in restored.large.fusion)
     assert torch.equal(low(crops, crops, 1.0).face, crops)
 
 
-def test_before_training_the_mapping_leaves_a_latent_alone(pair: FaceVAEPair) -> None:
-    latent = torch.randn(1, 4, 8, 8)
-    assert torch.equal(pair.mapping(latent), latent)
+def test_before_training_the_gates_change_nothing() -> None:
+    torch.manual_seed(0)
+    pair = FaceVAEPair(FACE_PAIR).requires_grad_(False)
+    for gate, width, seen in zip(pair.gates, FACE_PAIR.widths, (8, 8, 4), strict=True):
+        x = torch.randn(1, width, 8, 8)
+        assert torch.equal(gate(x, torch.randn(1, seen, 8, 8)), x)
 
 
 def test_attention_knows_the_place() -> None:
@@ -140,15 +151,16 @@ def test_attention_knows_the_place() -> None:
 
 
 def test_gradients_reach_every_part() -> None:
-    torch.manual_seed(0)
-    pair = FaceVAEPair(TINY)
-    torch.nn.init.normal_(pair.mapping.leave.weight)
-    torch.nn.init.normal_(pair.fusion.gate.leave.weight)
-    pair(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32), 0.5).face.sum().backward()
+    pair = made().requires_grad_(True)
+    drawing = pair.draw(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32), sample=True)
+    shown = (
+        drawing.small.over(drawing.first).sum() + drawing.large.over(torch.rand(1, 3, 64, 64)).sum()
+    )
+    (shown + drawing.small.logit.sum() + drawing.large.logit.sum()).backward()  # type: ignore[no-untyped-call]
     without = {name for name, value in pair.named_parameters() if value.grad is None}
-    for_step_3 = {"features", "attention"}  # what the second look finds besides its picture
+    for_step_3 = {"features", "attention"}  # what the U-Net finds besides its picture
     assert {name.split(".")[-2] for name in without} == for_step_3
-    assert all(name.startswith("second_look.attention.") for name in without)
+    assert all(name.startswith("first.attention.") for name in without)
 
 
 def test_the_shipped_size_stays_within_its_budget() -> None:
@@ -164,7 +176,9 @@ def test_impossible_fidelity(pair: FaceVAEPair, crops: torch.Tensor, fidelity: f
 
 def test_impossible_sizes() -> None:
     with pytest.raises(ValueError, match="multiple of 8"):
-        FaceVAEPairConfig(size=100)
+        PriorDecoderConfig(canvas=100)
+    with pytest.raises(ValueError, match="four levels"):
+        FaceVAEPairConfig(look_widths=(16, 32, 64))
     with pytest.raises(ValueError, match="smallest 8 is not"):
         FaceVAEPairConfig(smallest=8)
     with pytest.raises(ValueError, match="smallest 128 is more than largest 64"):

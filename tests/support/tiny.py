@@ -22,10 +22,9 @@ ORSNET = ORSNetConfig(width=4, blocks=(1, 1))
 INSPECTOR = InspectorConfig(side=32, widths=(4, 4, 4, 4), spectral_widths=(4, 4, 4, 4), hidden=4)
 REFINER = FaceRefinerConfig(size=16, widths=(4, 4, 4, 8), summary=8)
 FACE_PAIR = FaceVAEPairConfig(
-    size=32, smallest=32, largest=32, latent=4, widths=(8, 8), blocks=1,
-    mapping_widths=(8, 8), heads=2,
-    fusion_widths=(8, 8, 8), fusion_blocks=(1, 1, 1),
-    look_widths=(4, 8), look_encoder_blocks=(1, 1), look_decoder_blocks=(1,), look_gates=(4, 4),
+    smallest=32, largest=32, canvas=64, latent=4, widths=(8, 8, 8), blocks=(1, 1, 1), heads=2,
+    mapping_widths=(8, 8), look_widths=(4, 8, 8, 8), look_encoder_blocks=(1, 1, 1, 1),
+    look_decoder_blocks=(1, 1, 1), look_gates=(4, 4, 0, 0),
 )  # fmt: skip
 
 
@@ -46,7 +45,8 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
         device=torch.device("cpu"),
         precision=precision,
     )
-    for head in restorer.upscaler.heads.values():
+    fusions = (restorer.face_pair.fuse_small, restorer.face_pair.fuse_large)
+    for head in (*restorer.upscaler.heads.values(), *fusions):
         torch.nn.init.normal_(head.weight, std=0.05)  # type: ignore[arg-type]
     for part in (
         "inspector",

@@ -10,8 +10,7 @@ from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
 from training.networks.embedder import Embedder, EmbedderConfig
-from training.networks.face_pair import FacePairConfig
-from training.networks.face_prior import FacePrior
+from training.networks.face_prior import FacePrior, FacePriorConfig
 
 LOOK: dict[str, Any] = {
     "widths": (4, 8, 8, 8), "encoder_blocks": (1, 1, 1, 1), "decoder_blocks": (1, 1, 1),
@@ -39,7 +38,7 @@ def save_pair_steps(folder: Path) -> None:
         "denoiser": Denoiser(DenoiserConfig(**LOOK)),
         "second_look": look,
         "orsnet": ORSNet(ORSNetConfig(width=8, blocks=(1,))),
-        "face_prior": FacePrior(FacePairConfig(**PAIR).prior),
+        "face_prior": FacePrior(FacePriorConfig(**PRIOR)),
         "embedder": Embedder(EmbedderConfig(side=32, widths=(8, 8), dimensions=8)),
     }
     for name, network in networks.items():

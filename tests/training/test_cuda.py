@@ -157,7 +157,7 @@ def test_every_streamed_task_is_captured(
     configs = {
         "orsnet": {"width": 4, "blocks": [1]},
         "face_prior": PRIOR | {"encoder_widths": (8, 8, 8)},
-        "face_pair": PAIR,
+        "face_vae": PAIR,
     }
     config = configs.get(network, LOOK)
     text = f'network = "{network}"\noptimizer = "muon"\nsteps = 4\nvalidation = 1\n'

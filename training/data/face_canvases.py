@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from restorecli.degrade.rng import Draws
 from restorecli.faces.alignment import TEMPLATE
-from training.data.face_crops import Face, labelled_faces
+from training.data.labelled_faces import Face, labelled_faces
 from training.data.photo_pool import PhotoPool
 
 EYES = (3.2, 4.2)  # eye distances that a crop is wide

@@ -12,7 +12,7 @@ from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.rng import Draws
 from restorecli.faces.alignment import align
 from restorecli.tiling.sources import TensorSource
-from training.data.face_crops import Face, window
+from training.data.labelled_faces import Face, window
 from training.data.photo_pool import PhotoPool
 
 SURROUNDINGS = 160  # px of the window that is degraded

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from restorecli import Options, Photo, Restorer
 from restorecli.degrade import FAMILIES, TRUTHS, DegradeConfig, degrade
 from restorecli.networks.orsnet import bicubic
-from training.data.face_crops import labelled_faces, window
+from training.data.labelled_faces import labelled_faces, window
 from training.data.photo_pool import PhotoPool
 from training.data.scenes import TRUSTED_SCORE
 

@@ -117,8 +117,8 @@ def restored(
 ) -> tuple[Image3, list[FaceRecord]]:
     """Run the face step."""
     source = None if sample.relit else TensorSource(sample.degraded)
-    image, records = restore_faces(sample.image, sample.detections, pair, options, source=source)
-    return image, list(records)
+    faces = restore_faces(sample.image, sample.detections, pair, options, source=source)
+    return faces.image, list(faces.records)
 
 
 def compare(

@@ -11,8 +11,8 @@ from restorecli.degrade import degrade
 from restorecli.degrade.rng import combine
 from restorecli.faces.alignment import align
 from restorecli.tiling.sources import TensorSource
-from training.data.face_crops import labelled_faces
 from training.data.face_views import STRONG, FaceViews
+from training.data.labelled_faces import labelled_faces
 from training.data.photo_pool import PhotoPool
 from training.engine.recipe import Phase, Recipe
 from training.networks.embedder import Embedder, EmbedderConfig, distance, rank_one, roc_area

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from restorecli.metrics import psnr, ssim_per_image
+from restorecli.networks.face_prior import PriorPictures
+from restorecli.networks.face_vae import drawn as drawn_from
 from training.data.face_canvases import FaceCanvases
 from training.data.photo_pool import PhotoPool
 from training.engine.adversary import PatchDiscriminator, balance, least_squares
@@ -14,7 +16,7 @@ from training.engine.feed import MIRROR, Batch
 from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 from training.evaluate.faces import gradient
-from training.networks.face_prior import FacePrior, FacePriorConfig, PriorPictures, sampled
+from training.networks.face_prior import FacePrior, FacePriorConfig
 
 HALF = 0.5  # weight of the picture at half the side
 HELD_OUT_SEED = 10**9
@@ -72,7 +74,7 @@ class FacePriorTask:
         prior, options = network.shipped, self.recipe.options
         target = batch["clean"].contiguous(memory_format=torch.channels_last)
         mean, log_variance = prior.encoder(target)
-        drawn = prior.decoder(sampled(mean, log_variance))
+        drawn = prior.decoder(drawn_from((mean, log_variance), True))
         mean, log_variance = mean.float(), log_variance.float()
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
         losses = both_sizes(drawn, target, self.recipe.losses)

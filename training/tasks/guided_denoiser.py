@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from restorecli import weights
 from restorecli.degrade.rng import Draws
 from restorecli.networks.denoiser import Denoiser
-from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from training.data.photo_pool import PhotoPool
 from training.data.samples import Samples
@@ -35,15 +34,6 @@ class SecondLookTask:
         self.network = GuidedDenoiser(self.denoiser.config)
         self.network.load_state_dict(self.denoiser.state_dict(), strict=False)
         self.samples = Samples(recipe, pool)
-
-    def start_from_faces(self, folder: Path) -> None:
-        """Begin with the second look of a finished face pair instead.
-
-        Raises:
-            WeightsError: The pair's file is missing, broken or of another network.
-        """
-        pair = weights.load(FaceVAEPair, "face_vae", folder=folder)
-        self.network.load_state_dict(pair.second_look.state_dict())
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Loss terms of one batch of fresh crops."""

@@ -247,7 +247,7 @@ def test_workers_are_for_streamed_tasks(
     monkeypatch.setattr("sys.argv", [*command, "--out", str(tmp_path), "--workers", "2"])
     with pytest.raises(SystemExit):
         train.main()
-    assert "face_prior, face_pair, not relighter" in capsys.readouterr().err
+    assert "face_prior, face_vae, not relighter" in capsys.readouterr().err
 
 
 def test_the_denoisers_task_is_streamed(pool: PhotoPool, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_held_out_faces_are_made_small(
     pool: PhotoPool, tmp_path: Path, labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.data.photo_pool.is_held_out", lambda name: True)
-    monkeypatch.setattr("training.data.face_crops.MIN_EYE_DISTANCE", 10)
+    monkeypatch.setattr("training.data.labelled_faces.MIN_EYE_DISTANCE", 10)
     (first, second), again = held_out_set(pool, labels, 2, 0), held_out_set(pool, labels, 2, 1)
     assert first.clean.shape == (1, 3, 256, 256)
     assert first.degraded.shape == (1, 3, 128, 128)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.data.face_crops import Face
 from training.data.face_views import FaceViews, jittered
+from training.data.labelled_faces import Face
 from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run, sample_seeds
 from training.engine.recipe import Phase, Recipe
@@ -22,7 +22,7 @@ EYES_AND_MOUTH = ((40.0, 40.0), (60.0, 40.0), (50.0, 50.0), (43.0, 60.0), (57.0,
 
 @pytest.fixture(autouse=True)
 def small_faces_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.data.face_crops.MIN_EYE_DISTANCE", 10)
+    monkeypatch.setattr("training.data.labelled_faces.MIN_EYE_DISTANCE", 10)
     monkeypatch.setattr("training.data.photo_pool.is_held_out", lambda name: "two" in name)
 
 

@@ -25,7 +25,7 @@ SMALL = {"canvas": SIDE, "latent": 4, "widths": (8, 8, 8), "blocks": (1, 1, 1), 
 
 @pytest.fixture(autouse=True)
 def small_faces_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.data.face_crops.MIN_EYE_DISTANCE", 10)
+    monkeypatch.setattr("training.data.labelled_faces.MIN_EYE_DISTANCE", 10)
     monkeypatch.setattr("training.data.photo_pool.is_held_out", lambda name: "two" in name)
 
 

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from restorecli import weights
 from restorecli.networks.denoiser import Denoiser
-from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.guided_denoiser import GuidedDenoiser
-from tests.support.tiny import DENOISER, FACE_PAIR
+from tests.support.tiny import DENOISER
 from training import train
 from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run
@@ -85,16 +84,16 @@ def test_a_lost_photo_is_replaced_by_the_picture_so_far(
     assert torch.equal(*inputs[0]) == (drop_source == 1)
 
 
-def test_it_can_begin_as_the_second_look_of_the_face_pair(
+def test_it_begins_as_the_weights_that_are_named(
     pool: PhotoPool,
     denoiser: Denoiser,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     torch.manual_seed(3)
-    pair = FaceVAEPair(FACE_PAIR)
-    weights.save(pair, "face_vae", tmp_path / "face_vae.safetensors", {})
-    text = 'network = "second_look"\nstart_from = "face_vae"\nsteps = 1\nvalidation = 1\n'
+    look = GuidedDenoiser(DENOISER)
+    weights.save(look, "second_look", tmp_path / "second_look.safetensors", {})
+    text = 'network = "second_look"\nstart_from = "second_look"\nsteps = 1\nvalidation = 1\n'
     text += 'learning_rate = 0.0\nweight_decay = 0.0\nprecision = "fp32"\n'
     text += "[options]\ndrop_source = 0.0\n[losses]\ncharbonnier = 1.0\n"
     text += "[[phases]]\nuntil = 1.0\nsize = 32\nbatch = 2\n"
@@ -105,5 +104,5 @@ def test_it_can_begin_as_the_second_look_of_the_face_pair(
     monkeypatch.setattr("sys.argv", arguments)
     train.main()
     learned = weights.load(GuidedDenoiser, "second_look", folder=tmp_path / "out")
-    for name, value in pair.second_look.state_dict().items():
+    for name, value in look.state_dict().items():
         assert torch.equal(learned.state_dict()[name], value)

@@ -13,6 +13,7 @@ from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.rng import Draws
 from restorecli.metrics import ssim_per_image
 from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig, Fusion
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet
 from training.data.face_canvases import FaceCanvases
@@ -23,7 +24,6 @@ from training.engine.losses import picture_loss
 from training.engine.recipe import Phase, Recipe
 from training.evaluate.faces import gradient
 from training.networks.embedder import Embedder, distance
-from training.networks.face_pair import FacePair, FacePairConfig, Fusion
 from training.networks.face_prior import FacePrior, PriorEncoder
 
 AROUND = 4 / 3  # how much wider is what step 1 sees than the crop: it works on the whole photo
@@ -43,13 +43,13 @@ class PairTraining(nn.Module):
         judge: Says whether a patch is a photo's.
     """
 
-    def __init__(self, config: FacePairConfig) -> None:
+    def __init__(self, config: FaceVAEPairConfig) -> None:
         super().__init__()
-        self.shipped, self.judge = FacePair(config), PatchDiscriminator()
+        self.shipped, self.judge = FaceVAEPair(config), PatchDiscriminator()
 
 
-class FacePairTask:
-    """Trains `FacePair`; a frozen `Denoiser` makes what it sees.
+class FaceVAETask:
+    """Trains `FaceVAEPair`; a frozen `Denoiser` makes what it sees.
 
     VAE A starts from the second look for whole photos, decoder B from the finished prior.
 
@@ -87,7 +87,7 @@ class FacePairTask:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
         device = pool.pixels.device
-        network = PairTraining(FacePairConfig(**recipe.config))
+        network = PairTraining(FaceVAEPairConfig(**recipe.config))
         knows = weights.load(FacePrior, "face_prior", folder=prior)
         network.shipped.prior.load_state_dict(knows.decoder.state_dict())
         second = weights.load(GuidedDenoiser, "second_look", folder=steps_folder)
@@ -124,7 +124,7 @@ class FacePairTask:
         degraded, source, small, large = self.crops(batch)
         dropped = Draws(batch["seeds"], stream=73).chance(options["drop_source"])
         source = torch.where(dropped.view(-1, 1, 1, 1), degraded, source)
-        drawing = pair(degraded, source, sample=True)
+        drawing = pair.draw(degraded, source, sample=True)
         with torch.no_grad():
             truth = tuple(part.float() for part in self.encoder(large))
             enlarged = self.orsnet(drawing.first.detach(), source, 2).clamp(0, 1)
@@ -186,7 +186,7 @@ class FacePairTask:
             with torch.inference_mode():
                 batch = self._degraded(self.held_out, seeds, size)
                 degraded, source, small, large = self.crops(batch)
-                drawing = network.shipped(degraded, source)
+                drawing = network.shipped.draw(degraded, source)
                 first = drawing.first.clamp(0, 1)
                 enlarged = self.orsnet(first, source, 2).clamp(0, 1)
                 pictures = {

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from restorecli import weights
+from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import bicubic
 from tests.support.tiny_pair import PAIR, PAIR_OPTIONS, PARTS, save_pair_steps
 from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run, StreamedTask
 from training.engine.recipe import Phase, Recipe
-from training.networks.face_pair import FacePair, FacePairConfig
-from training.tasks.face_pair import FacePairTask, PairTraining
+from training.tasks.face_vae import FaceVAETask, PairTraining
 from training.train import make_task
 
 CPU = torch.device("cpu")
@@ -24,7 +24,7 @@ TERMS = {"charbonnier": 1.0, "structure": 0.1}
 
 @pytest.fixture(autouse=True)
 def small_faces_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.data.face_crops.MIN_EYE_DISTANCE", 10)
+    monkeypatch.setattr("training.data.labelled_faces.MIN_EYE_DISTANCE", 10)
     monkeypatch.setattr("training.data.photo_pool.is_held_out", lambda name: "two" in name)
 
 
@@ -37,20 +37,20 @@ def steps(tmp_path: Path) -> Path:
 
 def recipe(**options: object) -> Recipe:
     return Recipe(
-        network="face_pair", config=PAIR, steps=2, warmup=1, validation=3, precision="fp32",
+        network="face_vae", config=PAIR, steps=2, warmup=1, validation=3, precision="fp32",
         losses=TERMS, phases=(Phase(until=1, size=SIDE, batch=2),),
         options=PAIR_OPTIONS | {"drop_source": 0.5} | options,
         degrade={"dimmed": 0.0, "families": ("sine", "lines")},
     )  # fmt: skip
 
 
-def task_of(chosen: Recipe, pool: PhotoPool, labels: Path, steps: Path) -> FacePairTask:
+def task_of(chosen: Recipe, pool: PhotoPool, labels: Path, steps: Path) -> FaceVAETask:
     task = make_task(chosen, pool, steps, faces=labels, prior=steps, embedder=steps)
-    assert isinstance(task, FacePairTask)
+    assert isinstance(task, FaceVAETask)
     return task
 
 
-def shipped(task: FacePairTask) -> FacePair:
+def shipped(task: FaceVAETask) -> FaceVAEPair:
     assert isinstance(task.network, PairTraining)
     return task.network.shipped
 
@@ -61,7 +61,7 @@ def test_it_starts_as_the_second_look(pool: PhotoPool, labels: Path, steps: Path
     pair, look = shipped(task), weights.load(GuidedDenoiser, "second_look", folder=steps)
     source, degraded = torch.rand(2, 2, 3, SIDE, SIDE)
     with torch.inference_mode():
-        drawing, seen = pair(degraded, source), look.look(source, degraded)
+        drawing, seen = pair.draw(degraded, source), look.look(source, degraded)
     assert torch.equal(drawing.first, seen)
     share = torch.sigmoid(torch.tensor(-2.0))
     for fusion, picture in ((drawing.small, seen), (drawing.large, bicubic(seen, 2))):
@@ -83,15 +83,15 @@ def test_only_what_is_named_is_trained(
     assert changed == set(PARTS)
     header = (tmp_path / "run" / "log.csv").read_text("utf-8").split("\n")[0].split(",")
     assert {"ssim_first_2", "ssim_fused_2", "far_fused_2", "identity", "judge"} <= set(header)
-    again = weights.load(FacePair, "face_pair", folder=tmp_path / "run")
+    again = weights.load(FaceVAEPair, "face_vae", folder=tmp_path / "run")
     assert again.config == shipped(task).config
 
 
 def test_a_drawing_does_not_change_with_its_company_or_its_size(steps: Path) -> None:
     torch.manual_seed(0)
-    pair = FacePair(FacePairConfig(**PAIR)).requires_grad_(False)
+    pair = FaceVAEPair(FaceVAEPairConfig(**PAIR)).requires_grad_(False)
     source, degraded = torch.rand(2, 2, 3, 40, 48)
-    together, alone = pair(degraded, source), pair(degraded[:1], source[:1])
+    together, alone = pair.draw(degraded, source), pair.draw(degraded[:1], source[:1])
     assert torch.allclose(together.large.correction[:1], alone.large.correction, atol=1e-5)
     assert alone.small.prior.shape == (1, 3, 40, 48)
     assert alone.large.prior.shape == (1, 3, 80, 96)
@@ -118,8 +118,3 @@ def test_it_streams(pool: PhotoPool, labels: Path, steps: Path) -> None:
     losses = task.losses_on(task.network, task.batch(torch.arange(3), phase))
     assert set(losses) == {*TERMS, "prior", "mapped", "divergence"}
     assert all(bool(value.isfinite()) for value in losses.values())
-
-
-def test_it_needs_a_look_of_four_levels() -> None:
-    with pytest.raises(ValueError, match="four levels"):
-        FacePairConfig(look_widths=(16, 32, 64))

@@ -31,7 +31,7 @@ ship denoiser/4-more
 train relighter/1-first
 ship relighter/1-first
 
-# faces: the detector, then the face pair on crops as the denoiser leaves them
+# finding faces
 train retinaface/1-first --faces "$PHOTOS/faces.json"
 train retinaface/2-denoised --faces "$PHOTOS/faces.json" --start runs/retinaface/1-first --denoiser weights
 train retinaface/3-longer --faces "$PHOTOS/faces.json" --start runs/retinaface/2-denoised --denoiser weights
@@ -39,30 +39,7 @@ ship retinaface/3-longer
 train face_refiner/1-first --faces "$PHOTOS/faces.json" --denoiser weights
 ship face_refiner/1-first
 
-crops() {  # FOLDER [option ...]
-  local folder=$1
-  shift
-  "$PYTHON" -m training.data.face_crops --photos "$PHOTOS" --faces "$PHOTOS/faces.json" --out "runs/$folder" --device "$DEVICE" "$@"
-}
-
-stage() {  # RECIPE CROPS
-  "$PYTHON" -m training.train "$RECIPES/$1.toml" --crops "runs/$2" --start runs --denoiser weights --out "runs/$1" --device "$DEVICE"
-  cp "runs/$1/"*.safetensors runs/
-}
-
-crops faint --parts 3 --size 400 # faintly degraded: the VAEs learn faces from them, whatever the denoiser can do
-crops faint --part held-out --parts 1 --size 40 --weights weights
-crops crops --parts 25 --size 200 --weights weights # as the denoiser leaves them
-crops crops --part held-out --parts 1 --size 100 --weights weights
-stage face_vae/1-common faint
-stage face_vae/2-autoencode faint
-stage face_vae/3-map crops
-stage face_vae/4-fuse crops
-stage face_vae/5-sharp crops
-stage face_vae/6-native crops
-ship face_vae/6-native
-
-# refine, begun from the face pair's second look
+# refine; it began as the second look of an earlier face pair, whose recipes are in the history
 train second_look/1-first --denoiser weights --start weights
 ship second_look/1-first
 
@@ -116,3 +93,10 @@ ship orsnet/9-deeper
 train orsnet/10-longer --denoiser weights --start runs/orsnet/9-deeper
 train orsnet/11-unworn --denoiser weights --start runs/orsnet/10-longer
 ship orsnet/11-unworn --keep 0.7
+
+# faces: clean ones alone, then the pair
+train face_prior/1-first --faces "$PHOTOS/faces.json" # was stopped after 1,250 steps
+train embedder/1-first --faces "$PHOTOS/faces.json"
+train embedder/2-longer --faces "$PHOTOS/faces.json" --start runs/embedder/1-first
+train face_vae/1-first --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/1-first --embedder runs/embedder/2-longer
+ship face_vae/1-first

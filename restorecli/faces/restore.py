@@ -25,7 +25,7 @@ from restorecli.faces.alignment import (
     sample_crop,
 )
 from restorecli.faces.detections import Detections
-from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, Fusion, LargeFace
+from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, LargeFace
 from restorecli.options import Options
 from restorecli.tiling.sources import ImageSource, TensorSource
 
@@ -85,7 +85,7 @@ class DrawnFace:
 
     Attributes:
         placement: Of the crop in the photo.
-        large: What goes over the photo there.
+        large: What goes over the photo there, in half precision.
     """
 
     placement: Placement
@@ -183,7 +183,7 @@ def draw_over(
         image = torch.from_numpy(part.astype(np.float32) / most).permute(2, 0, 1)[None]
         inside = place.moved(left, top)
         before = sample_crop(TensorSource(image), inside)
-        change = share * (face.large.over(before) - before)
+        change = share * (face.large.to(torch.float32).over(before) - before)
         after = paste_change(image, change, inside, in_place=True)
         part[:] = after[0].permute(1, 2, 0).mul(most).round().numpy().astype(pixels.dtype)
 
@@ -256,21 +256,15 @@ def _on_device_of(
     restored: FaceRestoration = pair(
         crops.to(device), sources.to(device), fidelity, enlarged=enlarged
     )
-    large = restored.large
-    if large is not None:
-        fusion = Fusion(*(part.to(crops.device) for part in large.fusion))
-        large = LargeFace(fusion, large.mask.to(crops.device))
+    large = restored.large and restored.large.to(crops.device)
     return FaceRestoration(restored.face.to(crops.device), restored.mask.to(crops.device), large)
 
 
 def _row(restored: FaceRestoration, row: int) -> FaceRestoration:
-    """One face of several, in float32."""
-    face, mask, large = restored
+    """One face of several; the large one in half precision, since it has to be kept."""
     rows = slice(row, row + 1)
-    if large is not None:
-        fusion = Fusion(*(part[rows].float() for part in large.fusion))
-        large = LargeFace(fusion, large.mask[rows].float())
-    return FaceRestoration(face[rows].float(), mask[rows].float(), large)
+    large = restored.large and restored.large.row(row).to(torch.float16)
+    return FaceRestoration(restored.face[rows].float(), restored.mask[rows].float(), large)
 
 
 def _measures(

@@ -144,6 +144,15 @@ class LargeFace(NamedTuple):
         """The faces, in [0, 1], where the enlarged photo has `picture`."""
         return torch.lerp(picture, self.fusion.over(picture).clamp(0, 1), self.mask)
 
+    def to(self, where: torch.device | torch.dtype) -> "LargeFace":
+        """The same on a device, or as numbers of a kind."""
+        return LargeFace(Fusion(*(part.to(where) for part in self.fusion)), self.mask.to(where))
+
+    def row(self, number: int) -> "LargeFace":
+        """One face of several."""
+        rows = slice(number, number + 1)
+        return LargeFace(Fusion(*(part[rows] for part in self.fusion)), self.mask[rows])
+
 
 class FaceRestoration(NamedTuple):
     """Restored crops (n, 3, s, s), the share of the prior in each pixel (n, 1, s, s), and more."""

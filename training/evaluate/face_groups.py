@@ -14,13 +14,14 @@ begins with `woman_` or `man_`, as those of `pixabay-faces` do.
 
 import argparse
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
 from restorecli import Restorer, weights
@@ -39,10 +40,11 @@ from training.evaluate.face_sets import (
     labelled_set,
     restore,
 )
-from training.evaluate.faces import gradient
+from training.evaluate.faces import gradient, grid
 from training.evaluate.skin import cheek_colour, lab, thirds, typology_angle
 from training.networks.embedder import Embedder, distance, rank_one, roc_area
 
+CELL, COLUMNS = 160, 3  # of the sheet: px of a face, faces in a row
 Image3 = Float[Tensor, "1 3 h w"]
 HEAD = (
     "| | SSIM | worst third | gradient over the clean face's | distance to the clean face | "
@@ -200,6 +202,16 @@ def group_table(measured: Measured) -> str:
     return "\n".join(lines)
 
 
+def sheet(faces: Iterable[Kept], shown: Collection[str]) -> Image.Image:
+    """Draw faces of some sources as they came, by steps 1 and 3, by all steps, and clean."""
+    rows = []
+    for face in faces:
+        if face.source in shown:
+            pictures = *(face.pictures[name] for name in (CAME, WITHOUT, ALL)), face.clean
+            rows.append([align(TensorSource(p), face.landmarks, CELL)[0] for p in pictures])
+    return grid(rows, COLUMNS)
+
+
 def _error(values: np.ndarray) -> float:
     """Standard error of the mean."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else float("nan")
@@ -219,6 +231,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     parser.add_argument("--out", type=Path, required=True, help="folder of what is restored")
     parser.add_argument("--count", type=int, default=0, help="photos of each set; 0 for all")
+    parser.add_argument("--sheet", type=Path, help="picture of faces of the last set: as they came "
+                        "| steps 1 and 3 | steps 1 to 3 | clean")  # fmt: skip
+    parser.add_argument("--shown", type=Path, help="list of the sheet's photos, a line each")
     arguments = parser.parse_args(argv)
     use_threads(arguments)
     restorer = Restorer.load(
@@ -240,6 +255,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             measured = measure(kept(arguments.out / name), embedder)
         print(f"\n{name}: {len(measured.sources)} faces\n\n{table(measured)}")
         print(f"\n{group_table(measured)}", flush=True)
+    if arguments.sheet:
+        lines = arguments.shown.read_text("utf-8").splitlines()
+        names = {line for line in lines if not line.startswith("#")}
+        sheet(kept(arguments.out / name), names).save(arguments.sheet, quality=85)
 
 
 if __name__ == "__main__":

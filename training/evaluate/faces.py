@@ -207,13 +207,19 @@ def sheet(samples: Iterable[Sample], pair: FaceVAEPair, options: Options) -> Ima
             pictures = (sample.degraded, sample.image, image, sample.clean)
             marks = torch.tensor(record.landmarks)
             rows.append([align(TensorSource(picture), marks, CELL)[0] for picture in pictures])
-    lines, width = -(-len(rows) // COLUMNS), 4 * CELL + GAP
-    canvas = np.full((lines * (CELL + GAP), COLUMNS * width, 3), 255, np.uint8)
+    return grid(rows, COLUMNS)
+
+
+def grid(rows: Sequence[Sequence[Image3]], columns: int) -> Image.Image:
+    """Draw groups of equal squares, each group beside each other, so many groups in a line."""
+    side, wide = rows[0][0].shape[-1], len(rows[0]) * rows[0][0].shape[-1]
+    lines, width = -(-len(rows) // columns), wide + GAP
+    canvas = np.full((lines * (side + GAP), columns * width, 3), 255, np.uint8)
     for number, crops in enumerate(rows):
-        line, column = divmod(number, COLUMNS)
-        pixels = torch.cat(crops, 3)[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
-        top, left = line * (CELL + GAP), column * width
-        canvas[top : top + CELL, left : left + 4 * CELL] = pixels.numpy()
+        line, column = divmod(number, columns)
+        pixels = torch.cat(list(crops), 3)[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
+        top, left = line * (side + GAP), column * width
+        canvas[top : top + side, left : left + wide] = pixels.numpy()
     return Image.fromarray(canvas)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from restorecli import weights
 from restorecli.pipeline import Restorer
@@ -148,8 +149,13 @@ def test_the_command(
     monkeypatch.setattr(Restorer, "load", lambda **_: tiny_restorer())
     torch.manual_seed(0)
     weights.save(Embedder(TINY), "embedder", tmp_path / "embedder.safetensors", {})
+    (tmp_path / "shown.txt").write_text("# whose\nx/woman_a.jpg\n", "utf-8")
     face_groups.main(["--set", str(folder), "--embedder", str(tmp_path), "--out",
-                      str(tmp_path / "out"), "--device", str(CPU)])  # fmt: skip
+                      str(tmp_path / "out"), "--device", str(CPU), "--sheet",
+                      str(tmp_path / "s.png"), "--shown", str(tmp_path / "shown.txt")])  # fmt: skip
+    with Image.open(tmp_path / "s.png") as drawn:
+        assert drawn.width > 4 * face_groups.CELL
+        assert face_groups.CELL <= drawn.height < 2 * face_groups.CELL
     said = capsys.readouterr().out
     assert "labelled-x1: 1 faces" in said
     assert "| women | 1 |" in said

@@ -20,7 +20,7 @@ from restorecli.inspection.peaks import Peak
 from restorecli.inspection.presence import Inspection
 from restorecli.inspection.work_size import made_smaller
 from restorecli.metrics import psnr
-from restorecli.networks.face_vae import FaceRestoration
+from restorecli.networks.face_vae import FaceRestoration, Fusion, LargeFace
 from restorecli.networks.inspector import Inspector
 from restorecli.options import Options, Stage
 from restorecli.photo import Photo
@@ -235,6 +235,35 @@ def test_faces_found_are_restored_and_recorded(
     restored, source = record.photo.image(), photo(128, 128).image()
     assert float(restored[..., 60:70, 60:70].mean()) > float(source[..., 60:70, 60:70].mean()) + 0.1
     assert torch.equal(restored[..., :5, :5], source[..., :5, :5])
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_faces_are_drawn_over_the_enlarged_photo(
+    restorer: Restorer, monkeypatch: pytest.MonkeyPatch, scale: int
+) -> None:
+    """What is drawn large is seen in the result, as far as the restoration's strength says."""
+    landmarks = torch.tensor([[[50, 52], [78, 52], [64, 66], [53, 80], [75, 80]]]).float()
+    detections = Detections(torch.tensor([[36.0, 30, 92, 100]]), landmarks, torch.tensor([0.9]))
+    monkeypatch.setattr(pipeline, "detect", lambda *_, **__: detections)
+
+    def white(crop: Tensor, source: Tensor, fidelity: float, *, enlarged: bool) -> FaceRestoration:
+        assert enlarged
+        ones = torch.ones(1, 1, 2 * crop.shape[-1], 2 * crop.shape[-1])
+        fusion = Fusion(ones.expand(-1, 3, -1, -1), 99 * ones, 0 * ones, 99 * ones)
+        return FaceRestoration(crop, torch.zeros_like(crop[:, :1]), LargeFace(fusion, ones))
+
+    plain = restorer(photo(128, 128), Options(scale=scale, denoise="on", fidelity=1))
+    monkeypatch.setattr(restorer.face_pair, "forward", white)
+    drawn, half = (
+        restorer(photo(128, 128), Options(scale=scale, denoise="on", strength=strength))
+        for strength in (1, 0.5)
+    )
+    weak = restorer(photo(128, 128), Options(scale=scale, denoise="on", strength=0.5, fidelity=1))
+    middle = ..., slice(58 * scale, 70 * scale), slice(58 * scale, 70 * scale)
+    assert float(drawn.image()[middle].mean()) > float(plain.image()[middle].mean()) + 0.1
+    change = (drawn.image() - plain.image())[middle].mean()
+    assert float((half.image() - weak.image())[middle].mean()) < 0.8 * float(change)
+    assert np.array_equal(drawn.pixels[: 6 * scale], plain.pixels[: 6 * scale])
 
 
 def test_load_builds_what_was_saved(restorer: Restorer, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from restorecli.colour import luma
 from restorecli.tiling.sources import ImageSource, TensorSource
 
 # Mean layout of the 2,922 surest faces of the training set (Procrustes), made symmetric; the crop
@@ -20,6 +21,7 @@ MASK_CENTRE = (0.5, 0.52)
 MASK_RADII = (0.42, 0.47)
 MASK_ROUNDNESS = 3.0  # exponent of the superellipse: 2 is an ellipse
 MASK_FEATHER = 0.22  # of the radius
+COLOUR_CELLS = 8  # in a row of a crop; over more than one of them its chroma stays the photo's
 COLOUR_SHIFT = 0.1  # the face's rim is brought to the photo's by at most this much
 STEP = 8  # px; sides of crops are multiples of it
 TILT = math.radians(20)  # a face tilted by less is not turned upright
@@ -256,7 +258,14 @@ def _mask(points: Float[Tensor, "h w 2"]) -> Float[Tensor, "1 1 h w"]:
 
 
 def _colour_matched(change: Float[Tensor, "1 3 s s"]) -> Float[Tensor, "1 3 s s"]:
-    """The change without its mean colour along the feather, where it would show as a rim."""
+    """The change without what is not the face step's to change.
+
+    That is its mean colour along the feather, where it would show as a rim, and colour that spreads
+    over an eighth of the crop: whose skin is how yellow the photo says, not the prior.
+    """
+    chroma = change - luma(change)
+    spread = F.adaptive_avg_pool2d(chroma, COLOUR_CELLS)
+    change = change - F.interpolate(spread, change.shape[-2:], mode="bilinear")
     mask = feather_mask(change.shape[-1]).to(change)
     rim = mask * (1 - mask)
     shift = (change * rim).sum((2, 3), keepdim=True) / rim.sum()

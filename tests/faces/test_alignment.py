@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from restorecli.colour import luma
 from restorecli.faces.alignment import (
     TEMPLATE,
     TILT,
@@ -198,3 +199,26 @@ def test_an_enlarged_crop_shows_the_same_place_of_the_enlarged_photo(
         enlarged.moved(7, -3).to_photo(points * drawn),
         there - torch.tensor([7.0, -3.0], dtype=torch.float64),
     )
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0.05, 0.3), st.integers(0, 2), st.integers(0, 10**6))
+def test_a_cast_of_the_whole_face_is_not_pasted(cast: float, channel: int, seed: int) -> None:
+    """Lightness may change, detail may have colours; a colour over all of the face is the photo's."""
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(1, 3, 96, 96, generator=generator) * 0.2 + 0.4
+    placement = fit_similarity(landmarks(64, 0.0, 48, 48), 64)
+    crop = sample_crop(TensorSource(image), placement)
+    tinted, lighter = crop.clone(), crop + cast
+    tinted[:, channel] += cast
+    plain = paste(image, crop, placement)
+    middle = ..., slice(40, 56), slice(40, 56)
+    shown = paste(image, tinted, placement)[middle] - plain[middle]
+    assert float((shown - luma(shown)).abs().max()) < 0.02
+    light = paste(image, lighter, placement)[middle] - plain[middle]
+    assert float((light - luma(light)).abs().max()) < 1e-5
+    spot = crop.clone()
+    spot[:, channel, 30:34, 30:34] += cast
+    seen = paste(image, spot, placement)[..., 47:49, 47:49] - plain[..., 47:49, 47:49]
+    others = [other for other in range(3) if other != channel]
+    assert float(seen[:, channel].mean() - seen[:, others].mean()) > 0.5 * cast

@@ -204,7 +204,7 @@ def test_an_enlarged_crop_shows_the_same_place_of_the_enlarged_photo(
 @settings(deadline=None, max_examples=20)
 @given(st.floats(0.05, 0.3), st.integers(0, 2), st.integers(0, 10**6))
 def test_a_cast_of_the_whole_face_is_not_pasted(cast: float, channel: int, seed: int) -> None:
-    """Lightness may change, detail may have colours; a colour over all of the face is the photo's."""
+    """Lightness may change, detail may have colours; what covers the face does not."""
     generator = torch.Generator().manual_seed(seed)
     image = torch.rand(1, 3, 96, 96, generator=generator) * 0.2 + 0.4
     placement = fit_similarity(landmarks(64, 0.0, 48, 48), 64)

@@ -133,11 +133,8 @@ def restore_faces(
     bounds = (pair.config.smallest, pair.config.largest)
     todo = [index for index, status in enumerate(statuses) if status == FaceStatus.RESTORED]
     places = {index: fit_pixel_aligned(detections.landmarks[index], *bounds) for index in todo}
-    before = TensorSource(image)
-    crops = {index: sample_crop(before, places[index]) for index in todo}
-    source_crops = (
-        crops if source is None else {index: sample_crop(source, places[index]) for index in todo}
-    )
+    crops = _sampled(TensorSource(image), places)
+    source_crops = crops if source is None else _sampled(source, places)
     measures = dict.fromkeys(every, (0.0, 0.0))
     drawn: list[DrawnFace] = []
     result = image if in_place or not todo else image.clone()
@@ -186,6 +183,10 @@ def draw_over(
         change = share * (face.large.to(torch.float32).over(before) - before)
         after = paste_change(image, change, inside, in_place=True)
         part[:] = after[0].permute(1, 2, 0).mul(most).round().numpy().astype(pixels.dtype)
+
+
+def _sampled(source: ImageSource, places: dict[int, Placement]) -> dict[int, Tensor]:
+    return {index: sample_crop(source, place) for index, place in places.items()}
 
 
 def face_indices(choice: str, count: int) -> frozenset[int]:

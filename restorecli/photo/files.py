@@ -114,15 +114,10 @@ def refuse_target(
 ) -> None:
     """Refuse a target that could not be written later, before there is anything to write.
 
-    Args:
-        path: The target.
-        overwrite: Whether it may exist.
-        will_exist: A folder that will have been made by then.
-
     Raises:
         PlanError: It is a folder.
-        PhotoWriteError: It exists and must not be replaced, its folder does not exist, or it has a
-            name that no file can have.
+        PhotoWriteError: It exists and must not be replaced, its folder does not exist and is not
+            the one that `will_exist` by then, or it has a name that no file can have.
     """
     try:
         if isinstance(path, Path):

@@ -29,6 +29,19 @@ class PatchDiscriminator(nn.Module):
         return answer
 
 
+class Judged(nn.Module):
+    """A network and the adversary that judges its pictures.
+
+    Attributes:
+        shipped: The network.
+        judge: Says whether a patch is a photo's.
+    """
+
+    def __init__(self, shipped: nn.Module) -> None:
+        super().__init__()
+        self.shipped, self.judge = shipped, PatchDiscriminator()
+
+
 def least_squares(judge: nn.Module, real: Image, drawn: Image) -> tuple[Tensor, Tensor]:
     """The loss of who drew, and the judge's own.
 

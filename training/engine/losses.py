@@ -60,6 +60,19 @@ def colour(image: Image, target: Image, side: int = 32) -> Tensor:
     return F.avg_pool2d(image - target, side, stride=max(1, side // 2)).abs().mean()
 
 
+def divergence(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """Kullback-Leibler divergence of a normal distribution from another, or from the standard one.
+
+    Both are means and log-variances, each element by itself; the mean over the elements.
+    """
+    mean, log_variance = (part.float() for part in one)
+    if other is None:
+        return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
+    place, spread = (part.float() for part in other)
+    away = log_variance.exp() + (mean - place) ** 2
+    return 0.5 * (spread - log_variance + away / spread.exp() - 1).mean()
+
+
 TERMS = {
     "charbonnier": charbonnier,
     "luma": luma,

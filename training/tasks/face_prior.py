@@ -11,9 +11,9 @@ from restorecli.networks.face_prior import PriorPictures
 from restorecli.networks.face_vae import drawn as drawn_from
 from training.data.face_canvases import FaceCanvases
 from training.data.photo_pool import PhotoPool
-from training.engine.adversary import PatchDiscriminator, balance, least_squares
+from training.engine.adversary import Judged, balance, least_squares
 from training.engine.feed import MIRROR, Batch
-from training.engine.losses import picture_loss
+from training.engine.losses import divergence, picture_loss
 from training.engine.recipe import Phase, Recipe
 from training.evaluate.faces import gradient
 from training.networks.face_prior import FacePrior, FacePriorConfig
@@ -21,19 +21,6 @@ from training.networks.face_prior import FacePrior, FacePriorConfig
 HALF = 0.5  # weight of the picture at half the side
 HELD_OUT_SEED = 10**9
 SCORED_AT_ONCE = 8
-
-
-class PriorTraining(nn.Module):
-    """The prior and the adversary that judges its pictures.
-
-    Attributes:
-        shipped: The prior.
-        judge: Says whether a patch is a photo's.
-    """
-
-    def __init__(self, config: FacePriorConfig) -> None:
-        super().__init__()
-        self.shipped, self.judge = FacePrior(config), PatchDiscriminator()
 
 
 class FacePriorTask:
@@ -51,7 +38,7 @@ class FacePriorTask:
     def __init__(self, recipe: Recipe, pool: PhotoPool, labels: Path) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
-        self.network: nn.Module = PriorTraining(FacePriorConfig(**recipe.config))
+        self.network: nn.Module = Judged(FacePrior(FacePriorConfig(**recipe.config)))
         side = max(phase.size for phase in recipe.phases)
         self.canvases = FaceCanvases(pool, labels, side, held_out=False)
         self.held_out = FaceCanvases(pool, labels, side, held_out=True)
@@ -70,16 +57,15 @@ class FacePriorTask:
 
     def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Loss terms of a `batch`."""
-        assert isinstance(network, PriorTraining)
+        assert isinstance(network, Judged)
         prior, options = network.shipped, self.recipe.options
+        assert isinstance(prior, FacePrior)
         target = batch["clean"].contiguous(memory_format=torch.channels_last)
-        mean, log_variance = prior.encoder(target)
-        drawn = prior.decoder(drawn_from((mean, log_variance), True))
-        mean, log_variance = mean.float(), log_variance.float()
-        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
+        latent = prior.encoder(target)
+        drawn = prior.decoder(drawn_from(latent, True))
         losses = both_sizes(drawn, target, self.recipe.losses)
         truth = torch.stack(list(losses.values())).sum()
-        losses["divergence"] = float(options["divergence"]) * divergence
+        losses["divergence"] = float(options["divergence"]) * divergence(latent)
         judged = batch["judged"].mean()
         fooled, judgement = least_squares(network.judge, target, drawn.full)
         pull = balance(truth, fooled, prior.decoder.large_picture.weight)
@@ -89,7 +75,7 @@ class FacePriorTask:
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """Of held-out canvases drawn from their latents' means: PSNR, SSIM, gradients' ratio."""
-        assert isinstance(network, PriorTraining)
+        assert isinstance(network, Judged)
         prior, side = network.shipped, self.recipe.phases[-1].size
         totals = {"psnr": 0.0, "ssim": 0.0, "steepness": 0.0}
         count = self.recipe.validation

@@ -18,9 +18,9 @@ from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet
 from training.data.face_canvases import FaceCanvases
 from training.data.photo_pool import PhotoPool
-from training.engine.adversary import PatchDiscriminator, balance, least_squares
+from training.engine.adversary import Judged, balance, least_squares
 from training.engine.feed import MIRROR, Batch
-from training.engine.losses import picture_loss
+from training.engine.losses import divergence, picture_loss
 from training.engine.recipe import Phase, Recipe
 from training.evaluate.faces import gradient
 from training.networks.embedder import Embedder, distance
@@ -33,19 +33,6 @@ SCORED_AT_ONCE = 4
 SCORES = ("ssim", "steep_first_2", "steep_fused_2", "far_first_2", "far_fused_2")
 Image = Tensor
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
-
-
-class PairTraining(nn.Module):
-    """The pair and the adversary that judges what it draws.
-
-    Attributes:
-        shipped: The pair.
-        judge: Says whether a patch is a photo's.
-    """
-
-    def __init__(self, config: FaceVAEPairConfig) -> None:
-        super().__init__()
-        self.shipped, self.judge = FaceVAEPair(config), PatchDiscriminator()
 
 
 class FaceVAETask:
@@ -61,7 +48,6 @@ class FaceVAETask:
         divergence: Of A's latent from the standard normal.
         identity: Of the distance on the embedder's sphere, squared and halved.
         adversary: Share of the reconstruction's pull on the last layer that the adversary has.
-        gentle_phases: Phases, from the first, without an adversary.
         drop_source: Share of the crops whose source is what step 1 left, as after relighting.
 
     Args:
@@ -87,15 +73,16 @@ class FaceVAETask:
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
         device = pool.pixels.device
-        network = PairTraining(FaceVAEPairConfig(**recipe.config))
+        pair = FaceVAEPair(FaceVAEPairConfig(**recipe.config))
+        network = Judged(pair)
         knows = weights.load(FacePrior, "face_prior", folder=prior)
-        network.shipped.prior.load_state_dict(knows.decoder.state_dict())
+        pair.prior.load_state_dict(knows.decoder.state_dict())
         second = weights.load(GuidedDenoiser, "second_look", folder=steps_folder)
-        network.shipped.first.load_state_dict(second.state_dict())
+        pair.first.load_state_dict(second.state_dict())
         network.requires_grad_(False)
         network.judge.requires_grad_(True)
         for part in recipe.options["tuned"]:
-            network.shipped.get_submodule(part).requires_grad_(True)
+            pair.get_submodule(part).requires_grad_(True)
         self.network: nn.Module = network
         self.encoder: PriorEncoder = _there(knows.encoder, device)
         self.denoiser = _there(weights.load(Denoiser, "denoiser", folder=steps_folder), device)
@@ -119,14 +106,15 @@ class FaceVAETask:
 
     def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Loss terms of a `batch`."""
-        assert isinstance(network, PairTraining)
+        assert isinstance(network, Judged)
         options, terms, pair = self.recipe.options, self.recipe.losses, network.shipped
+        assert isinstance(pair, FaceVAEPair)
         degraded, source, small, large = self.crops(batch)
         dropped = Draws(batch["seeds"], stream=73).chance(options["drop_source"])
         source = torch.where(dropped.view(-1, 1, 1, 1), degraded, source)
         drawing = pair.draw(degraded, source, sample=True)
         with torch.no_grad():
-            truth = tuple(part.float() for part in self.encoder(large))
+            truth = self.encoder(large)
             enlarged = self.orsnet(drawing.first.detach(), source, 2).clamp(0, 1)
         with torch.autocast(large.device.type, enabled=False):
             there = (degraded, drawing.first), (enlarged, enlarged)
@@ -143,13 +131,8 @@ class FaceVAETask:
                 if options[name]:
                     parts = _sum(picture_loss(*pair, quick) for pair in drawn)
                     losses[name] = options[name] * torch.stack(list(parts.values())).sum()
-            mean, log_variance = (part.float() for part in drawing.mapped)
-            away = truth[1].exp() + (truth[0] - mean) ** 2
-            apart = log_variance - truth[1] + away / log_variance.exp() - 1
-            losses["mapped"] = options["mapped"] * 0.5 * apart.mean()
-            mean, log_variance = (part.float() for part in drawing.latent)
-            normal = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
-            losses["divergence"] = options["divergence"] * normal
+            losses["mapped"] = options["mapped"] * divergence(truth, drawing.mapped)
+            losses["divergence"] = options["divergence"] * divergence(drawing.latent)
         if options["identity"]:
             losses["identity"] = options["identity"] * self._apart(shown[1], large)
         if options["adversary"]:
@@ -178,7 +161,8 @@ class FaceVAETask:
 
         At twice the size decoder A's picture is enlarged by ORSNet: what is written without B.
         """
-        assert isinstance(network, PairTraining)
+        assert isinstance(network, Judged)
+        assert isinstance(network.shipped, FaceVAEPair)
         count, size = self.recipe.validation, self.recipe.phases[-1].size
         totals: dict[str, float] = {}
         for start in range(0, count, SCORED_AT_ONCE):

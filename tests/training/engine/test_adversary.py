@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -33,6 +33,7 @@ def test_a_patch_is_judged_by_itself() -> None:
     assert not same[:, -2:].any()
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 4), st.floats(0.01, 4))
 def test_balanced_pulls_are_equal(truthful: float, fooling: float) -> None:
     layer = nn.Conv2d(2, 1, 1)

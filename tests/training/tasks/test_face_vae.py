@@ -12,9 +12,10 @@ from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import bicubic
 from tests.support.tiny_pair import PAIR, PAIR_OPTIONS, PARTS, save_pair_steps
 from training.data.photo_pool import PhotoPool
+from training.engine.adversary import Judged
 from training.engine.loop import Run, StreamedTask
 from training.engine.recipe import Phase, Recipe
-from training.tasks.face_vae import FaceVAETask, PairTraining
+from training.tasks.face_vae import FaceVAETask
 from training.train import make_task
 
 CPU = torch.device("cpu")
@@ -51,7 +52,8 @@ def task_of(chosen: Recipe, pool: PhotoPool, labels: Path, steps: Path) -> FaceV
 
 
 def shipped(task: FaceVAETask) -> FaceVAEPair:
-    assert isinstance(task.network, PairTraining)
+    assert isinstance(task.network, Judged)
+    assert isinstance(task.network.shipped, FaceVAEPair)
     return task.network.shipped
 
 

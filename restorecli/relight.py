@@ -17,6 +17,8 @@ Mode = Literal["auto", "on", "off"]
 MAX_GAIN = 10.0  # the darkest luminances are not multiplied by more: there is mostly noise in them
 PIXELS_AT_ONCE = 2**18  # pixels in a strip: about 16 MB of temporary memory
 TABLE = 2048  # entries of the gain table, spaced evenly in √luminance
+WHITE = 0.6  # luminance; dimming that counts as "too dark" leaves no more than 0.48
+WHITES = 0.005  # share of the pixels; the date in a corner of a dark photo is less
 
 
 def relight(
@@ -31,8 +33,8 @@ def relight(
     Args:
         image: Whole photo, sRGB in [0, 1].
         relighter: On the same device.
-        mode: `"auto"` acts only where the network is sure that the photo was taken too dark, `"on"`
-            applies its curve always, `"off"` never.
+        mode: `"auto"` acts only where the network is sure that the photo was taken too dark, and
+            never on one that `has_whites`; `"on"` applies its curve always, `"off"` never.
         in_place: Write into `image`, so that no second photo has to be held.
 
     Returns:
@@ -53,10 +55,12 @@ def estimate(
 ) -> Float[Tensor, " table"] | None:
     """Decide, from the whole photo or a small copy of it, and make the curve ready to apply.
 
+    A small copy of a dark page may have no whites left of thin letters; so give the whole.
+
     Returns:
         Gains for `brighten`, or None if the photo is to stay as it is.
     """
-    if mode == "off":
+    if mode == "off" or (mode == "auto" and has_whites(image)):
         return None
     side = relighter.config.thumbnail
     thumbnail = F.adaptive_avg_pool2d(image, (side, side))
@@ -64,6 +68,18 @@ def estimate(
     if mode == "auto" and torch.sigmoid(darkness.float()).item() < relighter.config.threshold:
         return None
     return gain_table(curve[0].float())
+
+
+def has_whites(image: Float[Tensor, "1 3 h w"]) -> bool:
+    """Whether more than `WHITES` of a photo are brighter than `WHITE`: then it got light enough.
+
+    The network cannot see this: in its thumbnail white letters on black are a dark grey.
+    """
+    weights = image.new_tensor(LUMINANCE).view(1, 3, 1, 1)
+    rows = max(1, PIXELS_AT_ONCE // image.shape[-1])
+    strips = image.split(rows, dim=-2)
+    white = sum(int(((strip * weights).sum(1) > WHITE).sum()) for strip in strips)
+    return white > WHITES * image.shape[-2] * image.shape[-1]
 
 
 def gain_table(curve: Float[Tensor, " knots"]) -> Float[Tensor, " table"]:

@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 
 from restorecli import relight as module
 from restorecli.networks.relighter import LUMINANCE, Relighter, RelighterConfig, knots
-from restorecli.relight import MAX_GAIN, Mode, brighten, estimate, gain_table, relight
+from restorecli.relight import (
+    MAX_GAIN,
+    WHITE,
+    WHITES,
+    Mode,
+    brighten,
+    estimate,
+    gain_table,
+    has_whites,
+    relight,
+)
 
 
 def made(*, dark: bool, lift: float = 4.0) -> Relighter:
@@ -42,6 +52,22 @@ def test_modes(image: torch.Tensor, mode: Mode, dark: bool, acts: bool) -> None:
         assert result.max() <= 1
     else:
         assert result is image
+
+
+def test_white_letters_on_black_stay_as_they_are() -> None:
+    page = torch.full((1, 3, 200, 200), 0.05)
+    page[..., 20:180:10, 20:150] = 0.9
+    assert relight(page, made(dark=True), "auto") == (page, False)
+    assert relight(page, made(dark=True), "on")[1]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 60), st.integers(1, 60), st.floats(0, 2 * WHITES))
+def test_whites_are_counted_over_all_strips(height: int, width: int, share: float) -> None:
+    image = torch.zeros(1, 3, height, width)
+    count = round(share * height * width)
+    image.view(3, -1)[:, torch.randperm(height * width)[:count]] = WHITE + 0.01
+    assert has_whites(image) is (count > WHITES * height * width)
 
 
 def test_in_place_writes_into_the_photo(image: torch.Tensor) -> None:

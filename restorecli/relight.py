@@ -77,7 +77,7 @@ def has_whites(image: Float[Tensor, "1 3 h w"]) -> bool:
     """
     weights = image.new_tensor(LUMINANCE).view(1, 3, 1, 1)
     rows = max(1, PIXELS_AT_ONCE // image.shape[-1])
-    strips = image.split(rows, dim=-2)
+    strips = torch.split(image, rows, dim=-2)
     white = sum(int(((strip * weights).sum(1) > WHITE).sum()) for strip in strips)
     return white > WHITES * image.shape[-2] * image.shape[-1]
 

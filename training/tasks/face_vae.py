@@ -88,11 +88,11 @@ class FaceVAETask:
         self.denoiser = _there(weights.load(Denoiser, "denoiser", folder=steps_folder), device)
         self.orsnet = _there(weights.load(ORSNet, "orsnet", folder=steps_folder), device)
         self.embedder = _there(weights.load(Embedder, "embedder", folder=embedder), device)
-        side = max(_window(phase.size) for phase in recipe.phases) * 2
-        self.canvases, self.held_out = (
-            FaceCanvases(pool, labels, side, held_out=held_out, around=AROUND)
-            for held_out in (False, True)
-        )
+        self.canvases = {
+            phase.size: self._canvases(pool, labels, phase.size, held_out=False)
+            for phase in recipe.phases
+        }
+        self.held_out = self._canvases(pool, labels, recipe.phases[-1].size, held_out=True)
         self.degradation = DegradeConfig(**recipe.degrade)
 
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
@@ -102,7 +102,7 @@ class FaceVAETask:
 
     def batch(self, seeds: Tensor, phase: Phase) -> Batch:
         """Surroundings of faces, as they `came`, and clean at twice the size; their `seeds`."""
-        return self._degraded(self.canvases, seeds, phase.size)
+        return self._degraded(self.canvases[phase.size], seeds, phase.size)
 
     def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Loss terms of a `batch`."""
@@ -185,6 +185,12 @@ class FaceVAETask:
                     for key, value in self._measured(picture, target).items():
                         totals[f"{key}_{name}"] = totals.get(f"{key}_{name}", 0.0) + value / count
         return {name: value for name, value in totals.items() if name.startswith(SCORES)}
+
+    def _canvases(
+        self, pool: PhotoPool, labels: Path, size: int, *, held_out: bool
+    ) -> FaceCanvases:
+        """Faces that are large and sharp enough to be twice a crop's size."""
+        return FaceCanvases(pool, labels, 2 * _window(size), held_out=held_out, around=AROUND)
 
     def _measured(self, picture: Image, target: Image) -> dict[str, float]:
         """Sums over a batch."""

@@ -79,17 +79,29 @@ class LatentAttention(nn.Module):
         self.project = nn.Linear(channels, channels)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Sides other than the native one stretch the codes."""
+        """Other sides than the native one stretch the codes; larger ones are seen by fours."""
         n, channels, height, width = x.shape
         place: Tensor = self.place
+        native = place.shape[-2] * place.shape[-1]
         if place.shape[-2:] != (height, width):
             place = F.interpolate(place, (height, width), mode="bilinear", align_corners=False)
-        tokens = self.norm((x + place).flatten(2).transpose(1, 2))  # (n, hw, c)
-        split = self.query_key_value(tokens).unflatten(2, (3, self.heads, -1))
-        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (n, heads, hw, c/heads)
+        placed = x + place
+        seen = F.avg_pool2d(placed, 2, ceil_mode=True) if height * width > native else placed
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        query = F.linear(self._tokens(placed), weight[:channels], bias[:channels])
+        seen = F.linear(self._tokens(seen), weight[channels:], bias[channels:])
+        query, key, value = (self._heads(part) for part in (query, *seen.chunk(2, 2)))
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         projected: Tensor = self.project(mixed).transpose(1, 2)
         return x + projected.reshape(n, channels, height, width)
+
+    def _tokens(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n hw c"]:
+        tokens: Tensor = self.norm(x.flatten(2).transpose(1, 2))
+        return tokens
+
+    def _heads(self, tokens: Float[Tensor, "n hw c"]) -> Float[Tensor, "n heads hw d"]:
+        n, places, channels = tokens.shape
+        return tokens.reshape(n, places, self.heads, channels // self.heads).transpose(1, 2)
 
 
 class PriorDecoder(nn.Module):

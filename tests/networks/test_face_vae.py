@@ -150,6 +150,16 @@ def test_attention_knows_the_place() -> None:
     assert not torch.allclose(attention(flat.flip(3)), same_place.flip(3))
 
 
+def test_attention_sees_a_large_face_by_fours() -> None:
+    torch.manual_seed(0)
+    attention = LatentAttention(8, 2, 6)
+    small = torch.randn(2, 8, 6, 6)
+    large = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    expected = attention(small).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(attention(large), expected, atol=1e-5, rtol=1e-5)
+    assert attention(torch.randn(1, 8, 9, 7)).shape == (1, 8, 9, 7)
+
+
 def test_gradients_reach_every_part() -> None:
     pair = made().requires_grad_(True)
     drawing = pair.draw(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32), sample=True)

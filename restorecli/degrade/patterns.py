@@ -180,7 +180,8 @@ def weave(u: Field, v: Field, draws: Draws) -> Field:
     over = torch.remainder(column + row, 2) == 0
     across = torch.where(over, torch.remainder(u / _column(period), 1), 0.0)
     across = torch.where(over, across, torch.remainder(v / _column(period), 1))
-    return torch.sin(math.pi * across) ** _column(draws.uniform(0.5, 2))
+    shade = torch.sin(math.pi * across).clamp(min=0)  # a remainder may round up to 1
+    return shade ** _column(draws.uniform(0.5, 2))
 
 
 def bricks(u: Field, v: Field, draws: Draws) -> Field:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from restorecli.degrade import FAMILIES, DegradeConfig, degrade
 from restorecli.degrade.corruption import add_noise, gaussian_blur, jpeg
+from restorecli.degrade.patterns import FIELDS
 from restorecli.degrade.rng import Draws, mix
 from restorecli.metrics import psnr, ssim_per_image
 
@@ -53,6 +54,15 @@ def test_every_family_disturbs_and_stays_in_range(family: str) -> None:
     changed = (pair.image - pair.target).abs().mean((1, 2, 3))
     assert float(changed.amax()) > (0.01 if family == "banding" else 0.02)
     assert torch.equal(pair.image, torch.round(pair.image * 255) / 255)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_patterns_are_numbers_a_hair_beside_their_seams(name: str) -> None:
+    draws = Draws(torch.arange(40))
+    hairs = torch.tensor([-1e-7, -1e-9, -0.0, 0.0, 1e-9, 1e-7])
+    u, v = (part.expand(40, 6, 6) for part in torch.meshgrid(hairs, hairs, indexing="ij"))
+    pattern = FIELDS[name](u, v, draws)
+    assert pattern.isfinite().all()
 
 
 def test_strong_patterns_meet_the_papers_rule() -> None:

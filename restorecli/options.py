@@ -10,8 +10,8 @@ from typing import Literal
 
 from restorecli.errors import PlanError
 
-Stage = Literal["denoise", "relight", "faces", "refine", "upscale"]
-STAGES: tuple[Stage, ...] = ("denoise", "relight", "faces", "refine", "upscale")
+Stage = Literal["relight", "denoise", "faces", "refine", "upscale"]
+STAGES: tuple[Stage, ...] = ("relight", "denoise", "faces", "refine", "upscale")
 Precision = Literal["auto", "fp32", "bf16"]
 SCALES = (1, 2, 4)  # that the networks have; a result of another size is made smaller from the next
 
@@ -195,8 +195,8 @@ class StageImage(StrEnum):
     """A picture of a photo on its way, in the order in which they are shown."""
 
     INPUT = "input"
-    DENOISED = "denoised"
     RELIT = "relit"
+    DENOISED = "denoised"
     FACES = "faces"  # those found, marked on the picture before
     COMPOSED = "composed"
     FINAL = "final"

@@ -1,8 +1,8 @@
 """The way of a photo through the networks; the only file that knows all of them.
 
+    relight   (1, 3, h, w) → (1, 3, h, w)            as it is read, only if the photo is dark
     inspect   (1, 3, h, w) → Inspection              a few windows: is there anything to restore?
     denoise   (1, 3, h, w) → (1, 3, h, w)            tiles
-    relight   (1, 3, h, w) → (1, 3, h, w)            whole, only if the photo is dark
     faces     (1, 3, h, w) → (1, 3, h, w)            none or more aligned crops
     refine    (1, 3, h, w) → (1, 3, h, w)            tiles
     upscale   (1, 3, h, w) → (1, 3, s·h, s·w)        tiles
@@ -52,7 +52,7 @@ from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
-from restorecli.relight import relight
+from restorecli.relight import estimate, lit
 from restorecli.tiling import tiles as tiling
 from restorecli.tiling.networks import RetryCounter, Stopwatch, Tiles, TileSteps, Watch, changed
 from restorecli.tiling.strips import plain_strips, to_pixels
@@ -66,10 +66,12 @@ class StageImages:
         self._keep, self._side = keep, side
         self.images: dict[str, Float[Tensor, "1 3 h w"]] = {}
 
-    def keep(self, name: str, image: Float[Tensor, "1 3 h w"]) -> None:
+    def keep(self, name: str, image: Float[Tensor, "1 3 h w"] | tiling.ImageSource) -> None:
         """Copy a picture, which later steps may write into, reduced if that is enough."""
         if not self._keep:
             return
+        if not isinstance(image, Tensor):
+            image = tiling.whole(image)
         factor = (self._side or math.inf) / max(image.shape[-2:])
         if factor >= 1:
             self.images[name] = image.clone()
@@ -99,10 +101,11 @@ class Restoration:
             it came, but for light and size.
         work_factor: By how much the photo was made smaller for the work.
         seconds: Wall-clock time of the computation, that of the decision included.
-        stage_seconds: Likewise of `inspect` and of each stage that ran, without what joins tiles.
+        stage_seconds: Likewise of `inspect`, which also says whether it is dark, and of each later
+            stage that ran, without what joins tiles.
         device: As in `"cpu"` or `"cuda:0"`.
         precision: `"fp32"` or `"bf16"`.
-        steps: The picture after "denoised", "relit" and "composed", if they were asked for.
+        steps: The picture after "relit", "denoised" and "composed", if they were asked for.
         notices: What did not go as planned and was mended, one sentence each.
     """
 
@@ -128,7 +131,7 @@ class Restorer:
     Attributes:
         inspector: Says whether there is anything to restore; stays on the CPU.
         denoiser: Takes the pattern away.
-        relighter: Brightens a dark photo; stays on the CPU, where the whole picture is.
+        relighter: Says how a dark photo is made light; stays on the CPU, where the photo is.
         detector: Finds faces.
         refiner: Looks at them again.
         face_pair: Restores aligned faces.
@@ -235,17 +238,23 @@ class Restorer:
         return replace(restoration, seconds=time.perf_counter() - start + looked)
 
     def inspect(self, photo: Photo) -> Inspection:
-        """Say what lies over a photo, judged by its middle; nothing is restored."""
-        with torch.inference_mode():
-            return inspect(middle(photo), self.inspector)
+        """Say what lies over a photo, judged by its middle, made light if it is too dark to see."""
+        found = self.decide(photo).inspection
+        assert found is not None  # the default options look
+        return found
 
     def decide(self, photo: Photo, options: Options | None = None) -> Decision:
         """Say what `restore` would do to a photo, and why; nothing is restored."""
         options = (options or Options()).for_photo(photo.height, photo.width)
         start = time.perf_counter()
-        inspection = self.inspect(photo) if "denoise" in options.stages else None
+        source = tiling.PixelSource(photo.colours())
+        light = options.relight if "relight" in options.stages else "off"
+        with torch.inference_mode():
+            gains = estimate(source, self.relighter, light, options.strength)
+            seen = middle(lit(source, gains)) if "denoise" in options.stages else None
+            inspection = None if seen is None else inspect(seen, self.inspector)
         decision = decide(photo.height, photo.width, options, inspection)
-        return replace(decision, seconds=time.perf_counter() - start)
+        return replace(decision, gains=gains, seconds=time.perf_counter() - start)
 
     def _restore(
         self,
@@ -257,15 +266,15 @@ class Restorer:
         watch: Watch | None,
     ) -> Restoration:
         factor, stages = decision.work_factor, decision.stages
-        source = tiling.PixelSource(reduced(photo.colours(), factor))
+        source = lit(tiling.PixelSource(reduced(photo.colours(), factor)), decision.gains)
         tiles = self._tiles(
             self.tile(source.height, source.width, options), watch, mirrored=options.best
         )
         tiles.expect(source.height, source.width, passes=decision.passes(options))
-        relit = False
         faces: tuple[FaceRecord, ...] = ()
         drawn: tuple[DrawnFace, ...] = ()
 
+        steps.keep(StageImage.RELIT, source)
         if "denoise" in stages:
             with clock("denoise"):
                 strips = tiles.strips(lambda steps: steps.denoise, [source])
@@ -274,24 +283,16 @@ class Restorer:
                 image = correct_colours(image, source, longest_period=period)
                 image.clamp_(0, 1)
         else:
-            image = source.read(0, 0, source.height, source.width).contiguous()
+            image = tiling.whole(source).contiguous()
         steps.keep(StageImage.DENOISED, image)
-        if "relight" in stages:
-            with clock("relight"):
-                image, relit = relight(image, self.relighter, options.relight, in_place=True)
-        steps.keep(StageImage.RELIT, image)
         if "faces" in stages:
             with clock("faces"):
-                image, faces, drawn = self._faces(
-                    image, source, options, relit=relit, factor=factor
-                )
+                image, faces, drawn = self._faces(image, source, options, factor=factor)
         absent = missing(options.faces, len(faces)) if "faces" in stages else ()
         steps.keep(StageImage.COMPOSED, image)
-        share = options.strength if relit else options.strength * decision.presence
+        share = options.strength * decision.presence
         scale = min(options.network_scale * factor, LARGEST_UPSCALE)
-        strips = self._last_steps(
-            image, source, tiles, stages, clock, scale=scale, share=share, relit=relit
-        )
+        strips = self._last_steps(image, source, tiles, stages, clock, scale=scale, share=share)
         pixels = to_pixels(strips, image, scale, photo.pixels.dtype)
         if drawn:
             with clock("faces"):
@@ -301,7 +302,7 @@ class Restorer:
         return Restoration(
             photo=photo.replaced(pixels),
             scale=options.scale,
-            relit=relit,
+            relit=decision.relit,
             faces=faces,
             inspection=decision.inspection,
             presence=decision.presence,
@@ -320,21 +321,19 @@ class Restorer:
         source: tiling.ImageSource,
         options: Options,
         *,
-        relit: bool,
         factor: int,
     ) -> RestoredFaces:
         """Restore faces in place; their records are in pixels of the photo."""
         detections = detect(
             self.detector, image, threshold=options.face_threshold, refiner=self.refiner
         )
-        evidence = None if relit else source  # it is as bright as the picture, or of no use
         smaller = replace(options, min_face=max(1, options.min_face // factor))
         faces = restore_faces(
             image,
             detections,
             self.face_pair,
             smaller,
-            source=evidence,
+            source=source,
             in_place=True,
             enlarged="upscale" in options.stages and options.network_scale * factor > 1,
         )
@@ -350,18 +349,16 @@ class Restorer:
         *,
         scale: int,
         share: float,
-        relit: bool,
     ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
         """The result, strip by strip: refined, mixed with the photo by `share`, enlarged."""
         refine, enlarge = "refine" in stages, "upscale" in stages and scale > 1
-        look_everywhere = relit or "denoise" not in stages
+        look_everywhere = "denoise" not in stages
 
         def function(steps: TileSteps) -> tiling.TileFunction:
             def finish(composed: Image, degraded: Image) -> Tensor:
                 if refine and (look_everywhere or changed(composed, degraded)):
-                    # where the picture was made lighter, the photo is too dark to compare
                     with clock("refine"):
-                        composed = steps.look_again(composed, composed if relit else degraded)
+                        composed = steps.look_again(composed, degraded)
                 composed = torch.lerp(degraded, composed, share) if share < 1 else composed
                 if not enlarge:
                     return composed

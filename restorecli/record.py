@@ -47,7 +47,8 @@ class Outcome:
         width: Of the upright source, in pixels.
         scale: Size of the result over that of the source.
         seconds: Time of the computation, without reading and writing.
-        stage_seconds: Likewise of `inspect` and of each stage that ran.
+        stage_seconds: Likewise of `inspect`, which also says whether it is dark, and of each later
+            stage that ran.
         device: Where it was computed.
         precision: What it was computed in, as in `"fp32"`.
         relit: Whether the photo was brightened.

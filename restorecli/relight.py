@@ -1,9 +1,11 @@
-"""Brighten a photo that was taken too dark, and leave every other one alone.
+"""Make a photo light that was taken too dark, and leave every other one alone.
 
-Here: the thumbnail, the decision, and the tone curve over the whole photo, strip by strip. The
-network that estimates the curve is `restorecli.networks.relighter`.
+Here: the thumbnail, the decision, and the tone curve, which is applied where pixels are read: so
+all steps see a light photo. The network that estimates the curve is
+`restorecli.networks.relighter`.
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -12,8 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restorecli.networks.relighter import LUMINANCE, Relighter, knots
+from restorecli.tiling.sources import ImageSource
 
 Mode = Literal["auto", "on", "off"]
+Gains = Float[Tensor, " table"]
 MAX_GAIN = 10.0  # the darkest luminances are not multiplied by more: there is mostly noise in them
 PIXELS_AT_ONCE = 2**18  # pixels in a strip: about 16 MB of temporary memory
 TABLE = 2048  # entries of the gain table, spaced evenly in √luminance
@@ -21,65 +25,80 @@ WHITE = 0.6  # luminance; dimming that counts as "too dark" leaves no more than 
 WHITES = 0.005  # share of the pixels; the date in a corner of a dark photo is less
 
 
-def relight(
-    image: Float[Tensor, "1 3 h w"],
-    relighter: Relighter,
-    mode: Mode,
-    *,
-    in_place: bool = False,
-) -> tuple[Float[Tensor, "1 3 h w"], bool]:
-    """Brighten a photo if it was taken too dark.
+class LitSource:
+    """A photo, made light by a curve as it is read."""
 
-    Args:
-        image: Whole photo, sRGB in [0, 1].
-        relighter: On the same device.
-        mode: `"auto"` acts only where the network is sure that the photo was taken too dark, and
-            never on one that `has_whites`; `"on"` applies its curve always, `"off"` never.
-        in_place: Write into `image`, so that no second photo has to be held.
+    def __init__(self, source: ImageSource, gains: Gains) -> None:
+        self._source, self._gains = source, gains
 
-    Returns:
-        The photo and whether it was changed. If not, it is `image` itself, untouched.
-    """
-    gains = estimate(image, relighter, mode)
-    if gains is None:
-        return image, False
-    target = image if in_place else torch.empty_like(image)
-    rows = max(1, PIXELS_AT_ONCE // image.shape[-1])
-    for top in range(0, image.shape[-2], rows):
-        target[..., top : top + rows, :] = brighten(image[..., top : top + rows, :], gains)
-    return target, True
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return self._source.height
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return self._source.width
+
+    def read(self, top: int, left: int, bottom: int, right: int) -> Float[Tensor, "1 3 h w"]:
+        """Give the rectangle as sRGB in [0, 1]; it shares no memory with the photo."""
+        return brighten(self._source.read(top, left, bottom, right), self._gains)
+
+
+def lit(source: ImageSource, gains: Gains | None) -> ImageSource:
+    """The photo as all steps see it: made light, or itself where there are no gains."""
+    return source if gains is None else LitSource(source, gains)
 
 
 def estimate(
-    image: Float[Tensor, "1 3 h w"], relighter: Relighter, mode: Mode
-) -> Float[Tensor, " table"] | None:
-    """Decide, from the whole photo or a small copy of it, and make the curve ready to apply.
+    source: ImageSource, relighter: Relighter, mode: Mode, strength: float = 1.0
+) -> Gains | None:
+    """Decide, and make the curve ready to apply.
 
-    A small copy of a dark page may have no whites left of thin letters; so give the whole.
+    Args:
+        source: Whole photo, sRGB; it is read strip by strip.
+        relighter: On the CPU.
+        mode: `"auto"` acts only where the network is sure that the photo was taken too dark, and
+            never on one that `has_whites`; `"on"` always, `"off"` never.
+        strength: Share of the change, in [0, 1].
 
     Returns:
         Gains for `brighten`, or None if the photo is to stay as it is.
     """
-    if mode == "off" or (mode == "auto" and has_whites(image)):
+    if mode == "off" or (mode == "auto" and has_whites(source)):
         return None
-    side = relighter.config.thumbnail
-    thumbnail = F.adaptive_avg_pool2d(image, (side, side))
-    darkness, curve = relighter(thumbnail)
+    darkness, curve = relighter(thumbnail(source, relighter.config.thumbnail))
     if mode == "auto" and torch.sigmoid(darkness.float()).item() < relighter.config.threshold:
         return None
-    return gain_table(curve[0].float())
+    gains = gain_table(curve[0].float())
+    return torch.lerp(torch.ones_like(gains), gains, strength)
 
 
-def has_whites(image: Float[Tensor, "1 3 h w"]) -> bool:
+def thumbnail(source: ImageSource, side: int) -> Float[Tensor, "1 3 side side"]:
+    """A small square copy, each pixel the mean over its area, whatever the photo's proportions."""
+    edges = [(source.height * row // side, -(source.height * (row + 1) // -side))
+             for row in range(side)]  # fmt: skip
+    strips = (source.read(top, 0, bottom, source.width) for top, bottom in edges)
+    return torch.cat([F.adaptive_avg_pool2d(strip, (1, side)) for strip in strips], dim=2)
+
+
+def has_whites(source: ImageSource) -> bool:
     """Whether more than `WHITES` of a photo are brighter than `WHITE`: then it got light enough.
 
     The network cannot see this: in its thumbnail white letters on black are a dark grey.
     """
-    weights = image.new_tensor(LUMINANCE).view(1, 3, 1, 1)
-    rows = max(1, PIXELS_AT_ONCE // image.shape[-1])
-    strips = torch.split(image, rows, dim=-2)
-    white = sum(int(((strip * weights).sum(1) > WHITE).sum()) for strip in strips)
-    return white > WHITES * image.shape[-2] * image.shape[-1]
+    white = 0
+    for strip in _strips(source):
+        weights = strip.new_tensor(LUMINANCE).view(1, 3, 1, 1)
+        white += int(((strip * weights).sum(1) > WHITE).sum())
+    return white > WHITES * source.height * source.width
+
+
+def _strips(source: ImageSource) -> Iterator[Float[Tensor, "1 3 rows w"]]:
+    rows = max(1, PIXELS_AT_ONCE // source.width)
+    for top in range(0, source.height, rows):
+        yield source.read(top, 0, min(top + rows, source.height), source.width)
 
 
 def gain_table(curve: Float[Tensor, " knots"]) -> Float[Tensor, " table"]:
@@ -108,7 +127,7 @@ def brighten(
 
     Args:
         strip: sRGB in [0, 1]; not modified.
-        gains: From `estimate`.
+        gains: From `estimate`; 1 everywhere changes nothing.
 
     Returns:
         A new image in [0, 1].

@@ -28,7 +28,7 @@ from restorecli.photo.capacity import enlarged_size
 from restorecli.pipeline import Restorer
 from tests.support.tiny import photo, save, tiny_restorer
 
-WITHOUT_FACES: tuple[Stage, ...] = ("denoise", "relight", "upscale")
+WITHOUT_FACES: tuple[Stage, ...] = ("relight", "denoise", "upscale")
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_the_record_says_what_was_done(restorer: Restorer) -> None:
 
 def test_steps_are_kept_when_asked_for(restorer: Restorer) -> None:
     steps = restorer.restore(photo(24, 20), Options(relight="on"), keep_steps=True).steps
-    assert list(steps) == ["denoised", "relit", "composed"]
+    assert list(steps) == ["relit", "denoised", "composed"]
     assert all(image.shape == (1, 3, 24, 20) for image in steps.values())
     assert not torch.equal(steps["denoised"], steps["relit"])
 

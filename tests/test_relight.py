@@ -16,8 +16,10 @@ from restorecli.relight import (
     estimate,
     gain_table,
     has_whites,
-    relight,
+    lit,
+    thumbnail,
 )
+from restorecli.tiling.sources import TensorSource, whole
 
 
 def made(*, dark: bool, lift: float = 4.0) -> Relighter:
@@ -42,23 +44,36 @@ def image() -> torch.Tensor:
     ("auto", True, True), ("auto", False, False), ("on", False, True), ("off", True, False),
 ])  # fmt: skip
 def test_modes(image: torch.Tensor, mode: Mode, dark: bool, acts: bool) -> None:
-    before = image.clone()
-    result, relit = relight(image, made(dark=dark), mode)
-    assert relit is acts
+    before, source = image.clone(), TensorSource(image)
+    gains = estimate(source, made(dark=dark), mode)
+    light = lit(source, gains)
     assert torch.equal(image, before)
     if acts:
+        result = whole(light)
         assert result.mean() > 1.5 * image.mean()
         assert result.min() >= 0
         assert result.max() <= 1
     else:
-        assert result is image
+        assert gains is None
+        assert light is source
 
 
 def test_white_letters_on_black_stay_as_they_are() -> None:
     page = torch.full((1, 3, 200, 200), 0.05)
     page[..., 20:180:10, 20:150] = 0.9
-    assert relight(page, made(dark=True), "auto") == (page, False)
-    assert relight(page, made(dark=True), "on")[1]
+    assert estimate(TensorSource(page), made(dark=True), "auto") is None
+    assert estimate(TensorSource(page), made(dark=True), "on") is not None
+
+
+@given(st.floats(0, 1))
+@settings(deadline=None, max_examples=20)
+def test_strength_mixes_the_photo_and_the_light_one(strength: float) -> None:
+    image = torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(2)) * 0.1
+    full, part = (
+        whole(lit(TensorSource(image), estimate(TensorSource(image), made(dark=True), "on", share)))
+        for share in (1.0, strength)
+    )
+    torch.testing.assert_close(part, torch.lerp(image, full, strength), atol=1e-5, rtol=0)
 
 
 @settings(deadline=None, max_examples=30)
@@ -67,32 +82,35 @@ def test_whites_are_counted_over_all_strips(height: int, width: int, share: floa
     image = torch.zeros(1, 3, height, width)
     count = round(share * height * width)
     image.view(3, -1)[:, torch.randperm(height * width)[:count]] = WHITE + 0.01
-    assert has_whites(image) is (count > WHITES * height * width)
-
-
-def test_in_place_writes_into_the_photo(image: torch.Tensor) -> None:
-    expected, _ = relight(image, made(dark=True), "auto")
-    result, _ = relight(image, made(dark=True), "auto", in_place=True)
-    assert result is image
-    assert torch.equal(image, expected)
+    assert has_whites(TensorSource(image)) is (count > WHITES * height * width)
 
 
 def test_strips_give_what_the_whole_gives(
     image: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, _ = relight(image, made(dark=True), "auto")
+    light = lit(TensorSource(image), gain_table(knots(32).sqrt()))
+    part = light.read(10, 5, 50, 40)
+    torch.testing.assert_close(part, whole(light)[..., 10:50, 5:40])
+    counted = has_whites(light)
     monkeypatch.setattr(module, "PIXELS_AT_ONCE", 100)
-    strips, _ = relight(image, made(dark=True), "auto")
-    assert torch.equal(whole, strips)
+    assert has_whites(light) is counted
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 70))
+def test_a_thumbnail_is_the_mean_over_each_area(height: int, width: int, side: int) -> None:
+    image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(3))
+    expected = torch.nn.functional.adaptive_avg_pool2d(image, side)
+    torch.testing.assert_close(thumbnail(TensorSource(image), side), expected)
 
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(1, 9), st.integers(1, 9))
 def test_any_size(height: int, width: int) -> None:
-    image = torch.full((1, 3, height, width), 0.1)
-    result, relit = relight(image, made(dark=True), "auto")
-    assert relit
-    assert result.shape == image.shape
+    source = TensorSource(torch.full((1, 3, height, width), 0.1))
+    gains = estimate(source, made(dark=True), "auto")
+    assert gains is not None
+    assert whole(lit(source, gains)).shape == (1, 3, height, width)
 
 
 def test_hue_is_kept(image: torch.Tensor) -> None:
@@ -129,14 +147,3 @@ def test_black_is_not_multiplied_without_bound() -> None:
     steep = torch.ones(33)
     steep[0] = 0
     assert gain_table(steep).max() <= MAX_GAIN
-
-
-def test_estimate_works_on_a_small_copy() -> None:
-    photo = torch.rand(1, 3, 256, 256) * 0.2
-    small = torch.nn.functional.adaptive_avg_pool2d(photo, 128)
-    torch.manual_seed(0)
-    relighter = Relighter(RelighterConfig(width=4)).requires_grad_(False)
-    whole, copy = estimate(photo, relighter, "on"), estimate(small, relighter, "on")
-    assert whole is not None
-    assert copy is not None
-    torch.testing.assert_close(whole, copy, atol=1e-4, rtol=1e-4)

@@ -91,6 +91,7 @@ def described(source: str, photo: "Photo", decision: "Decision") -> dict[str, ob
         "presence": round(decision.presence, 3),
         "peaks": [_wave(peak, dpi) for peak in found.peaks],
         "work_size": decision.work_size,
+        "relit": decision.relit,
         "restores": decision.restores,
     }
 
@@ -116,14 +117,16 @@ def table(record: dict[str, object]) -> str:
 def _verdict(record: dict[str, object]) -> str:
     found = "a pattern" if record["peaks"] else "no pattern named"
     if not record["restores"]:
-        return "pattern: none; nothing would be done"
+        light = "it would be brightened, no more" if record["relit"] else "nothing would be done"
+        return f"pattern: none; {light}"
     share = float(str(record["presence"]))
     much = "in full" if share == 1 else f"by {share:.0%}"
     size = record["work_size"]
     where = "at its own size" if size == "1" else f"at {size} of its size"
     noise = float(str(record["noise"]))
     kind = "noise, no pattern" if not record["peaks"] and noise > 0 else found
-    return f"{kind}; would be restored {much}, worked on {where}"
+    light = "brightened and " if record["relit"] else ""
+    return f"{kind}; would be {light}restored {much}, worked on {where}"
 
 
 def _wave(peak: "Peak", dpi: tuple[float, float] | None) -> dict[str, float | None]:

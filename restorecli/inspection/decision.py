@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from jaxtyping import Float
+from torch import Tensor
+
 from restorecli.inspection.presence import Inspection
 from restorecli.inspection.work_size import WORK_FACTORS, work_factor
 from restorecli.options import Options
@@ -16,6 +19,8 @@ class Decision:
         presence: How much of the restoration is called for, in [0, 1].
         work_factor: By how much the photo is made smaller for the work.
         stages: The steps that have something to do.
+        gains: The curve that makes it light, as of `restorecli.relight.estimate`; None if it is
+            light enough.
         seconds: Wall-clock time that looking took.
     """
 
@@ -23,7 +28,13 @@ class Decision:
     presence: float
     work_factor: int
     stages: frozenset[str]
+    gains: Float[Tensor, " table"] | None = field(default=None, compare=False)
     seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def relit(self) -> bool:
+        """Whether it is made light."""
+        return self.gains is not None
 
     @property
     def restores(self) -> bool:

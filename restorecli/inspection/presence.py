@@ -17,8 +17,7 @@ from restorecli.inspection.coverage import covered
 from restorecli.inspection.lattice import crossing, fundamentals, off_axes
 from restorecli.inspection.peaks import Peak, find_peaks
 from restorecli.networks.inspector import Inspector
-from restorecli.photo import Photo
-from restorecli.tiling.sources import PixelSource
+from restorecli.tiling.sources import ImageSource
 
 INSPECTED_SIDE = 2048  # px, of the middle of a photo that is looked at to judge the whole
 MOST_WINDOWS = 3  # along an axis
@@ -128,9 +127,8 @@ def inspect(image: Float[Tensor, "1 3 h w"], inspector: Inspector) -> Inspection
     return known if known.patterned else inspection
 
 
-def middle(photo: Photo) -> Float[Tensor, "1 3 h w"]:
+def middle(source: ImageSource) -> Float[Tensor, "1 3 h w"]:
     """As much of a photo's middle as is looked at, sRGB in [0, 1]."""
-    source = PixelSource(photo.colours())
     height, width = min(source.height, INSPECTED_SIDE), min(source.width, INSPECTED_SIDE)
     top, left = (source.height - height) // 2, (source.width - width) // 2
     return source.read(top, left, top + height, left + width)

@@ -49,9 +49,9 @@ def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bo
         raise PhotoWriteError(f"{folder}: cannot be made ({error.strerror}).") from error
     pictures = {
         name: Photo.from_image(restoration.steps[name], photo.name)
-        for name in (StageImage.DENOISED, StageImage.RELIT, StageImage.COMPOSED)
+        for name in (StageImage.RELIT, StageImage.DENOISED, StageImage.COMPOSED)
     }
-    pictures[StageImage.FACES] = marked(pictures[StageImage.RELIT], restoration.faces)
+    pictures[StageImage.FACES] = marked(pictures[StageImage.DENOISED], restoration.faces)
     pictures[StageImage.FINAL] = restoration.photo
     for name, file in NAMES.items():
         pictures[name].write(folder / file, overwrite=overwrite)

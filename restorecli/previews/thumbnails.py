@@ -39,13 +39,13 @@ def small_photos(
     """
     steps = restoration.steps
     photos = {StageImage.INPUT: small(photo)}
-    if "denoise" in stages:
-        photos[StageImage.DENOISED] = _step(steps[StageImage.DENOISED], photo)
     if restoration.relit:
         photos[StageImage.RELIT] = _step(steps[StageImage.RELIT], photo)
+    if "denoise" in stages:
+        photos[StageImage.DENOISED] = _step(steps[StageImage.DENOISED], photo)
     if restoration.faces:
         photos[StageImage.FACES] = _with_marks(
-            _step(steps[StageImage.RELIT], photo), photo, restoration.faces
+            _step(steps[StageImage.DENOISED], photo), photo, restoration.faces
         )
     return photos | {StageImage.FINAL: small(restoration.photo)}
 

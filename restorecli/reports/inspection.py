@@ -18,7 +18,9 @@ from restorecli.photo.files import refuse_target
 from restorecli.pipeline import Restorer
 from restorecli.previews import part as previews
 from restorecli.previews import thumbnails
+from restorecli.relight import lit
 from restorecli.reports import pages
+from restorecli.tiling.sources import PixelSource
 
 LONGEST_SIDE = 1024  # px, of the photo as it is shown
 AMPLIFIED = 2.0  # by how much what is taken away is shown stronger
@@ -60,7 +62,8 @@ class Report:
             "spectrum": None,
             "part": None,
         }
-        grey = luma(middle(photo))[0, 0]
+        seen = middle(lit(PixelSource(photo.colours()), decision.gains))
+        grey = luma(seen)[0, 0]
         side = window_side(*grey.shape)
         if side > 1:
             card["spectrum"] = _address(_picture(spectrum(grey, side)))

@@ -32,6 +32,11 @@ class ImageSource(Protocol):
         """
 
 
+def whole(source: ImageSource) -> Float[Tensor, "1 c h w"]:
+    """All of a picture; it may share memory with it and must not be written to."""
+    return source.read(0, 0, source.height, source.width)
+
+
 class TensorSource:
     """An image that is held as a tensor, with any number of channels."""
 

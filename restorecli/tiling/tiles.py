@@ -17,11 +17,11 @@ from torch import Tensor
 from restorecli.device import is_out_of_memory
 from restorecli.errors import DeviceError
 from restorecli.tiling.grid import LARGEST_TILE, SMALLEST_TILE, Grid, choose_tile, tile_grid
-from restorecli.tiling.sources import ImageSource, PixelSource, TensorSource
+from restorecli.tiling.sources import ImageSource, PixelSource, TensorSource, whole
 
 __all__ = [
     "LARGEST_TILE", "SMALLEST_TILE", "Grid", "ImageSource", "PixelSource", "TensorSource",
-    "assemble", "choose_tile", "strips", "tile_grid",
+    "assemble", "choose_tile", "strips", "tile_grid", "whole",
 ]  # fmt: skip
 
 TileFunction = Callable[..., Tensor]

@@ -156,7 +156,7 @@ def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
         (["--scale", "0"], "scale 0: "),
         (["--to", "0"], "to 0: "),
         (["--to", "64", "--scale", "3"], "scale 3 and to 64 contradict"),
-        (["--stages", "denoise,polish"], "stage polish: unknown. Use some of: denoise, "),
+        (["--stages", "denoise,polish"], "stage polish: unknown. Use some of: relight, "),
         (["--fidelity", "1.5"], "fidelity 1.5: "),
         (["--face-threshold", "0"], "face threshold 0: "),
         (["--faces", "biggest"], "faces 'biggest': "),
@@ -277,7 +277,7 @@ def test_options_stand_in_the_order_of_their_table() -> None:
 
 def test_no_faces_takes_the_step_out() -> None:
     stages = options.without_faces(Options(), no_faces=True).stages
-    assert stages == ("denoise", "relight", "refine", "upscale")
+    assert stages == ("relight", "denoise", "refine", "upscale")
     assert options.without_faces(Options(), no_faces=False) == Options()
 
 

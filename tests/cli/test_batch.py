@@ -41,7 +41,7 @@ def test_the_tree_is_kept_and_the_last_line_counts(
     assert main(["batch", "in", "-o", "out", "--scale", "1", "--no-faces"]) == 0
     assert written() == ALL
     assert capsys.readouterr() == ("3 restored, 0 failed, 0 skipped\n", LEFT)
-    stages: tuple[Stage, ...] = ("denoise", "relight", "refine", "upscale")
+    stages: tuple[Stage, ...] = ("relight", "denoise", "refine", "upscale")
     assert restorer.seen[0] == ("a.png", Options(scale=1, stages=stages))
 
 

@@ -16,7 +16,7 @@ from tests.support.tiny import tiny_restorer
 PERIOD, ANGLE = 8.0, 30.0
 FIELDS = {
     "source", "error", "height", "width", "dpi", "pattern", "noise", "printed", "presence",
-    "peaks", "work_size", "restores",
+    "peaks", "work_size", "relit", "restores",
 }  # fmt: skip
 
 

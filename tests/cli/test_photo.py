@@ -321,8 +321,8 @@ def test_a_folder_that_takes_nothing_is_refused_before_any_work(
 def test_steps_are_saved(restorer: FakeRestorer) -> None:
     assert main(["a.jpg", "--save-steps", "deep/steps", "--scale", "1"]) == 0
     assert {name for name in files() if name.startswith("deep")} == {
-        "deep/steps/1-denoised.png",
-        "deep/steps/2-relit.png",
+        "deep/steps/1-relit.png",
+        "deep/steps/2-denoised.png",
         "deep/steps/3-faces.png",
         "deep/steps/4-composed.png",
         "deep/steps/5-final.png",

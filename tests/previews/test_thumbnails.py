@@ -43,7 +43,7 @@ def test_a_brightened_photo_has_a_picture_more(tmp_path: Path) -> None:
     photo = Photo.read(picture(tmp_path / "a.png"))
     restoration = replace(FakeRestorer().restore(photo, keep_steps=True), relit=True, faces=())
     small = thumbnails.small_photos(photo, restoration, STAGES)
-    assert list(small) == ["input", "denoised", "relit", "final"]
+    assert list(small) == ["input", "relit", "denoised", "final"]
 
 
 def test_change_is_a_root_mean_square_in_0_to_1() -> None:

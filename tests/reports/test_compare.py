@@ -170,9 +170,9 @@ def test_steps_are_numbered_pictures(tmp_path: Path) -> None:
     stage_images.refuse(folder, overwrite=False)
     stage_images.write(photo, restoration, folder, overwrite=False)
     assert sorted(path.name for path in folder.iterdir()) == sorted(stage_images.NAMES.values())
-    assert Photo.read(folder / "1-denoised.png").width == 12
+    assert Photo.read(folder / "1-relit.png").width == 12
     assert Photo.read(folder / "5-final.png").width == 24
-    with pytest.raises(PhotoWriteError, match=r"1-denoised\.png: exists already"):
+    with pytest.raises(PhotoWriteError, match=r"1-relit\.png: exists already"):
         stage_images.refuse(folder, overwrite=False)
     stage_images.refuse(folder, overwrite=True)
     stage_images.write(photo, restoration, folder, overwrite=True)

@@ -1,6 +1,6 @@
 """Batches of made scenes, as the face detector and the face refiner see them in training.
 
-Lit, degraded, or as denoise and relight leave them. The scenes themselves are made by
+Lit, degraded, or as relight and denoise leave them. The scenes themselves are made by
 `training.data.scenes`.
 """
 
@@ -20,7 +20,8 @@ from restorecli.degrade.corruption import gaussian_blur
 from restorecli.degrade.rng import Draws
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.relighter import Relighter
-from restorecli.relight import relight
+from restorecli.relight import estimate, lit
+from restorecli.tiling.sources import TensorSource, whole
 from training.data.denoised_scenes import DenoisedScenes, denoised_scenes
 from training.data.photo_pool import PhotoPool
 from training.data.scenes import FacePhotos, Scene
@@ -66,10 +67,10 @@ class SceneBatches:
         relighter = weights.load(Relighter, "relighter", folder=steps_folder).to(device)
 
         def denoise(image: Image) -> Image:
-            image = denoiser(image.contiguous(memory_format=torch.channels_last))[0].clamp(0, 1)
-            return torch.cat(
-                [relight(one, relighter, "auto")[0] for one in image.chunk(len(image))]
-            )
+            came = [TensorSource(one) for one in image.chunk(len(image))]
+            light = [whole(lit(one, estimate(one, relighter, "auto"))) for one in came]
+            image = torch.cat(light).contiguous(memory_format=torch.channels_last)
+            return denoiser(image)[0].clamp(0, 1)  # type: ignore[no-any-return]
 
         parts = {"train": (self.train, count), "held-out": (self.held_out, HELD_OUT_SCENES)}
         for part, (stock, number) in parts.items():

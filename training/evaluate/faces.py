@@ -37,8 +37,8 @@ from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.relighter import LUMINANCE
 from restorecli.options import Options
 from restorecli.pipeline import Restorer
-from restorecli.relight import relight
-from restorecli.tiling.sources import TensorSource
+from restorecli.relight import estimate, lit
+from restorecli.tiling.sources import TensorSource, whole
 from training.arguments import thread_options, use_threads
 from training.evaluate.detector import labelled, score
 
@@ -50,13 +50,12 @@ Image3 = Float[Tensor, "1 3 h w"]
 
 
 class Sample(NamedTuple):
-    """A photo: clean, as it came, after denoise and relight, and the faces found in it."""
+    """A photo: clean, as it came but made light, after denoise, and the faces found in it."""
 
     name: str
     clean: Image3
     degraded: Image3
     image: Image3
-    relit: bool
     detections: Detections
 
 
@@ -116,7 +115,7 @@ def restored(
     sample: Sample, pair: FaceVAEPair, options: Options
 ) -> tuple[Image3, list[FaceRecord]]:
     """Run the face step."""
-    source = None if sample.relit else TensorSource(sample.degraded)
+    source = TensorSource(sample.degraded)
     faces = restore_faces(sample.image, sample.detections, pair, options, source=source)
     return faces.image, list(faces.records)
 
@@ -183,13 +182,15 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
 
 
 def samples(restorer: Restorer, folder: Path, every: int) -> Iterable[tuple[Sample, Detections]]:
-    """Every so many photos of a set after denoise and relight, with their labels."""
+    """Every so many photos of a set after relight and denoise, with their labels."""
     labels = folder / "faces.json"
     names = [path.stem for path in sorted((folder / "clean").iterdir())[::every]]
     clean, degraded = (labelled(folder / part, labels, every) for part in ("clean", "degraded"))
     for name, (clean_photo, faces), (source, _) in zip(names, clean, degraded, strict=True):
-        image, relit = relight(restorer.denoiser(source)[0].clamp(0, 1), restorer.relighter, "auto")
-        yield Sample(name, clean_photo, source, image, relit, finder(restorer, image)), faces
+        gains = estimate(TensorSource(source), restorer.relighter, "auto")
+        came = whole(lit(TensorSource(source), gains))
+        image = restorer.denoiser(came)[0].clamp(0, 1)
+        yield Sample(name, clean_photo, came, image, finder(restorer, image)), faces
 
 
 def finder(restorer: Restorer, image: Image3) -> Detections:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,8 +28,6 @@ from training.engine.recipe import Phase, Recipe
 SIDE = 96  # px of the small photos, so that a window of at least two thirds fills a thumbnail
 SCORED = 600  # held-out scenes that scores are taken on
 THRESHOLD = RelighterConfig().threshold
-LOW_KEY = 0.33  # mean luminance over nearly the brightest; below, a dark photo was meant so
-NEARLY_BRIGHTEST = 0.995  # share of the pixels that are no brighter
 Image = Float[Tensor, "n 3 h w"]
 
 
@@ -41,8 +39,7 @@ class Scenes:
         thumbnail: What the network sees, some of it too dark.
         target: The same before it was dimmed.
         dark: (n,) 1 where the photo was dimmed enough to be called dark, 0 where it must stay.
-        certain: (n,) 0 where the dimming is between the two, or it is a low-key photo that was
-            dimmed, and the answer is nobody's.
+        certain: (n,) 0 where the dimming is between the two and the answer is nobody's.
     """
 
     thumbnail: Image
@@ -80,22 +77,21 @@ def scenes(
 
     Of every ten, five are dimmed by 2.6 to 9 times (in sRGB or in linear light, some with a steeper
     tone curve too), one by 1.4 to 2.6, and four must stay: as they are, with a dark surround as in
-    a low-key portrait, at dusk, or as a night with lamps. Over half of all lies what the denoiser
-    may leave of a pattern: a share of it.
+    a low-key portrait, or as a night with lamps. Over half of all lies what the denoiser may leave
+    of a pattern: a share of it.
     """
     draws = Draws(seeds, stream=11)
     clean = _windows(photos, draws, thumbnail)
     kind = draws.uniform()
     factor = torch.where(kind < 0.5, draws.log_uniform(2.6, 9), draws.log_uniform(1.4, 2.6))
     dimmed = _dim(clean, factor, draws)
-    untouched, dusk = _kept(clean, draws)
+    untouched = _kept(clean, draws)
     target = torch.where(_wide(kind < 0.6), clean, untouched)
     input_image = torch.where(_wide(kind < 0.6), dimmed, untouched)
     sigma = draws.uniform(-0.01, 0.03).clamp(min=0)
     noisy = input_image + _wide(sigma) * draws.normal_field(3, thumbnail, thumbnail)
     noisy = _leftover(torch.round(noisy.clamp(0, 1) * 255) / 255, seeds, draws)
-    low_key = key(input_image) < LOW_KEY
-    certain = torch.where(kind < 0.6, (kind < 0.5) & ~low_key, ~dusk | low_key)
+    certain = (kind < 0.5) | (kind >= 0.6)
     return Scenes(noisy, target, (kind < 0.5).float(), certain.float())
 
 
@@ -122,15 +118,6 @@ def relight_loss(batch: Scenes, answer: Relighting) -> dict[str, Tensor]:
 def luminance(image: Image) -> Float[Tensor, "n h w"]:
     """Luminance in [0, 1] as the network and `restorecli.relight` have it."""
     return (image * image.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1).clamp(0, 1)
-
-
-def key(image: Image) -> Float[Tensor, " n"]:
-    """Mean luminance over nearly the brightest: how a photo is lit, however dark it is.
-
-    Of people and scenes one in twenty is below a third: night skies, caves, black backgrounds.
-    """
-    values = luminance(image).flatten(1)
-    return values.mean(1) / values.quantile(NEARLY_BRIGHTEST, dim=1).clamp(min=1e-6)
 
 
 def apply_curves(
@@ -187,12 +174,8 @@ def _leftover(image: Image, seeds: Int[Tensor, " n"], draws: Draws) -> Image:
 _PATTERN = DegradeConfig(clean=0, plain=0, dimmed=0, soften=0, jpeg=0, presses=0)
 
 
-def _kept(clean: Image, draws: Draws) -> tuple[Image, Bool[Tensor, " n"]]:
-    """Photos that must stay: untouched, a dark surround, low-key, at dusk, at night with lamps.
-
-    Returns:
-        The photos, and which are at dusk: those stay only if they are of a low key.
-    """
+def _kept(clean: Image, draws: Draws) -> Image:
+    """Photos that must stay: untouched, low-key, with a dark surround, or a night with lamps."""
     side = clean.shape[-1]
     axis = torch.linspace(-1, 1, side, device=clean.device)
     y, x = axis.view(1, 1, -1, 1), axis.view(1, 1, 1, -1)
@@ -208,13 +191,10 @@ def _kept(clean: Image, draws: Draws) -> tuple[Image, Bool[Tensor, " n"]]:
         tint = torch.stack([draws.uniform(0.7, 1.0) for _ in range(3)], 1)[..., None, None]
         spot = torch.exp(-((((y - centre_y) ** 2 + (x - centre_x) ** 2) / radius**2) ** 2))
         lamps = torch.maximum(lamps, spot * tint)
-    dusk = clean ** _wide(draws.uniform(1.4, 3.0)) * _wide(draws.uniform(0.12, 0.8))
     night = torch.maximum(clean / _wide(draws.log_uniform(2, 8)), lamps)
-    kind = draws.uniform()
-    result = clean
-    for low, image in ((0.45, surround), (0.6, low_key), (0.7, dusk), (0.88, night)):
-        result = torch.where(_wide(kind >= low), image, result)
-    return result, (kind >= 0.7) & (kind < 0.88)
+    kind = _wide(draws.uniform())
+    dark = torch.where(kind < 0.65, surround, torch.where(kind < 0.8, low_key, night))
+    return torch.where(kind < 0.45, clean, dark)
 
 
 class RelighterTask:
@@ -250,7 +230,7 @@ class RelighterTask:
             small = F.adaptive_avg_pool2d(self._held_out, batch.thumbnail.shape[-1])
             plain = torch.sigmoid(network(small).darkness) >= THRESHOLD
         fires = torch.sigmoid(darkness) >= THRESHOLD
-        dark, still = ((batch.dark == side) & (batch.certain == 1) for side in (1, 0))
+        dark, still = batch.dark == 1, (batch.dark == 0) & (batch.certain == 1)
         after = apply_curves(luminance(batch.thumbnail), curve)
         target = luminance(batch.target)
         error = (after - target).mean((1, 2)).abs()[dark].mean()

@@ -84,7 +84,7 @@ def test_the_summary_of_known_faces() -> None:
 def test_the_sheet_has_a_cell_for_each_picture(image: torch.Tensor) -> None:
     marks = torch.tensor([RECORD.landmarks])
     detections = Detections(torch.tensor([RECORD.box]), marks, torch.tensor([0.9]))
-    sample = Sample("one", image, image * 0, image, relit=False, detections=detections)
+    sample = Sample("one", image, image * 0, image, detections=detections)
     picture = sheet([sample] * (COLUMNS + 1), tiny_restorer().face_pair, Options())
     assert picture.size == (COLUMNS * (4 * CELL + GAP), 2 * (CELL + GAP))
     assert picture.getpixel((CELL // 2, CELL // 2)) == (0, 0, 0)

@@ -12,12 +12,10 @@ from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run
 from training.engine.recipe import Phase, Recipe
 from training.tasks.relighter import (
-    LOW_KEY,
     SIDE,
     RelighterTask,
     Scenes,
     apply_curves,
-    key,
     luminance,
     relight_loss,
     scenes,
@@ -38,18 +36,6 @@ def test_dimmed_photos_are_darker_and_others_stay(photos: torch.Tensor) -> None:
     assert (before[dark] / after[dark]).median() > 2.5
     still = (batch.dark == 0) & (batch.certain == 1)
     assert (before[still] - after[still]).abs().median() < 0.01
-
-
-def test_what_is_of_a_low_key_is_never_called_dark(photos: torch.Tensor) -> None:
-    night = photos**6
-    assert (key(night) < LOW_KEY).all()
-    batch = scenes(night, torch.arange(200))
-    assert not ((batch.dark == 1) & (batch.certain == 1)).any()
-    assert ((batch.dark == 0) & (batch.certain == 1)).any()
-
-
-def test_the_key_is_the_same_however_dark(photos: torch.Tensor) -> None:
-    torch.testing.assert_close(key(photos * 0.1), key(photos))
 
 
 def test_a_scene_does_not_depend_on_its_batch(photos: torch.Tensor) -> None:

@@ -26,7 +26,7 @@ from restorecli.options import Options, Stage
 from restorecli.photo import Photo
 from restorecli.photo.capacity import enlarged_size
 from restorecli.pipeline import Restorer
-from tests.support.tiny import photo, save, tiny_restorer
+from tests.support.tiny import certain_relighter, photo, save, tiny_restorer
 
 WITHOUT_FACES: tuple[Stage, ...] = ("relight", "denoise", "upscale")
 
@@ -130,6 +130,21 @@ def test_the_record_says_what_was_done(restorer: Restorer) -> None:
     assert record.seconds > 0
     assert record.steps == {}
     assert not restorer.restore(photo(24, 20), Options(relight="off")).relit
+
+
+def test_a_dark_photo_is_restored_as_the_light_one_is(restorer: Restorer) -> None:
+    lighter = replace(restorer, relighter=certain_relighter(dark=True))
+    dark = photo(48, 40, bits=16)
+    dark = dark.replaced(dark.pixels // 8)
+    restored = lighter.restore(dark, Options(scale=2), keep_steps=True)
+    assert restored.relit
+    light = np.round(restored.steps["relit"][0].permute(1, 2, 0).numpy() * 65535)
+    other = restorer.restore(
+        dark.replaced(light.astype(np.uint16)), Options(scale=2, relight="off")
+    )
+    difference = restored.photo.pixels.astype(int) - other.photo.pixels.astype(int)
+    assert abs(difference).mean() < 65535 / 2000
+    assert not lighter.restore(photo(48, 40).replaced(photo(48, 40).pixels | 192)).relit
 
 
 def test_steps_are_kept_when_asked_for(restorer: Restorer) -> None:

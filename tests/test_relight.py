@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorecli import relight as module
-from restorecli.networks.relighter import LUMINANCE, Relighter, RelighterConfig, knots
+from restorecli.networks.relighter import LUMINANCE, knots
 from restorecli.relight import (
     MAX_GAIN,
     WHITE,
@@ -20,19 +20,7 @@ from restorecli.relight import (
     thumbnail,
 )
 from restorecli.tiling.sources import TensorSource, whole
-
-
-def made(*, dark: bool, lift: float = 4.0) -> Relighter:
-    """A network that calls every photo dark, or none, and answers with one steep curve."""
-    torch.manual_seed(0)
-    relighter = Relighter(RelighterConfig(width=4)).eval().requires_grad_(False)
-    last = relighter.decide[-1]
-    assert isinstance(last, torch.nn.Linear)
-    torch.nn.init.zeros_(last.weight)
-    torch.nn.init.zeros_(last.bias)
-    last.bias[0] = 5.0 if dark else -5.0
-    last.bias[1:16] = lift
-    return relighter
+from tests.support.tiny import certain_relighter
 
 
 @pytest.fixture
@@ -45,7 +33,7 @@ def image() -> torch.Tensor:
 ])  # fmt: skip
 def test_modes(image: torch.Tensor, mode: Mode, dark: bool, acts: bool) -> None:
     before, source = image.clone(), TensorSource(image)
-    gains = estimate(source, made(dark=dark), mode)
+    gains = estimate(source, certain_relighter(dark=dark), mode)
     light = lit(source, gains)
     assert torch.equal(image, before)
     if acts:
@@ -61,8 +49,8 @@ def test_modes(image: torch.Tensor, mode: Mode, dark: bool, acts: bool) -> None:
 def test_white_letters_on_black_stay_as_they_are() -> None:
     page = torch.full((1, 3, 200, 200), 0.05)
     page[..., 20:180:10, 20:150] = 0.9
-    assert estimate(TensorSource(page), made(dark=True), "auto") is None
-    assert estimate(TensorSource(page), made(dark=True), "on") is not None
+    assert estimate(TensorSource(page), certain_relighter(dark=True), "auto") is None
+    assert estimate(TensorSource(page), certain_relighter(dark=True), "on") is not None
 
 
 @given(st.floats(0, 1))
@@ -70,7 +58,12 @@ def test_white_letters_on_black_stay_as_they_are() -> None:
 def test_strength_mixes_the_photo_and_the_light_one(strength: float) -> None:
     image = torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(2)) * 0.1
     full, part = (
-        whole(lit(TensorSource(image), estimate(TensorSource(image), made(dark=True), "on", share)))
+        whole(
+            lit(
+                TensorSource(image),
+                estimate(TensorSource(image), certain_relighter(dark=True), "on", share),
+            )
+        )
         for share in (1.0, strength)
     )
     torch.testing.assert_close(part, torch.lerp(image, full, strength), atol=1e-5, rtol=0)
@@ -108,7 +101,7 @@ def test_a_thumbnail_is_the_mean_over_each_area(height: int, width: int, side: i
 @given(st.integers(1, 9), st.integers(1, 9))
 def test_any_size(height: int, width: int) -> None:
     source = TensorSource(torch.full((1, 3, height, width), 0.1))
-    gains = estimate(source, made(dark=True), "auto")
+    gains = estimate(source, certain_relighter(dark=True), "auto")
     assert gains is not None
     assert whole(lit(source, gains)).shape == (1, 3, height, width)
 

@@ -20,7 +20,7 @@ from restorecli.previews import part as previews
 from restorecli.previews import thumbnails
 from restorecli.relight import lit
 from restorecli.reports import pages
-from restorecli.tiling.sources import PixelSource
+from restorecli.tiling.sources import PixelSource, whole
 
 LONGEST_SIDE = 1024  # px, of the photo as it is shown
 AMPLIFIED = 2.0  # by how much what is taken away is shown stronger
@@ -69,9 +69,8 @@ class Report:
             card["spectrum"] = _address(_picture(spectrum(grey, side)))
             card["marks"] = [_mark(peak) for peak in found.peaks]
         if decision.restores:
-            card["part"] = _part(
-                previews.restored_part(restorer, photo, Options(scale=1), decision)
-            )
+            part = previews.restored_part(restorer, photo, Options(scale=1), decision)
+            card["part"] = _part(part, decision)
         self.cards.append(card)
 
     def write(self) -> None:
@@ -98,9 +97,10 @@ def prepare(target: Path | None, *, overwrite: bool) -> Report | None:
     return Report(target, overwrite, [])
 
 
-def _part(part: previews.Part) -> dict[str, object]:
+def _part(part: previews.Part, decision: Decision) -> dict[str, object]:
     before, after = part.before, part.restoration.photo
-    taken = (before.image() - after.image()) * AMPLIFIED + 0.5
+    light = whole(lit(PixelSource(before.colours()), decision.gains))  # light is not taken away
+    taken = (light - after.image()) * AMPLIFIED + 0.5
     left, top, right, bottom = part.box
     return {
         "left": left,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from restorecli.cli import main
 from restorecli.pipeline import Restorer
 from tests.inspection.test_peaks import scenery, wave
-from tests.support.tiny import tiny_restorer
+from tests.support.tiny import certain_relighter, tiny_restorer
 
 PERIOD, ANGLE = 8.0, 30.0
 FIELDS = {
@@ -81,6 +82,19 @@ def test_a_folder_is_refused_with_what_to_do(capsys: pytest.CaptureFixture[str])
     Path("photos").mkdir()
     assert main(["inspect", "photos"]) == 2
     assert "Name its photos" in capsys.readouterr().err
+
+
+def test_a_dark_photo_is_looked_at_in_the_light(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    restorer = replace(tiny_restorer(), relighter=certain_relighter(dark=True))
+    monkeypatch.setattr(Restorer, "load", lambda **_: restorer)
+    Image.fromarray(np.asarray(Image.open("a.png")) // 4).save("dark.png")
+    assert main(["inspect", "dark.png"]) == 0
+    assert "would be brightened and restored in full" in capsys.readouterr().out
+    assert main(["inspect", "dark.png", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["relit"] is True
+    assert main(["inspect", "dark.png", "--report", "page.html"]) == 0
 
 
 def test_the_page_stands_alone_and_marks_the_waves() -> None:

@@ -118,6 +118,16 @@ class Options:
         return replace(self, scale=self.to / longer, to=None)
 
     @property
+    def light(self) -> Literal["auto", "on", "off"]:
+        """`relight`, or `"off"` where that step is left out."""
+        return self.relight if "relight" in self.stages else "off"
+
+    @property
+    def light_again(self) -> Literal["auto", "off"]:
+        """Whether a photo may still be made light when its pattern is gone, not asked for twice."""
+        return "auto" if self.light == "auto" else "off"
+
+    @property
     def network_scale(self) -> int:
         """The scale that the photo is enlarged by before it is made smaller."""
         return next(scale for scale in SCALES if scale >= self.scale)

@@ -52,7 +52,7 @@ from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
 from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
-from restorecli.relight import estimate, lit
+from restorecli.relight import estimate, lighten, lit
 from restorecli.tiling import tiles as tiling
 from restorecli.tiling.networks import RetryCounter, Stopwatch, Tiles, TileSteps, Watch, changed
 from restorecli.tiling.strips import plain_strips, to_pixels
@@ -70,8 +70,7 @@ class StageImages:
         """Copy a picture, which later steps may write into, reduced if that is enough."""
         if not self._keep:
             return
-        if not isinstance(image, Tensor):
-            image = tiling.whole(image)
+        image = image if isinstance(image, Tensor) else tiling.whole(image)
         factor = (self._side or math.inf) / max(image.shape[-2:])
         if factor >= 1:
             self.images[name] = image.clone()
@@ -248,11 +247,11 @@ class Restorer:
         options = (options or Options()).for_photo(photo.height, photo.width)
         start = time.perf_counter()
         source = tiling.PixelSource(photo.colours())
-        light = options.relight if "relight" in options.stages else "off"
+        inspection = None
         with torch.inference_mode():
-            gains = estimate(source, self.relighter, light, options.strength)
-            seen = middle(lit(source, gains)) if "denoise" in options.stages else None
-            inspection = None if seen is None else inspect(seen, self.inspector)
+            gains = estimate(source, self.relighter, options.light, options.strength)
+            if "denoise" in options.stages:
+                inspection = inspect(middle(lit(source, gains)), self.inspector)
         decision = decide(photo.height, photo.width, options, inspection)
         return replace(decision, gains=gains, seconds=time.perf_counter() - start)
 
@@ -271,9 +270,9 @@ class Restorer:
             self.tile(source.height, source.width, options), watch, mirrored=options.best
         )
         tiles.expect(source.height, source.width, passes=decision.passes(options))
+        relit = decision.relit
         faces: tuple[FaceRecord, ...] = ()
         drawn: tuple[DrawnFace, ...] = ()
-
         steps.keep(StageImage.RELIT, source)
         if "denoise" in stages:
             with clock("denoise"):
@@ -282,6 +281,12 @@ class Restorer:
                 period = decision.longest_period / factor
                 image = correct_colours(image, source, longest_period=period)
                 image.clamp_(0, 1)
+            now = tiling.TensorSource(image)
+            more = estimate(now, self.relighter, options.light_again, options.strength)
+            if more is not None:  # the pattern was light, the photo is not
+                relit, source = True, lit(source, more)
+                lighten(image, more)
+                steps.keep(StageImage.RELIT, source)
         else:
             image = tiling.whole(source).contiguous()
         steps.keep(StageImage.DENOISED, image)
@@ -302,7 +307,7 @@ class Restorer:
         return Restoration(
             photo=photo.replaced(pixels),
             scale=options.scale,
-            relit=decision.relit,
+            relit=relit,
             faces=faces,
             inspection=decision.inspection,
             presence=decision.presence,

@@ -147,6 +147,21 @@ def test_a_dark_photo_is_restored_as_the_light_one_is(restorer: Restorer) -> Non
     assert not lighter.restore(photo(48, 40).replaced(photo(48, 40).pixels | 192)).relit
 
 
+def test_a_dark_photo_under_a_light_pattern_is_made_light_without_it(
+    restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lighter = replace(restorer, relighter=certain_relighter(dark=True))
+    monkeypatch.setattr(restorer.denoiser, "picture", lambda tile: tile * 0.1)
+    source = photo(48, 40).replaced(photo(48, 40).pixels | 192)
+    assert not lighter.decide(source).relit
+    restored = lighter.restore(source, keep_steps=True)
+    assert restored.relit
+    assert restored.steps["denoised"].mean() > 0.15
+    assert not lighter.restore(source, Options(relight="off")).relit
+    once = lighter.restore(source, Options(relight="on"), keep_steps=True)
+    assert once.steps["denoised"].mean() < 0.11
+
+
 def test_steps_are_kept_when_asked_for(restorer: Restorer) -> None:
     steps = restorer.restore(photo(24, 20), Options(relight="on"), keep_steps=True).steps
     assert list(steps) == ["relit", "denoised", "composed"]

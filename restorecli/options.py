@@ -123,11 +123,6 @@ class Options:
         return self.relight if "relight" in self.stages else "off"
 
     @property
-    def light_again(self) -> Literal["auto", "off"]:
-        """Whether a photo may still be made light when its pattern is gone, not asked for twice."""
-        return "auto" if self.light == "auto" else "off"
-
-    @property
     def network_scale(self) -> int:
         """The scale that the photo is enlarged by before it is made smaller."""
         return next(scale for scale in SCALES if scale >= self.scale)

@@ -281,11 +281,11 @@ class Restorer:
                 period = decision.longest_period / factor
                 image = correct_colours(image, source, longest_period=period)
                 image.clamp_(0, 1)
-            now = tiling.TensorSource(image)
-            more = estimate(now, self.relighter, options.light_again, options.strength)
-            if more is not None:  # the pattern was light, the photo is not
-                relit, source = True, lit(source, more)
-                lighten(image, more)
+            light = "off" if relit else options.light
+            gains = estimate(tiling.TensorSource(image), self.relighter, light, options.strength)
+            if gains is not None:  # the pattern was light, the photo is not
+                relit, source = True, lit(source, gains)
+                lighten(image, gains)
                 steps.keep(StageImage.RELIT, source)
         else:
             image = tiling.whole(source).contiguous()

@@ -66,7 +66,7 @@ def estimate(
     Returns:
         Gains for `brighten`, or None if the photo is to stay as it is.
     """
-    if mode == "off" or (mode == "auto" and has_whites(source)):
+    if mode == "off" or not strength or (mode == "auto" and has_whites(source)):
         return None
     darkness, curve = relighter(thumbnail(source, relighter.config.thumbnail))
     if mode == "auto" and torch.sigmoid(darkness.float()).item() < relighter.config.threshold:

@@ -67,6 +67,7 @@ def test_strength_mixes_the_photo_and_the_light_one(strength: float) -> None:
         for share in (1.0, strength)
     )
     torch.testing.assert_close(part, torch.lerp(image, full, strength), atol=1e-5, rtol=0)
+    assert estimate(TensorSource(image), certain_relighter(dark=True), "on", 0.0) is None
 
 
 @settings(deadline=None, max_examples=30)

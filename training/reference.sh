@@ -93,6 +93,8 @@ ship orsnet/9-deeper
 train orsnet/10-longer --denoiser weights --start runs/orsnet/9-deeper
 train orsnet/11-unworn --denoiser weights --start runs/orsnet/10-longer
 ship orsnet/11-unworn --keep 0.7
+train orsnet/12-both-looks --denoiser weights --start weights
+ship orsnet/12-both-looks
 
 # faces: clean ones alone, then the pair
 train face_prior/1-first --faces "$PHOTOS/faces.json" # was stopped after 1,250 steps
@@ -100,3 +102,4 @@ train embedder/1-first --faces "$PHOTOS/faces.json"
 train embedder/2-longer --faces "$PHOTOS/faces.json" --start runs/embedder/1-first
 train face_vae/1-first --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/1-first --embedder runs/embedder/2-longer
 ship face_vae/1-first
+# face_vae/2-large goes on from there (--start weights); it is not shipped

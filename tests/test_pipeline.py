@@ -26,7 +26,7 @@ from restorecli.options import Options, Stage
 from restorecli.photo import Photo
 from restorecli.photo.capacity import enlarged_size
 from restorecli.pipeline import Restorer
-from tests.support.tiny import certain_relighter, photo, save, tiny_restorer
+from tests.support.tiny import photo, save, tiny_restorer
 
 WITHOUT_FACES: tuple[Stage, ...] = ("relight", "denoise", "upscale")
 
@@ -130,36 +130,6 @@ def test_the_record_says_what_was_done(restorer: Restorer) -> None:
     assert record.seconds > 0
     assert record.steps == {}
     assert not restorer.restore(photo(24, 20), Options(relight="off")).relit
-
-
-def test_a_dark_photo_is_restored_as_the_light_one_is(restorer: Restorer) -> None:
-    lighter = replace(restorer, relighter=certain_relighter(dark=True))
-    dark = photo(48, 40, bits=16)
-    dark = dark.replaced(dark.pixels // 8)
-    restored = lighter.restore(dark, Options(scale=2), keep_steps=True)
-    assert restored.relit
-    light = np.round(restored.steps["relit"][0].permute(1, 2, 0).numpy() * 65535)
-    other = restorer.restore(
-        dark.replaced(light.astype(np.uint16)), Options(scale=2, relight="off")
-    )
-    difference = restored.photo.pixels.astype(int) - other.photo.pixels.astype(int)
-    assert abs(difference).mean() < 65535 / 2000
-    assert not lighter.restore(photo(48, 40).replaced(photo(48, 40).pixels | 192)).relit
-
-
-def test_a_dark_photo_under_a_light_pattern_is_made_light_without_it(
-    restorer: Restorer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lighter = replace(restorer, relighter=certain_relighter(dark=True))
-    monkeypatch.setattr(restorer.denoiser, "picture", lambda tile: tile * 0.1)
-    source = photo(48, 40).replaced(photo(48, 40).pixels | 192)
-    assert not lighter.decide(source).relit
-    restored = lighter.restore(source, keep_steps=True)
-    assert restored.relit
-    assert restored.steps["denoised"].mean() > 0.15
-    assert not lighter.restore(source, Options(relight="off")).relit
-    once = lighter.restore(source, Options(relight="on"), keep_steps=True)
-    assert once.steps["denoised"].mean() < 0.11
 
 
 def test_steps_are_kept_when_asked_for(restorer: Restorer) -> None:

@@ -1,5 +1,8 @@
 """The brightness step: when it acts, what it keeps, and that it can run in strips."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +10,8 @@ from hypothesis import strategies as st
 
 from restorecli import relight as module
 from restorecli.networks.relighter import LUMINANCE, knots
+from restorecli.options import Options
+from restorecli.pipeline import Restorer
 from restorecli.relight import (
     MAX_GAIN,
     WHITE,
@@ -20,7 +25,12 @@ from restorecli.relight import (
     thumbnail,
 )
 from restorecli.tiling.sources import TensorSource, whole
-from tests.support.tiny import certain_relighter
+from tests.support.tiny import certain_relighter, photo, tiny_restorer
+
+
+@pytest.fixture
+def restorer() -> Restorer:
+    return tiny_restorer()
 
 
 @pytest.fixture
@@ -141,3 +151,33 @@ def test_black_is_not_multiplied_without_bound() -> None:
     steep = torch.ones(33)
     steep[0] = 0
     assert gain_table(steep).max() <= MAX_GAIN
+
+
+def test_a_dark_photo_is_restored_as_the_light_one_is(restorer: Restorer) -> None:
+    lighter = replace(restorer, relighter=certain_relighter(dark=True))
+    dark = photo(48, 40, bits=16)
+    dark = dark.replaced(dark.pixels // 8)
+    restored = lighter.restore(dark, Options(scale=2), keep_steps=True)
+    assert restored.relit
+    light = np.round(restored.steps["relit"][0].permute(1, 2, 0).numpy() * 65535)
+    other = restorer.restore(
+        dark.replaced(light.astype(np.uint16)), Options(scale=2, relight="off")
+    )
+    difference = restored.photo.pixels.astype(int) - other.photo.pixels.astype(int)
+    assert abs(difference).mean() < 65535 / 2000
+    assert not lighter.restore(photo(48, 40).replaced(photo(48, 40).pixels | 192)).relit
+
+
+def test_a_dark_photo_under_a_light_pattern_is_made_light_without_it(
+    restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lighter = replace(restorer, relighter=certain_relighter(dark=True))
+    monkeypatch.setattr(restorer.denoiser, "picture", lambda tile: tile * 0.1)
+    source = photo(48, 40).replaced(photo(48, 40).pixels | 192)
+    assert not lighter.decide(source).relit
+    restored = lighter.restore(source, keep_steps=True)
+    assert restored.relit
+    assert restored.steps["denoised"].mean() > 0.15
+    assert not lighter.restore(source, Options(relight="off")).relit
+    once = lighter.restore(source, Options(relight="on"), keep_steps=True)
+    assert once.steps["denoised"].mean() < 0.11

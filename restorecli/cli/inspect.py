@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from restorecli.photo import Photo
 
 STREAM = "-"
+LIKELY = 0.5  # odds from which on there is a pattern, even if no wave of it can be named
 Photos = Annotated[
     list[str], typer.Argument(metavar="PHOTO...", help="Files, or - for standard input.")
 ]
@@ -115,7 +116,6 @@ def table(record: dict[str, object]) -> str:
 
 
 def _verdict(record: dict[str, object]) -> str:
-    found = "a pattern" if record["peaks"] else "no pattern named"
     if not record["restores"]:
         light = "it would be brightened, no more" if record["relit"] else "nothing would be done"
         return f"pattern: none; {light}"
@@ -123,8 +123,9 @@ def _verdict(record: dict[str, object]) -> str:
     much = "in full" if share == 1 else f"by {share:.0%}"
     size = record["work_size"]
     where = "at its own size" if size == "1" else f"at {size} of its size"
-    noise = float(str(record["noise"]))
-    kind = "noise, no pattern" if not record["peaks"] and noise > 0 else found
+    kind = "a pattern" if record["peaks"] else "a pattern without a wave that could be named"
+    if not record["peaks"] and float(str(record["pattern"])) < LIKELY:
+        kind = "noise, no pattern"
     light = "brightened and " if record["relit"] else ""
     return f"{kind}; would be {light}restored {much}, worked on {where}"
 

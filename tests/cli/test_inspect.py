@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from restorecli.cli import main
+from restorecli.cli.inspect import table
 from restorecli.pipeline import Restorer
 from tests.inspection.test_peaks import scenery, wave
 from tests.support.tiny import certain_relighter, tiny_restorer
@@ -95,6 +96,14 @@ def test_a_dark_photo_is_looked_at_in_the_light(
     assert main(["inspect", "dark.png", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["relit"] is True
     assert main(["inspect", "dark.png", "--report", "page.html"]) == 0
+
+
+@pytest.mark.parametrize(("odds", "said"), [(0.2, "noise, no pattern"), (0.9, "could be named")])
+def test_a_pattern_without_waves_is_not_called_noise(odds: float, said: str) -> None:
+    record = {"source": "a.png", "width": 9, "height": 9, "dpi": None, "peaks": [], "noise": 0.95,
+              "pattern": odds, "presence": 1.0, "work_size": "1", "relit": False,
+              "restores": True}  # fmt: skip
+    assert said in table(record)
 
 
 def test_the_page_stands_alone_and_marks_the_waves() -> None:

@@ -52,6 +52,8 @@ class DegradeConfig:
         plain: Share with noise but no pattern.
         second: Share of the patterned photos with a second pattern, a third of it over `PRESSES`.
         mild: Share of the patterned photos whose pattern is faint.
+        coarse: Share of the patterns drawn regardless of the photo that are 1.5 to 4 times as large
+            as their family has them.
         strength: Factor on the contrast of every pattern.
         sigma: Largest Gaussian noise in patterned photos, in [0, 1] units.
         plain_sigma: Largest noise in photos without a pattern, likewise.
@@ -66,6 +68,7 @@ class DegradeConfig:
     plain: float = 0.08
     second: float = 0.3
     mild: float = 0.3
+    coarse: float = 0.0
     strength: float = 1.0
     sigma: float = 0.06
     plain_sigma: float = 0.2
@@ -201,6 +204,7 @@ def _lay(
     faint = own.chance(config.mild)
     contrast = torch.where(faint, own.uniform(0.05, 0.2), own.uniform(0.2, 0.75))
     contrast = (contrast * config.strength).clamp(max=1)
+    size = _sizes(own, config.coarse)
     marked = where.tolist()
     for name in dict.fromkeys(names):
         numbers = [n for n, own_name in enumerate(names) if own_name == name and marked[n]]
@@ -211,7 +215,7 @@ def _lay(
         if name in TRUTHS:
             target = target.index_copy(0, rows, TRUTHS[name](target[rows], part))
             image = image.index_copy(0, rows, TRUTHS[name](image[rows], part))
-        laid = _pattern(name, image[rows], mode[rows], contrast[rows], part)
+        laid = _pattern(name, image[rows], mode[rows], contrast[rows], size[rows], part)
         image = image.index_copy(0, rows, laid.clamp(0, 1))
     modes = [
         MODES[m] if n in FIELDS else "overlay" for n, m in zip(names, mode.tolist(), strict=True)
@@ -219,13 +223,25 @@ def _lay(
     return image, target, _Laid(names, modes, contrast)
 
 
+def _sizes(own: Draws, coarse: float) -> Float[Tensor, " n"]:
+    """How many times as large as its family has it each pattern is; takes no draw of the rest."""
+    draws = Draws(combine(own.seeds, 3), 3)
+    return torch.where(draws.chance(coarse), draws.log_uniform(1.5, 4), 1.0)
+
+
 def _pattern(
-    name: str, photo: Image, mode: Tensor, contrast: Float[Tensor, " n"], draws: Draws
+    name: str,
+    photo: Image,
+    mode: Tensor,
+    contrast: Float[Tensor, " n"],
+    size: Float[Tensor, " n"],
+    draws: Draws,
 ) -> Image:
     """Photos under one family's pattern; a faint screen or print shows a share of itself."""
     level = torch.full((len(photo),), name == "scan", device=photo.device)
     u, v = coordinates(draws, photo.shape[-2], photo.shape[-1], level)
     if name in FIELDS:
+        u, v = (along / size.view(-1, 1, 1) for along in (u, v))
         return _blend(photo, FIELDS[name](u, v, draws), mode, contrast, draws)
     if name in SCREENS:
         share = (contrast * 1.6).clamp(max=1).view(-1, 1, 1, 1)

@@ -1,7 +1,6 @@
 """PNG's texts and profiles, of any length, without a word to Pillow's globals."""
 
 import struct
-import time
 import zlib
 
 import numpy as np
@@ -13,6 +12,7 @@ from restorecli.photo import Metadata, Photo
 from restorecli.photo.documents.png_chunks import text_chunk
 from tests.photo.documents.test_cicp import chunk
 from tests.support.photo_samples import ICC_RGB, noise, photo, quadrants
+from tests.support.work import takes_at_most
 
 LONG = "prompt " * 300_000
 
@@ -81,13 +81,15 @@ def test_pillow_reads_our_texts() -> None:
 
 
 def test_thousands_of_texts_take_no_time() -> None:
-    began = time.process_time()
     data = Photo(pixels=quadrants()).encode("png")
     many = (chunk(b"tEXt", b"key\0text") + chunk(b"IDAT", b"")) * 20_000
-    found = Photo.read(data[:-12] + many + data[-12:])
-    assert len(found.metadata.texts) == 20_000
-    assert np.array_equal(found.pixels, quadrants())
-    assert time.process_time() - began < 8
+
+    def read() -> None:
+        found = Photo.read(data[:-12] + many + data[-12:])
+        assert len(found.metadata.texts) == 20_000
+        assert np.array_equal(found.pixels, quadrants())
+
+    assert takes_at_most(120, read)
 
 
 def test_imagemagicks_texts_are_documents() -> None:

@@ -9,43 +9,32 @@ pattern may darken, fade or tint all of it alike, it cannot turn green into beig
 Kin: the wavelet colour correction of StableSR (Wang et al. 2023), where T is the identity.
 """
 
-from collections.abc import Iterator
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from restorecli.tiling.sources import ImageSource
+from restorecli.tiling.sources import Canvas, ImageSource
+from restorecli.tiling.strips import bands
 
 CELL = 8  # px along a side of the squares whose mean colours are compared
 SIGMA = 16.0  # px, of the blur that leaves large-scale colour
 PERIODS = 0.75  # of the longest wave, which the blur must not let through
-BAND = 256  # rows that are read or written at once
 _ROUNDS = 6  # of the robust fit
 _RIDGE = 1e-4  # variance of values below which a slope of 1 is assumed
 
 
-def correct_colours(
-    image: Float[Tensor, "1 3 h w"], source: ImageSource, *, longest_period: float = 0.0
-) -> Float[Tensor, "1 3 h w"]:
+def correct_colours(image: Canvas, source: ImageSource, *, longest_period: float = 0.0) -> None:
     """Give a restored picture the large-scale colours of the photo, in place.
 
     Args:
-        image: Restored, sRGB in [0, 1]; written to.
+        image: Restored, sRGB in [0, 1]; a canvas that does not round may leave it a little.
         source: The photo as it came, of the same size.
         longest_period: Of the waves that were found, in pixels; 0 for none.
-
-    Returns:
-        `image`, which may leave [0, 1] a little.
     """
     sigma = max(SIGMA, PERIODS * longest_period) / CELL
-    bands = (image[..., top:bottom, :] for top, bottom in _bands(image.shape[-2]))
-    restored = _blurred(_cells(bands), sigma)
-    rows = (source.read(top, 0, bottom, source.width) for top, bottom in _bands(source.height))
-    photo = _blurred(_cells(rows), sigma)
+    restored, photo = (_blurred(_cells(picture), sigma) for picture in (image, source))
     _add(image, toned(photo, restored) - restored)
-    return image
 
 
 def toned(
@@ -70,14 +59,10 @@ def toned(
     return lined.view_as(photo).float()
 
 
-def _bands(height: int) -> Iterator[tuple[int, int]]:
-    for top in range(0, height, BAND):
-        yield top, min(top + BAND, height)
-
-
-def _cells(bands: Iterator[Tensor]) -> Float[Tensor, "1 3 h w"]:
+def _cells(picture: ImageSource) -> Float[Tensor, "1 3 h w"]:
     """Mean colours of squares of `CELL`² pixels; those at the far edges may be cut."""
-    return torch.cat([F.avg_pool2d(band, CELL, ceil_mode=True) for band in bands], 2)
+    strips = (picture.read(top, 0, end, picture.width) for top, end in bands(picture.height))
+    return torch.cat([F.avg_pool2d(strip, CELL, ceil_mode=True) for strip in strips], 2)
 
 
 def _blurred(cells: Float[Tensor, "1 3 h w"], sigma: float) -> Float[Tensor, "1 3 h w"]:
@@ -92,14 +77,15 @@ def _gaussian(length: int, sigma: float) -> Float[Tensor, "length length"]:
     return weights / weights.sum(1, keepdim=True)
 
 
-def _add(image: Float[Tensor, "1 3 h w"], cells: Float[Tensor, "1 3 _ _"]) -> None:
+def _add(image: Canvas, cells: Float[Tensor, "1 3 _ _"]) -> None:
     """Add a picture of cells, bilinearly interpolated between their middles, band by band."""
-    before, after, share = _neighbours(image.shape[-1])
-    wide = torch.lerp(cells[..., before], cells[..., after], share)
-    before, after, share = _neighbours(image.shape[-2])
-    for top, bottom in _bands(image.shape[-2]):
-        near, far = (wide[..., cell[top:bottom], :] for cell in (before, after))
-        image[..., top:bottom, :] += torch.lerp(near, far, share[top:bottom, None])
+    left, right, across = _neighbours(image.width)
+    above, below, down = _neighbours(image.height)
+    for top, bottom in bands(image.height):
+        near, far = (cells[..., rows[top:bottom], :] for rows in (above, below))
+        rows = torch.lerp(near, far, down[top:bottom, None])
+        added = torch.lerp(rows[..., left], rows[..., right], across)
+        image.write(top, 0, image.read(top, 0, bottom, image.width) + added)
 
 
 def _neighbours(length: int) -> tuple[Tensor, Tensor, Float[Tensor, " length"]]:

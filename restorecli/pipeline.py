@@ -10,7 +10,8 @@
 A photo in which nothing is found passes denoise, faces and refine untouched. A print with a coarse
 screen is made smaller first and enlarged to its size at the end.
 
-Between the steps a picture is float32 RGB in [0, 1] on the CPU; tiles and crops go to the device.
+Between the steps a picture is RGB of 16 bits on the CPU; tiles and crops go to the device as
+float32 in [0, 1].
 A `Restorer` holds networks and nothing else, so nothing of a photo is kept after it.
 """
 
@@ -24,7 +25,6 @@ from typing import TypeVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from restorecli import weights
 from restorecli.colour_correction import correct_colours
@@ -55,7 +55,8 @@ from restorecli.photo import Photo
 from restorecli.relight import estimate, lighten, lit
 from restorecli.tiling import tiles as tiling
 from restorecli.tiling.networks import RetryCounter, Stopwatch, Tiles, TileSteps, Watch, changed
-from restorecli.tiling.strips import plain_strips, to_pixels
+from restorecli.tiling.sources import Canvas, PixelCanvas
+from restorecli.tiling.strips import downsampled, plain_strips
 
 
 class StageImages:
@@ -66,17 +67,16 @@ class StageImages:
         self._keep, self._side = keep, side
         self.images: dict[str, Float[Tensor, "1 3 h w"]] = {}
 
-    def keep(self, name: str, image: Float[Tensor, "1 3 h w"] | tiling.ImageSource) -> None:
+    def keep(self, name: str, image: tiling.ImageSource) -> None:
         """Copy a picture, which later steps may write into, reduced if that is enough."""
         if not self._keep:
             return
-        image = image if isinstance(image, Tensor) else tiling.whole(image)
-        factor = (self._side or math.inf) / max(image.shape[-2:])
+        factor = (self._side or math.inf) / max(image.height, image.width)
         if factor >= 1:
-            self.images[name] = image.clone()
+            self.images[name] = tiling.whole(image).clone()
             return
-        size = [max(1, round(side * factor)) for side in image.shape[-2:]]
-        self.images[name] = F.interpolate(image, size, mode="bilinear", antialias=True)
+        height, width = (max(1, round(side * factor)) for side in (image.height, image.width))
+        self.images[name] = downsampled(image, (height, width))
 
 
 Image = Float[Tensor, "1 3 h w"]
@@ -277,28 +277,28 @@ class Restorer:
         if "denoise" in stages:
             with clock("denoise"):
                 strips = tiles.strips(lambda steps: steps.denoise, [source])
-                image = tiling.assemble(strips, source.height)
+                image = PixelCanvas.of(strips, source.height, source.width)
                 period = decision.longest_period / factor
-                image = correct_colours(image, source, longest_period=period)
-                image.clamp_(0, 1)
+                correct_colours(image, source, longest_period=period)
             light = "off" if relit else options.light
-            gains = estimate(tiling.TensorSource(image), self.relighter, light, options.strength)
+            gains = estimate(image, self.relighter, light, options.strength)
             if gains is not None:  # the pattern was light, the photo is not
                 relit, source = True, lit(source, gains)
                 lighten(image, gains)
                 steps.keep(StageImage.RELIT, source)
         else:
-            image = tiling.whole(source).contiguous()
+            image = PixelCanvas.of(plain_strips(source, 1), source.height, source.width)
         steps.keep(StageImage.DENOISED, image)
         if "faces" in stages:
             with clock("faces"):
-                image, faces, drawn = self._faces(image, source, options, factor=factor)
+                faces, drawn = self._faces(image, source, options, factor=factor)
         absent = missing(options.faces, len(faces)) if "faces" in stages else ()
         steps.keep(StageImage.COMPOSED, image)
         share = options.strength * decision.presence
         scale = min(options.network_scale * factor, LARGEST_UPSCALE)
         strips = self._last_steps(image, source, tiles, stages, clock, scale=scale, share=share)
-        pixels = to_pixels(strips, image, scale, photo.pixels.dtype)
+        height, width = source.height * scale, source.width * scale
+        pixels = PixelCanvas.of(strips, height, width, photo.pixels.dtype).pixels
         if drawn:
             with clock("faces"):
                 draw_over(pixels, drawn, scale=scale, share=share)
@@ -322,7 +322,7 @@ class Restorer:
 
     def _faces(
         self,
-        image: Image,
+        image: Canvas,
         source: tiling.ImageSource,
         options: Options,
         *,
@@ -339,14 +339,13 @@ class Restorer:
             self.face_pair,
             smaller,
             source=source,
-            in_place=True,
             enlarged="upscale" in options.stages and options.network_scale * factor > 1,
         )
         return faces._replace(records=tuple(face.enlarged(factor) for face in faces.records))
 
     def _last_steps(
         self,
-        image: Image,
+        image: tiling.ImageSource,
         source: tiling.ImageSource,
         tiles: Tiles,
         stages: frozenset[str],
@@ -374,11 +373,11 @@ class Restorer:
 
         work = refine or share < 1
         if enlarge or (scale == 1 and work):
-            yield from tiles.strips(function, [tiling.TensorSource(image), source], scale=scale)
+            yield from tiles.strips(function, [image, source], scale=scale)
             return
         if work:
-            strips = tiles.strips(function, [tiling.TensorSource(image), source])
-            image = tiling.assemble(strips, source.height)
+            strips = tiles.strips(function, [image, source])
+            image = PixelCanvas.of(strips, source.height, source.width)
         yield from plain_strips(image, scale)
 
     def tile(self, height: int, width: int, options: Options) -> int:

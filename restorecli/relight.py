@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restorecli.networks.relighter import LUMINANCE, Relighter, knots
-from restorecli.tiling.sources import ImageSource
+from restorecli.tiling.sources import Canvas, ImageSource
 
 Mode = Literal["auto", "on", "off"]
 Gains = Float[Tensor, " table"]
@@ -75,11 +75,10 @@ def estimate(
     return torch.lerp(torch.ones_like(gains), gains, strength)
 
 
-def lighten(image: Float[Tensor, "1 3 h w"], gains: Gains) -> None:
+def lighten(image: Canvas, gains: Gains) -> None:
     """Make a picture light, in place, strip by strip."""
-    rows = max(1, PIXELS_AT_ONCE // image.shape[-1])
-    for strip in image.split(rows, dim=-2):  # type: ignore[no-untyped-call]
-        strip.copy_(brighten(strip, gains))
+    for top, strip in _strips(image):
+        image.write(top, 0, brighten(strip, gains))
 
 
 def thumbnail(source: ImageSource, side: int) -> Float[Tensor, "1 3 side side"]:
@@ -96,7 +95,7 @@ def has_whites(source: ImageSource) -> bool:
     The network cannot see this: in its thumbnail white letters on black are a dark grey.
     """
     white, most = 0, WHITES * source.height * source.width
-    for strip in _strips(source):
+    for _, strip in _strips(source):
         weights = strip.new_tensor(LUMINANCE).view(1, 3, 1, 1)
         white += int(((strip * weights).sum(1) > WHITE).sum())
         if white > most:  # of a light photo only a part is read
@@ -104,10 +103,10 @@ def has_whites(source: ImageSource) -> bool:
     return False
 
 
-def _strips(source: ImageSource) -> Iterator[Float[Tensor, "1 3 rows w"]]:
+def _strips(source: ImageSource) -> Iterator[tuple[int, Float[Tensor, "1 3 rows w"]]]:
     rows = max(1, PIXELS_AT_ONCE // source.width)
     for top in range(0, source.height, rows):
-        yield source.read(top, 0, min(top + rows, source.height), source.width)
+        yield top, source.read(top, 0, min(top + rows, source.height), source.width)
 
 
 def gain_table(curve: Float[Tensor, " knots"]) -> Float[Tensor, " table"]:

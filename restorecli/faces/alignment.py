@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restorecli.colour import luma
-from restorecli.tiling.sources import ImageSource, TensorSource
+from restorecli.tiling.sources import Canvas, ImageSource
+from restorecli.tiling.strips import bands, downsampled
 
 # Mean layout of the 2,922 surest faces of the training set (Procrustes), made symmetric; the crop
 # is 3.4 eye distances wide, so that it holds forehead and chin.
@@ -52,11 +53,6 @@ class Placement:
         """Where a crop `drawn` times as large lies in a photo that is `photo` times as large."""
         linear, shift = self.matrix[:, :2] * (photo / drawn), self.matrix[:, 2:] * photo
         return Placement(torch.cat([linear, shift], 1), self.size * drawn)
-
-    def moved(self, left: int, top: int) -> "Placement":
-        """Where it lies in a part of the photo whose corner is at (left, top)."""
-        origin = torch.tensor([[left], [top]], dtype=torch.float64)
-        return Placement(torch.cat([self.matrix[:, :2], self.matrix[:, 2:] - origin], 1), self.size)
 
     def to_crop(self, points: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n 2"]:
         """Points of the photo in the crop."""
@@ -165,58 +161,49 @@ def sample_crop(image: ImageSource, placement: Placement) -> Float[Tensor, "1 3 
     if bottom <= top or right <= left:
         raise ValueError("the face lies wholly outside the photo")
     points = placement.to_photo(pixel_centres(0, 0, placement.size, placement.size))
-    origin = torch.tensor([left, top], dtype=torch.float64)
-    part = image.read(top, left, bottom, right)
-    return _resampled(part, (points - origin).to(part), placement.scale)
+    points = points - torch.tensor([left, top], dtype=torch.float64)
+    height, width, step = bottom - top, right - left, placement.scale
+    if step > 1:
+        size = _size(height, width, step)
+        part = downsampled(image, size, (top, left, bottom, right))
+    else:
+        part = image.read(top, left, bottom, right)
+    return _sampled(part, points.to(part) / part.new_tensor([width, height]))
 
 
-def paste(
-    image: Float[Tensor, "1 3 h w"],
-    face: Float[Tensor, "1 3 s s"],
-    placement: Placement,
-    *,
-    in_place: bool = False,
-) -> Float[Tensor, "1 3 h w"]:
-    """Blend a restored face back into the photo it was cut from.
+def paste(image: Canvas, face: Float[Tensor, "1 3 s s"], placement: Placement) -> None:
+    """Blend a restored face back into the photo it was cut from, in place.
 
     What is added is the change from the crop to the face, so a large face keeps the detail that
     the crop had no room for, and an unchanged face changes nothing.
 
     Args:
-        image: Whole photo, in [0, 1]; modified only if `in_place`.
+        image: Whole photo, in [0, 1]; pixels outside the feathered mask stay as they are, to the
+            bit.
         face: Restored crop in the aligned frame, same range.
         placement: Where the crop was cut from.
-        in_place: Write into `image`, so that no second photo has to be held.
-
-    Returns:
-        A new image, or `image`; pixels outside the feathered mask are bit-identical to `image`.
 
     Raises:
         ValueError: `placement` lies wholly outside the photo.
     """
-    before = sample_crop(TensorSource(image), placement)
-    return paste_change(image, face - before, placement, in_place=in_place)
+    paste_change(image, face - sample_crop(image, placement), placement)
 
 
-def paste_change(
-    image: Float[Tensor, "1 3 h w"],
-    change: Float[Tensor, "1 3 s s"],
-    placement: Placement,
-    *,
-    in_place: bool = False,
-) -> Float[Tensor, "1 3 h w"]:
+def paste_change(image: Canvas, change: Float[Tensor, "1 3 s s"], placement: Placement) -> None:
     """As `paste`, by what a face differs in from the crop that `sample_crop` gives."""
     change = _colour_matched(change)
-    top, left, bottom, right = placement.region(*image.shape[-2:])
-    points = placement.to_crop(pixel_centres(top, left, bottom, right)).to(image)
-    change = _resampled(change, points, 1 / placement.scale)
-    part = image[..., top:bottom, left:right]
-    mask = _mask(points / placement.size)
-    changed = (change != 0).any(1, keepdim=True) & (mask > 0)
-    blended = (part + mask * change).clamp(0, 1)
-    result = image if in_place else image.clone()
-    result[..., top:bottom, left:right] = torch.where(changed, blended, part)
-    return result
+    if placement.scale < 1:
+        size = _size(placement.size, placement.size, 1 / placement.scale)
+        change = F.interpolate(change, size, mode="bilinear", antialias=True)
+    top, left, bottom, right = placement.region(image.height, image.width)
+    for first, end in bands(bottom - top):
+        points = placement.to_crop(pixel_centres(top + first, left, top + end, right)).to(change)
+        part = image.read(top + first, left, top + end, right)
+        mask = _mask(points / placement.size)
+        added = _sampled(change, points / placement.size)
+        changed = (added != 0).any(1, keepdim=True) & (mask > 0)
+        blended = (part + mask * added).clamp(0, 1)
+        image.write(top + first, left, torch.where(changed, blended, part))
 
 
 def feather_mask(size: int) -> Float[Tensor, "1 1 s s"]:
@@ -230,17 +217,18 @@ def radii(points: Float[Tensor, "h w 2"]) -> Float[Tensor, "h w"]:
     return offset.abs().pow(MASK_ROUNDNESS).sum(-1).pow(1 / MASK_ROUNDNESS)
 
 
-def _resampled(
-    part: Float[Tensor, "1 c h w"], points: Float[Tensor, "rows columns 2"], step: float
+def _size(height: int, width: int, step: float) -> tuple[int, int]:
+    """Of a picture in which points `step` pixels apart become neighbours."""
+    return max(1, math.ceil(height / step)), max(1, math.ceil(width / step))
+
+
+def _sampled(
+    part: Float[Tensor, "1 c h w"], points: Float[Tensor, "rows columns 2"]
 ) -> Float[Tensor, "1 c rows columns"]:
-    """Values at points (x, y) that lie `step` pixels apart, without aliasing."""
-    height, width = part.shape[-2:]
-    if step > 1:
-        size = (max(1, math.ceil(height / step)), max(1, math.ceil(width / step)))
-        part = F.interpolate(part, size, mode="bilinear", antialias=True)
-    grid = points / points.new_tensor([width, height]) * 2 - 1
+    """Values at points (x, y), given in [0, 1] of the part's sides."""
+    grid = (points * 2 - 1).unsqueeze(0)
     return F.grid_sample(
-        part, grid.unsqueeze(0), mode="bilinear", padding_mode="reflection", align_corners=False
+        part, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
 
 

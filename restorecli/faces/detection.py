@@ -16,6 +16,8 @@ from restorecli.faces.detections import Detections
 from restorecli.faces.refinement import refined
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.retinaface import RetinaFace
+from restorecli.tiling.sources import ImageSource, whole
+from restorecli.tiling.strips import downsampled
 
 FINE_SIDE = 1024  # px of the longer side at most, where small faces are looked for
 COARSE_SIDE = 320  # px of the longer side, where faces that fill a large photo are looked for
@@ -32,7 +34,7 @@ RETRY_CAUTION = 0.5  # share of the way from the threshold to 1 that a second tr
 
 def detect(
     detector: RetinaFace,
-    image: Float[Tensor, "1 3 h w"],
+    photo: ImageSource,
     *,
     threshold: float,
     refiner: FaceRefiner | None = None,
@@ -45,16 +47,17 @@ def detect(
 
     Args:
         detector: In eval mode, on any device.
-        image: RGB in [0, 1].
+        photo: RGB in [0, 1].
         threshold: Score from which on a find counts.
         refiner: Looks again at all that the detector thinks possible; its boxes and landmarks are
             the result's, and it has a say in the scores. None: the detector's own are.
 
     Returns:
-        The faces in pixels of `image`, largest first.
+        The faces in pixels of the photo, largest first.
     """
-    height, width = image.shape[-2:]
-    image = _reduced(image, FINE_SIDE)  # once: every copy of a large photo would be a large one
+    height, width = photo.height, photo.width
+    small = _size(height, width, FINE_SIDE)
+    image = downsampled(photo, small) if max(height, width) > FINE_SIDE else whole(photo)
     detections = _Search(detector, refiner).faces(image, threshold)
     return detections.scaled(width / image.shape[-1], height / image.shape[-2])
 
@@ -92,7 +95,7 @@ class _Search:
             return detections
         for _ in range(LOOKS):  # what the first look brings onto one face is one find for the next
             detections = merged([refined(self.refiner, image, detections)])
-        return whole(detections.select(torch.nonzero(detections.scores >= threshold)[:, 0]))
+        return outermost(detections.select(torch.nonzero(detections.scores >= threshold)[:, 0]))
 
     def _turned(self, image: Float[Tensor, "1 3 h w"], turns: int, threshold: float) -> Detections:
         height, width = image.shape[-2:]
@@ -124,8 +127,8 @@ def merged(finds: list[Detections]) -> Detections:
     """One list out of several, each face once, largest first."""
     every = Detections.joined(finds)
     area = anchors.area(every.boxes)
-    whole = torch.nonzero((area > 0) & area.isfinite())[:, 0]
-    every = every.select(whole)
+    sound = torch.nonzero((area > 0) & area.isfinite())[:, 0]
+    every = every.select(sound)
     best = anchors.nms(every.boxes, every.scores, SAME_FACE)
     rows = torch.cat([every.boxes, every.landmarks.flatten(1)], dim=1)
     mean = anchors.box_voting(rows, every.boxes, every.scores, best, AGREEING)
@@ -133,7 +136,7 @@ def merged(finds: list[Detections]) -> Detections:
     return detections.select(anchors.area(detections.boxes).argsort(descending=True, stable=True))
 
 
-def whole(detections: Detections) -> Detections:
+def outermost(detections: Detections) -> Detections:
     """The faces that are no part of a surer, larger one, as an eye in its glasses would be."""
     area = anchors.area(detections.boxes)
     shared = anchors.iou(detections.boxes, detections.boxes)
@@ -142,16 +145,16 @@ def whole(detections: Detections) -> Detections:
     return detections.select(torch.nonzero(~((inside >= PART) & surer).any(1))[:, 0])
 
 
-def _reduced(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i j"]:
-    """The picture with its longer side brought to `side` pixels if it is longer."""
-    return image if max(image.shape[-2:]) <= side else _resized(image, side)
+def _size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width when the longer one of them is brought to `side`."""
+    scale = side / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _resized(image: Float[Tensor, "1 3 h w"], side: int) -> Float[Tensor, "1 3 i j"]:
     """The picture with its longer side brought to `side` pixels."""
     height, width = image.shape[-2:]
-    scale = side / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    size = _size(height, width, side)
     if size == (height, width):
         return image
-    return F.interpolate(image, size, mode="bilinear", antialias=scale < 1)
+    return F.interpolate(image, size, mode="bilinear", antialias=side < max(height, width))

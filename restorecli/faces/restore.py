@@ -27,7 +27,7 @@ from restorecli.faces.alignment import (
 from restorecli.faces.detections import Detections
 from restorecli.networks.face_vae import FaceRestoration, FaceVAEPair, LargeFace
 from restorecli.options import Options
-from restorecli.tiling.sources import ImageSource, TensorSource
+from restorecli.tiling.sources import Canvas, ImageSource, PixelCanvas
 
 __all__ = [
     "DrawnFace", "FaceRecord", "FaceStatus", "RestoredFaces", "draw_over", "face_indices",
@@ -38,7 +38,6 @@ LEAST_VISIBLE = 0.75  # share of the mask that must lie in the photo
 PROFILE = (-0.05, 1.05)  # where along the line from eye to eye the nose may be
 LEAST_EYE_DISTANCE = 2.0  # px
 CROPS_AT_ONCE = 8
-MARGIN = 8  # px of the crop around it that are read of the enlarged photo
 
 
 class FaceStatus(StrEnum):
@@ -96,48 +95,43 @@ class RestoredFaces(NamedTuple):
     """What became of the faces of a photo.
 
     Attributes:
-        image: The photo with its faces restored, in its size.
         records: One for each face that was found, in the same order.
         drawn: Those that were restored, for the enlarged photo.
     """
 
-    image: Tensor
     records: tuple[FaceRecord, ...]
     drawn: tuple[DrawnFace, ...]
 
 
 def restore_faces(
-    image: Float[Tensor, "1 3 h w"],
+    image: Canvas,
     detections: Detections,
     pair: FaceVAEPair,
     options: Options,
     *,
     source: ImageSource | None = None,
-    in_place: bool = False,
     enlarged: bool = False,
 ) -> RestoredFaces:
-    """Restore the chosen faces of a photo.
+    """Restore the chosen faces of a photo, in place.
 
     Args:
-        image: Whole photo after the earlier steps, in [0, 1]; modified only if `in_place`.
+        image: Whole photo after the earlier steps, in [0, 1].
         detections: Its faces, largest first.
         pair: Restores crops of faces, of sides that its config bounds; on any device.
         options: `faces`, `min_face` and `fidelity` count here.
         source: The photo as it came, of the same size and brightness; None if there is no such.
-        in_place: Write into `image`, so that no second photo has to be held.
         enlarged: Draw the faces at twice their size, too.
     """
-    height, width = image.shape[-2:]
+    height, width = image.height, image.width
     every = range(len(detections))
     statuses = [_status(detections, index, height, width, options) for index in every]
     bounds = (pair.config.smallest, pair.config.largest)
     todo = [index for index, status in enumerate(statuses) if status == FaceStatus.RESTORED]
     places = {index: fit_pixel_aligned(detections.landmarks[index], *bounds) for index in todo}
-    crops = _sampled(TensorSource(image), places)
-    source_crops = crops if source is None else _sampled(source, places)
+    crops = _cut_out(image, places)
+    source_crops = crops if source is None else _cut_out(source, places)
     measures = dict.fromkeys(every, (0.0, 0.0))
     drawn: list[DrawnFace] = []
-    result = image if in_place or not todo else image.clone()
     for rows in _batches(places):
         degraded, sources = (
             torch.cat([crop[index] for index in rows]) for crop in (crops, source_crops)
@@ -148,7 +142,7 @@ def restore_faces(
             if not (face.isfinite().all() and prior.isfinite().all()):
                 statuses[index] = FaceStatus.NOT_RESTORABLE
                 continue
-            result = paste(result, face, places[index], in_place=True)
+            paste(image, face, places[index])
             measures[index] = _measures(crops[index], face, prior)
             if large is not None and all(part.isfinite().all() for part in large.fusion):
                 drawn.append(DrawnFace(placement=places[index], large=large))
@@ -156,7 +150,7 @@ def restore_faces(
         _record(detections, index, status, *measures[index])
         for index, status in enumerate(statuses)
     ]
-    return RestoredFaces(result, tuple(records), tuple(drawn))
+    return RestoredFaces(tuple(records), tuple(drawn))
 
 
 def draw_over(
@@ -170,22 +164,15 @@ def draw_over(
         scale: By how much it was.
         share: In [0, 1], of the faces; the rest stays as it is.
     """
-    height, width = pixels.shape[:2]
-    most = np.iinfo(pixels.dtype).max
+    image = PixelCanvas(pixels)
     for face in faces:
         place = face.placement.enlarged(2, scale)
-        margin = MARGIN * max(1.0, place.scale)
-        top, left, bottom, right = place.region(height, width, margin=margin)
-        part = pixels[top:bottom, left:right]
-        image = torch.from_numpy(part.astype(np.float32) / most).permute(2, 0, 1)[None]
-        inside = place.moved(left, top)
-        before = sample_crop(TensorSource(image), inside)
+        before = sample_crop(image, place)
         change = share * (face.large.to(torch.float32).over(before) - before)
-        after = paste_change(image, change, inside, in_place=True)
-        part[:] = after[0].permute(1, 2, 0).mul(most).round().numpy().astype(pixels.dtype)
+        paste_change(image, change, place)
 
 
-def _sampled(source: ImageSource, places: dict[int, Placement]) -> dict[int, Tensor]:
+def _cut_out(source: ImageSource, places: dict[int, Placement]) -> dict[int, Tensor]:
     return {index: sample_crop(source, place) for index, place in places.items()}
 
 

@@ -1,9 +1,10 @@
-"""Pictures that tiles are cut from: tensors, and 8- or 16-bit pixels turned to floats tile by tile.
+"""Pictures that tiles are cut from, and written to: tensors, and pixels of 8 or 16 bits.
 
 A photo of 100 megapixels takes 1.2 GB as float32 but 0.3 GB as it is, so only the tile at hand is
 ever converted.
 """
 
+from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -32,6 +33,13 @@ class ImageSource(Protocol):
         """
 
 
+class Canvas(ImageSource, Protocol):
+    """A picture that the steps change where it is."""
+
+    def write(self, top: int, left: int, tile: Float[Tensor, "1 c h w"]) -> None:
+        """Put a tile, which lies inside the picture, with its first pixel at `top`, `left`."""
+
+
 def whole(source: ImageSource) -> Float[Tensor, "1 c h w"]:
     """All of a picture; it may share memory with it and must not be written to."""
     return source.read(0, 0, source.height, source.width)
@@ -56,6 +64,10 @@ class TensorSource:
     def read(self, top: int, left: int, bottom: int, right: int) -> Float[Tensor, "1 c h w"]:
         """Give a view of the rectangle, in float32."""
         return self._image[:, :, top:bottom, left:right].float()
+
+    def write(self, top: int, left: int, tile: Float[Tensor, "1 c h w"]) -> None:
+        """Copy a tile into the tensor."""
+        self._image[:, :, top : top + tile.shape[2], left : left + tile.shape[3]] = tile
 
 
 class PixelSource:
@@ -91,3 +103,37 @@ class PixelSource:
         if tile.ndim == 2:
             return tile[None, None].expand(1, 3, -1, -1)
         return tile.permute(2, 0, 1)[None]
+
+
+class PixelCanvas(PixelSource):
+    """Pixels that can be written to: values are brought into [0, 1] and rounded.
+
+    Of 16 bits it takes half of what floats do, and a photo of 8 or 16 bits stays what it is, to the
+    bit.
+    """
+
+    @classmethod
+    def of(
+        cls,
+        strips: Iterable[tuple[int, Float[Tensor, "1 3 rows w"]]],
+        height: int,
+        width: int,
+        dtype: np.typing.DTypeLike = np.uint16,
+    ) -> "PixelCanvas":
+        """Join strips, each with its first row, into a picture; one strip is held beside it."""
+        canvas = cls(np.empty((height, width, 3), dtype))
+        for top, strip in strips:
+            canvas.write(top, 0, strip)
+        return canvas
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The pixels (h, w, 3) themselves."""
+        return self._pixels
+
+    def write(self, top: int, left: int, tile: Float[Tensor, "1 3 h w"]) -> None:
+        """Round a tile into the pixels."""
+        most = np.iinfo(self._pixels.dtype).max
+        rounded = tile[0].clamp(0, 1).mul(most).round_().permute(1, 2, 0).numpy()
+        bottom, right = top + tile.shape[2], left + tile.shape[3]
+        self._pixels[top:bottom, left:right] = rounded.astype(self._pixels.dtype)

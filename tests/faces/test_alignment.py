@@ -39,6 +39,13 @@ def gradient(height: int, width: int) -> Tensor:
     return torch.stack([x / width, y / height, torch.full_like(x, 0.5)])[None]
 
 
+def pasted_over(image: Tensor, face: Tensor, placement: Placement) -> Tensor:
+    """A copy of the photo with the face in it."""
+    result = image.clone()
+    paste(TensorSource(result), face, placement)
+    return result
+
+
 @settings(deadline=None)
 @given(st.floats(10, 500), angles, st.floats(-50, 900), st.floats(-50, 900))
 def test_a_similarity_is_recovered(scale: float, angle: float, x: float, y: float) -> None:
@@ -93,7 +100,7 @@ def test_paste_into_the_photos_own_pixels_is_exact() -> None:
     spot = torch.zeros_like(crop)
     spot[..., 40:60, 40:60] = 0.1 * torch.rand(20, 20, generator=torch.Generator().manual_seed(1))
     top, left, bottom, right = placement.region(200, 200)
-    pasted = paste(image, crop + spot, placement)
+    pasted = pasted_over(image, crop + spot, placement)
     expected = (image[..., top:bottom, left:right] + spot).clamp(0, 1)
     torch.testing.assert_close(pasted[..., top:bottom, left:right], expected, atol=1e-4, rtol=0)
 
@@ -135,17 +142,15 @@ def test_a_face_wholly_outside_is_refused() -> None:
 def test_only_the_mask_changes(scale: float, angle: float, x: float, y: float, seed: int) -> None:
     draw = torch.Generator().manual_seed(seed)
     image = torch.rand(1, 3, 80, 100, generator=draw)
-    before = image.clone()
     crop, placement = align(TensorSource(image), landmarks(scale, angle, x, y), 32)
-    pasted = paste(image, 1 - crop, placement)
-    assert torch.equal(image, before)
+    pasted = pasted_over(image, 1 - crop, placement)
     assert pasted.min() >= 0
     assert pasted.max() <= 1
     points = placement.to_crop(pixel_centres(0, 0, 80, 100)) / 32 - torch.tensor([0.5, 0.52])
     radius = (points.abs() / torch.tensor([0.42, 0.47])).pow(3).sum(-1)
     outside = radius > 1.0001
     assert torch.equal(pasted[..., outside], image[..., outside])
-    assert torch.equal(paste(image, crop, placement), image)
+    assert torch.equal(pasted_over(image, crop, placement), image)
 
 
 def test_the_middle_becomes_the_face() -> None:
@@ -154,9 +159,9 @@ def test_the_middle_becomes_the_face() -> None:
     crop, placement = align(TensorSource(image), landmarks(96, 0.0, 80, 80), 96)
     spot = torch.zeros_like(crop)
     spot[..., 40:56, 40:56] = 0.3
-    pasted = paste(image, crop + spot, placement)
+    pasted = pasted_over(image, crop + spot, placement)
     assert torch.allclose(pasted[..., 76:84, 76:84], image[..., 76:84, 76:84] + 0.3, atol=0.01)
-    cast = paste(image, crop + 0.05, placement)
+    cast = pasted_over(image, crop + 0.05, placement)
     assert torch.allclose(cast, image, atol=1e-4)
 
 
@@ -166,7 +171,7 @@ def test_detail_finer_than_the_crop_stays() -> None:
     crop, placement = align(TensorSource(image), landmarks(160, 0.0, 100, 100), 32)
     spot = torch.zeros_like(crop)
     spot[..., 12:20, 12:20] = 0.1
-    pasted = paste(image, crop + spot, placement)
+    pasted = pasted_over(image, crop + spot, placement)
     middle = pasted[..., 95:105, 95:105]
     assert float(middle.amax() - middle.amin()) == pytest.approx(0.2, abs=0.01)
     assert float((pasted - image)[..., 98:102, 98:102].mean()) == pytest.approx(0.1, abs=0.02)
@@ -195,10 +200,6 @@ def test_an_enlarged_crop_shows_the_same_place_of_the_enlarged_photo(
     points = torch.rand(5, 2, dtype=torch.float64) * 32
     there = placement.to_photo(points) * photo
     torch.testing.assert_close(enlarged.to_photo(points * drawn), there)
-    torch.testing.assert_close(
-        enlarged.moved(7, -3).to_photo(points * drawn),
-        there - torch.tensor([7.0, -3.0], dtype=torch.float64),
-    )
 
 
 @settings(deadline=None, max_examples=20)
@@ -211,14 +212,14 @@ def test_a_cast_of_the_whole_face_is_not_pasted(cast: float, channel: int, seed:
     crop = sample_crop(TensorSource(image), placement)
     tinted, lighter = crop.clone(), crop + cast
     tinted[:, channel] += cast
-    plain = paste(image, crop, placement)
+    plain = pasted_over(image, crop, placement)
     middle = ..., slice(40, 56), slice(40, 56)
-    shown = paste(image, tinted, placement)[middle] - plain[middle]
+    shown = pasted_over(image, tinted, placement)[middle] - plain[middle]
     assert float((shown - luma(shown)).abs().max()) < 0.02
-    light = paste(image, lighter, placement)[middle] - plain[middle]
+    light = pasted_over(image, lighter, placement)[middle] - plain[middle]
     assert float((light - luma(light)).abs().max()) < 1e-5
     spot = crop.clone()
     spot[:, channel, 30:34, 30:34] += cast
-    seen = paste(image, spot, placement)[..., 47:49, 47:49] - plain[..., 47:49, 47:49]
+    seen = pasted_over(image, spot, placement)[..., 47:49, 47:49] - plain[..., 47:49, 47:49]
     others = [other for other in range(3) if other != channel]
     assert float(seen[:, channel].mean() - seen[:, others].mean()) > 0.5 * cast

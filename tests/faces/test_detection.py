@@ -10,13 +10,21 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from restorecli.faces import anchors, detection
-from restorecli.faces.detection import detect, find, merged, whole
+from restorecli.faces.detection import detect, find, merged, outermost
 from restorecli.faces.detections import Detections
 from restorecli.faces.refinement import CONTEXT
 from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig, Refinements
 from restorecli.networks.retinaface import Predictions, RetinaFace, RetinaFaceConfig
+from restorecli.tiling.sources import TensorSource
 
 MARKS = torch.tensor([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.75], [0.65, 0.75]])
+
+
+def seen(
+    detector: RetinaFace, image: Tensor, *, threshold: float, refiner: FaceRefiner | None = None
+) -> Detections:
+    """The faces of a picture."""
+    return detect(detector, TensorSource(image), threshold=threshold, refiner=refiner)
 
 
 class BrightFace(RetinaFace):
@@ -67,7 +75,7 @@ def test_boxes_come_back_in_pixels_of_the_photo(side: int) -> None:
 
 def test_large_photos_are_looked_at_twice_and_each_face_counts_once() -> None:
     detector = BrightFace()
-    faces = detect(detector, picture(600, 1500, (300, 100, 600, 500)), threshold=0.5)
+    faces = seen(detector, picture(600, 1500, (300, 100, 600, 500)), threshold=0.5)
     assert detector.sizes == [(410, 1024), (128, 320)]
     assert len(faces) == 1
     assert faces.boxes[0].tolist() == pytest.approx([300, 100, 600, 500], abs=6)
@@ -81,7 +89,7 @@ def test_a_turned_face_is_found_and_turned_back(turns: int) -> None:
         return image.shape[-2:] == (80, 60) and bool(image[0, 0, 11, 21] > 0.5)
 
     lying = torch.rot90(upright, -turns, (2, 3))
-    detections = detect(BrightFace(sees), lying, threshold=0.5)
+    detections = seen(BrightFace(sees), lying, threshold=0.5)
     assert len(detections) == 1
     left, top, right, bottom = detections.boxes[0].round().int().tolist()
     assert bool((lying[0, 0, top:bottom, left:right] == 1).all())
@@ -93,21 +101,21 @@ def test_a_turned_face_is_found_and_turned_back(turns: int) -> None:
 
 def test_the_second_scale_finds_what_the_first_does_not() -> None:
     detector = BrightFace(lambda image: image.shape[-1] == detection.SECOND_SIDES[0])
-    faces = detect(detector, picture(64, 64, (10, 10, 20, 20)), threshold=0.5)
+    faces = seen(detector, picture(64, 64, (10, 10, 20, 20)), threshold=0.5)
     assert detector.sizes == [(64, 64), (640, 640)]
     assert faces.boxes[0].tolist() == pytest.approx([10, 10, 20, 20], abs=0.5)
 
 
 def test_a_very_large_face_is_found_on_a_small_copy() -> None:
     detector = BrightFace(lambda image: image.shape[-1] == detection.SECOND_SIDES[1])
-    faces = detect(detector, picture(500, 500, (10, 10, 490, 490)), threshold=0.5)
+    faces = seen(detector, picture(500, 500, (10, 10, 490, 490)), threshold=0.5)
     assert detector.sizes[-1] == (160, 160)
     assert faces.boxes[0].tolist() == pytest.approx([10, 10, 490, 490], abs=4)
 
 
 def test_nothing_is_found_on_nothing() -> None:
     detector = BrightFace()
-    faces = detect(detector, torch.zeros(1, 3, 1, 1), threshold=0.5)
+    faces = seen(detector, torch.zeros(1, 3, 1, 1), threshold=0.5)
     assert len(faces) == 0
     assert (faces.boxes.shape, faces.landmarks.shape) == ((0, 4), (0, 5, 2))
     assert len(detector.sizes) == 5
@@ -117,8 +125,8 @@ def test_later_tries_must_be_surer() -> None:
     detector = BrightFace(lambda image: image.shape[-1] == detection.SECOND_SIDES[0])
     image = picture(64, 64, (10, 10, 20, 20))
     certainty = 1 / (1 + torch.tensor(-6.0).exp())
-    assert len(detect(detector, image, threshold=float(2 * certainty - 1) + 1e-4)) == 0
-    assert len(detect(detector, image, threshold=float(2 * certainty - 1) - 1e-4)) == 1
+    assert len(seen(detector, image, threshold=float(2 * certainty - 1) + 1e-4)) == 0
+    assert len(seen(detector, image, threshold=float(2 * certainty - 1) - 1e-4)) == 1
 
 
 class Doubting(FaceRefiner):
@@ -144,11 +152,11 @@ def test_the_second_look_decides() -> None:
     """The detector says 6 in log odds, each look -2: (6 - 2) / 2 is 2, (2 - 2) / 2 is 0."""
     image = picture(96, 96, (20, 20, 60, 60))
     doubt = Doubting(1 / (1 + math.exp(2)))
-    faces = detect(BrightFace(), image, threshold=0.3, refiner=doubt)
+    faces = seen(BrightFace(), image, threshold=0.3, refiner=doubt)
     assert faces.scores.tolist() == pytest.approx([0.5], abs=1e-4)
     assert faces.boxes[0].tolist() == pytest.approx([20, 20, 60, 60], abs=0.01)
     assert faces.landmarks[0].flatten().tolist() == pytest.approx([40] * 10, abs=0.01)
-    assert len(detect(BrightFace(), image, threshold=0.51, refiner=doubt)) == 0
+    assert len(seen(BrightFace(), image, threshold=0.51, refiner=doubt)) == 0
 
 
 def test_a_part_of_a_surer_larger_face_is_none() -> None:
@@ -156,10 +164,10 @@ def test_a_part_of_a_surer_larger_face_is_none() -> None:
         [[0.0, 0, 100, 100], [10, 10, 30, 30], [90, 90, 120, 120], [40, 40, 60, 60], [5, 5, 9, 9]]
     )
     scores = torch.tensor([0.9, 0.8, 0.8, 0.95, 0.9])
-    assert whole(Detections(boxes, torch.zeros(5, 5, 2), scores)).scores.tolist() == pytest.approx(
-        [0.9, 0.8, 0.95, 0.9]
-    )
-    assert len(whole(Detections(boxes[:0], torch.zeros(0, 5, 2), scores[:0]))) == 0
+    assert outermost(
+        Detections(boxes, torch.zeros(5, 5, 2), scores)
+    ).scores.tolist() == pytest.approx([0.9, 0.8, 0.95, 0.9])
+    assert len(outermost(Detections(boxes[:0], torch.zeros(0, 5, 2), scores[:0]))) == 0
 
 
 def test_a_doubtful_find_gets_a_second_look_and_an_impossible_one_does_not(
@@ -169,11 +177,11 @@ def test_a_doubtful_find_gets_a_second_look_and_an_impossible_one_does_not(
     certainty = 1 / (1 + float(torch.tensor(-6.0).exp()))
     monkeypatch.setattr(detection, "POSSIBLE", certainty - 1e-3)
     sure = Doubting(0.9999)
-    assert len(detect(BrightFace(), image, threshold=0.9985, refiner=sure)) == 1
+    assert len(seen(BrightFace(), image, threshold=0.9985, refiner=sure)) == 1
     assert sure.seen == detection.LOOKS
     monkeypatch.setattr(detection, "POSSIBLE", certainty + 1e-3)
     unasked = Doubting(0.9999)
-    assert len(detect(BrightFace(), image, threshold=0.9985, refiner=unasked)) == 0
+    assert len(seen(BrightFace(), image, threshold=0.9985, refiner=unasked)) == 0
     assert unasked.seen == 0
 
 

@@ -9,7 +9,13 @@ from torch import Tensor
 
 from restorecli.faces.alignment import align
 from restorecli.faces.detections import Detections
-from restorecli.faces.restore import draw_over, face_indices, missing, restore_faces
+from restorecli.faces.restore import (
+    FaceRecord,
+    draw_over,
+    face_indices,
+    missing,
+    restore_faces,
+)
 from restorecli.networks.face_vae import (
     FaceRestoration,
     FaceVAEPair,
@@ -73,9 +79,17 @@ def image() -> Tensor:
     return torch.rand(1, 3, 200, 300, generator=torch.Generator().manual_seed(0))
 
 
+def restored(
+    image: Tensor, detections: Detections, pair: FaceVAEPair, options: Options
+) -> tuple[Tensor, tuple[FaceRecord, ...]]:
+    """A copy of the photo with its faces restored, and their records."""
+    result = image.clone()
+    return result, restore_faces(TensorSource(result), detections, pair, options).records
+
+
 def test_a_face_is_restored_and_measured(image: Tensor) -> None:
     detections = faces(landmarks(100, 0.1, 150, 100))
-    result, (record,), _ = restore_faces(image, detections, FakePair(), Options(fidelity=0.0))
+    result, (record,) = restored(image, detections, FakePair(), Options(fidelity=0.0))
     assert record.status == "restored"
     assert record.prior == pytest.approx(0.5, abs=1e-6)
     assert 0.02 < record.moved < 0.1
@@ -88,8 +102,8 @@ def test_a_face_is_restored_and_measured(image: Tensor) -> None:
 
 def test_the_pair_sees_the_photo_as_it_came(image: Tensor) -> None:
     detections, pair = faces(landmarks(100, 0.1, 150, 100)), FakePair()
-    restore_faces(image, detections, pair, Options())
-    restore_faces(image, detections, pair, Options(), source=TensorSource(1 - image))
+    for source in (None, TensorSource(1 - image)):
+        restore_faces(TensorSource(image.clone()), detections, pair, Options(), source=source)
     crop, _ = align(TensorSource(image), detections.landmarks[0], SIDE)
     assert torch.equal(pair.sources[0], crop)
     torch.testing.assert_close(pair.sources[1], 1 - crop)
@@ -97,25 +111,15 @@ def test_the_pair_sees_the_photo_as_it_came(image: Tensor) -> None:
 
 def test_full_fidelity_changes_nothing(image: Tensor) -> None:
     detections = faces(landmarks(100, 0.1, 150, 100))
-    result, (record,), _ = restore_faces(image, detections, FakePair(), Options(fidelity=1.0))
+    result, (record,) = restored(image, detections, FakePair(), Options(fidelity=1.0))
     assert torch.equal(result, image)
     assert record.moved == 0
-
-
-def test_in_place_gives_the_same_bits(image: Tensor) -> None:
-    detections = faces(landmarks(100, 0.1, 150, 100))
-    before = image.clone()
-    aside, *_ = restore_faces(image, detections, FakePair(), Options(fidelity=0.0))
-    assert torch.equal(image, before)
-    inside, *_ = restore_faces(before, detections, FakePair(), Options(fidelity=0.0), in_place=True)
-    assert inside is before
-    assert torch.equal(inside, aside)
 
 
 def test_no_faces(image: Tensor) -> None:
     nobody = Detections(torch.zeros(0, 4), torch.zeros(0, 5, 2), torch.zeros(0))
     pair = FakePair()
-    result, records, _ = restore_faces(image, nobody, pair, Options())
+    result, records = restored(image, nobody, pair, Options())
     assert torch.equal(result, image)
     assert records == ()
     assert pair.batches == []
@@ -136,7 +140,7 @@ def test_no_faces(image: Tensor) -> None:
     ],
 )
 def test_why_a_face_is_kept(image: Tensor, marks: Tensor, status: str) -> None:
-    result, (record,), _ = restore_faces(image, faces(marks), FakePair(), Options(fidelity=0.0))
+    result, (record,) = restored(image, faces(marks), FakePair(), Options(fidelity=0.0))
     assert record.status == status
     assert torch.equal(result, image) == (status != "restored")
     assert (record.moved > 0) == (status == "restored")
@@ -146,7 +150,7 @@ def test_coinciding_landmarks_are_kept(image: Tensor) -> None:
     detections = Detections(
         torch.tensor([[50.0, 50, 150, 150]]), torch.full((1, 5, 2), 100.0), torch.ones(1)
     )
-    result, (record,), _ = restore_faces(image, detections, FakePair(), Options())
+    result, (record,) = restored(image, detections, FakePair(), Options())
     assert record.status == "kept: too small"
     assert torch.equal(result, image)
 
@@ -154,7 +158,7 @@ def test_coinciding_landmarks_are_kept(image: Tensor) -> None:
 @pytest.mark.parametrize("fault", [math.nan, math.inf])
 def test_a_broken_face_is_kept_and_said(image: Tensor, fault: float) -> None:
     detections = faces(landmarks(100, 0.0, 150, 100))
-    result, (record,), _ = restore_faces(image, detections, FakePair(fault), Options())
+    result, (record,) = restored(image, detections, FakePair(fault), Options())
     assert record.status == "kept: not restorable"
     assert torch.equal(result, image)
 
@@ -163,7 +167,7 @@ def test_choice_and_order(image: Tensor) -> None:
     detections = faces(
         landmarks(90, 0.0, 60, 60), landmarks(80, 0.0, 160, 60), landmarks(70, 0.0, 240, 60)
     )
-    _, records, _ = restore_faces(image, detections, FakePair(), Options(faces="0,2"))
+    _, records = restored(image, detections, FakePair(), Options(faces="0,2"))
     statuses = ["restored", "kept: not chosen", "restored"]
     assert [record.status for record in records] == statuses
     assert [record.box for record in records] == [tuple(box) for box in detections.boxes.tolist()]
@@ -172,7 +176,7 @@ def test_choice_and_order(image: Tensor) -> None:
 def test_many_faces_go_in_batches(image: Tensor) -> None:
     marks = [landmarks(60, 0.0, 60 + 8 * i, 100) for i in range(11)]
     pair = FakePair()
-    _, records, _ = restore_faces(image, faces(*marks), pair, Options())
+    _, records = restored(image, faces(*marks), pair, Options())
     assert pair.batches == [8, 3]
     assert {record.status for record in records} == {"restored"}
 
@@ -182,7 +186,7 @@ def test_faces_of_one_size_go_together(image: Tensor) -> None:
     marks = [landmarks(side, 0.0, 60 + 30 * i, 100) for i, side in enumerate((64, 40, 66, 120))]
     pair = FakePair()
     pair.config = FaceVAEPairConfig(smallest=32, largest=64)
-    _, records, _ = restore_faces(image, faces(*marks), pair, Options(fidelity=0.0))
+    _, records = restored(image, faces(*marks), pair, Options(fidelity=0.0))
     assert pair.batches == [1, 3]
     assert [source.shape[-1] for source in pair.sources] == [40, 64]
     assert [record.status for record in records] == ["restored"] * 4
@@ -224,19 +228,18 @@ def test_faces_are_drawn_over_the_enlarged_photo(
 ) -> None:
     """Darker by a fifth in the middle, by as much as their share says; elsewhere to the bit."""
     detections = faces(landmarks(120, 0.3, *place), landmarks(30, 0.0, 250, 60))
-    restored = restore_faces(
-        image, detections, FakePair(), Options(fidelity=0.0, min_face=1), enlarged=True
-    )
-    count = sum(record.status == "restored" for record in restored.records)
-    assert len(restored.drawn) == count
+    canvas, options = TensorSource(image), Options(fidelity=0.0, min_face=1)
+    done = restore_faces(canvas, detections, FakePair(), options, enlarged=True)
+    count = sum(record.status == "restored" for record in done.records)
+    assert len(done.drawn) == count
     assert count >= 1
     most = np.iinfo(kind).max
     smooth = (0.3 + 0.4 * np.random.default_rng(0).random((200 * scale, 300 * scale, 3))) * most
     before: np.ndarray = smooth.astype(kind)
     after, half, same = before.copy(), before.copy(), before.copy()
-    draw_over(after, restored.drawn, scale=scale)
-    draw_over(half, restored.drawn, scale=scale, share=0.5)
-    draw_over(same, restored.drawn, scale=scale, share=0.0)
+    draw_over(after, done.drawn, scale=scale)
+    draw_over(half, done.drawn, scale=scale, share=0.5)
+    draw_over(same, done.drawn, scale=scale, share=0.0)
     assert np.array_equal(same, before)
     change, less = ((before.astype(float) - drawn) / most for drawn in (after, half))
     x, y = (round(float(value) * scale) for value in detections.landmarks[-1, 2])
@@ -244,7 +247,7 @@ def test_faces_are_drawn_over_the_enlarged_photo(
     assert float(change[middle].mean()) == pytest.approx(0.2, abs=0.03)
     assert float(less[middle].mean()) == pytest.approx(0.1, abs=0.02)
     outside = np.ones(before.shape[:2], bool)
-    for drawn in restored.drawn:
+    for drawn in done.drawn:
         region = drawn.placement.enlarged(2, scale).region(200 * scale, 300 * scale, margin=1)
         top, left, bottom, right = region
         outside[top:bottom, left:right] = False
@@ -253,4 +256,5 @@ def test_faces_are_drawn_over_the_enlarged_photo(
 
 def test_nothing_is_drawn_large_that_was_not_asked_for(image: Tensor) -> None:
     detections = faces(landmarks(100, 0.0, 150, 100))
-    assert restore_faces(image, detections, FakePair(), Options()).drawn == ()
+    done = restore_faces(TensorSource(image), detections, FakePair(), Options())
+    assert done.drawn == ()

@@ -115,9 +115,9 @@ def restored(
     sample: Sample, pair: FaceVAEPair, options: Options
 ) -> tuple[Image3, list[FaceRecord]]:
     """Run the face step."""
-    source = TensorSource(sample.degraded)
-    faces = restore_faces(sample.image, sample.detections, pair, options, source=source)
-    return faces.image, list(faces.records)
+    image, source = sample.image.clone(), TensorSource(sample.degraded)
+    faces = restore_faces(TensorSource(image), sample.detections, pair, options, source=source)
+    return image, list(faces.records)
 
 
 def compare(
@@ -196,7 +196,8 @@ def samples(restorer: Restorer, folder: Path, every: int) -> Iterable[tuple[Samp
 def finder(restorer: Restorer, image: Image3) -> Detections:
     """Find faces as the pipeline does by default."""
     threshold = Options().face_threshold
-    return detect(restorer.detector, image, threshold=threshold, refiner=restorer.refiner)
+    source = TensorSource(image)
+    return detect(restorer.detector, source, threshold=threshold, refiner=restorer.refiner)
 
 
 def sheet(samples: Iterable[Sample], pair: FaceVAEPair, options: Options) -> Image.Image:

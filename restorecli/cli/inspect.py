@@ -14,6 +14,7 @@ import typer
 
 from restorecli.cli import options as given
 from restorecli.cli import process
+from restorecli.cli.parsing.job import STREAM
 from restorecli.errors import PhotoReadError, PlanError, RestoreError, one_line, printable
 from restorecli.options import Options, RunOptions
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from restorecli.inspection.peaks import Peak
     from restorecli.photo import Photo
 
-STREAM = "-"
 LIKELY = 0.5  # odds from which on there is a pattern, even if no wave of it can be named
 Photos = Annotated[
     list[str], typer.Argument(metavar="PHOTO...", help="Files, or - for standard input.")

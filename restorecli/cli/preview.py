@@ -54,7 +54,7 @@ def page_of(source: str, output: str | None, *, overwrite: bool) -> Path:
         PlanError: It has no name, or that of no page.
         PhotoWriteError: It exists, or its folder does not.
     """
-    if output is None and (source == "-" or "://" in source):
+    if output is None and (source == STREAM or "://" in source):
         raise PlanError("--preview of what is no file here: name a page with -o, as in a.html.")
     page = path_of(source).with_suffix(".preview.html") if output is None else path_of(output)
     pages.refuse_other(page)

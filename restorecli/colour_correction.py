@@ -9,15 +9,18 @@ pattern may darken, fade or tint all of it alike, it cannot turn green into beig
 Kin: the wavelet colour correction of StableSR (Wang et al. 2023), where T is the identity.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from restorecli.tiling.sources import Canvas, ImageSource
-from restorecli.tiling.strips import bands
+from restorecli.tiling.strips import ROWS, bands, in_strips
 
-CELL = 8  # px along a side of the squares whose mean colours are compared
+CELL = ROWS  # px along a side of the squares whose mean colours are compared
+MOST_CELLS = 2**17  # that a line is fitted to: all of a photo of eight megapixels
 SIGMA = 16.0  # px, of the blur that leaves large-scale colour
 PERIODS = 0.75  # of the longest wave, which the blur must not let through
 _ROUNDS = 6  # of the robust fit
@@ -46,23 +49,29 @@ def toned(
     squares, weighted anew a few times by the inverse of the deviation, which is nearly the line of
     least absolute deviations. A channel of one value gets a slope of 1.
     """
-    x, y = photo[0].flatten(1).double(), restored[0].flatten(1).double()
+    step = math.ceil(math.sqrt(photo[0, 0].numel() / MOST_CELLS))
+    x, y = (cells[0, :, ::step, ::step].flatten(1).double() for cells in (photo, restored))
     weight = torch.ones_like(x)
     for _ in range(_ROUNDS):
         weight = weight / weight.sum(1, keepdim=True)
         mean_x, mean_y = ((weight * values).sum(1, keepdim=True) for values in (x, y))
         variance = (weight * (x - mean_x) ** 2).sum(1, keepdim=True)
         covariance = (weight * (x - mean_x) * (y - mean_y)).sum(1, keepdim=True)
-        lined = mean_y + (covariance + _RIDGE) / (variance + _RIDGE) * (x - mean_x)
-        deviation = (y - lined).abs()
+        slope = (covariance + _RIDGE) / (variance + _RIDGE)
+        deviation = (y - mean_y - slope * (x - mean_x)).abs()
         weight = 1 / (deviation + deviation.median(1, keepdim=True).values + 1e-3)
-    return lined.view_as(photo).float()
+    slope, mean_x, mean_y = (line[..., None].float() for line in (slope, mean_x, mean_y))
+    return mean_y + slope * (photo - mean_x)
 
 
 def _cells(picture: ImageSource) -> Float[Tensor, "1 3 h w"]:
     """Mean colours of squares of `CELL`² pixels; those at the far edges may be cut."""
-    strips = (picture.read(top, 0, end, picture.width) for top, end in bands(picture.height))
-    return torch.cat([F.avg_pool2d(strip, CELL, ceil_mode=True) for strip in strips], 2)
+    # made first: what stays between the strips' memory would leave holes that no strip fits into
+    cells = torch.empty(1, 3, -(-picture.height // CELL), -(-picture.width // CELL))
+    for top, strip in in_strips(picture):
+        row = F.avg_pool2d(strip, CELL, ceil_mode=True)
+        cells[..., top // CELL : top // CELL + row.shape[2], :] = row
+    return cells
 
 
 def _blurred(cells: Float[Tensor, "1 3 h w"], sigma: float) -> Float[Tensor, "1 3 h w"]:
@@ -81,7 +90,7 @@ def _add(image: Canvas, cells: Float[Tensor, "1 3 _ _"]) -> None:
     """Add a picture of cells, bilinearly interpolated between their middles, band by band."""
     left, right, across = _neighbours(image.width)
     above, below, down = _neighbours(image.height)
-    for top, bottom in bands(image.height):
+    for top, bottom in bands(image.height, image.width):
         near, far = (cells[..., rows[top:bottom], :] for rows in (above, below))
         rows = torch.lerp(near, far, down[top:bottom, None])
         added = torch.lerp(rows[..., left], rows[..., right], across)

@@ -5,7 +5,6 @@ all steps see a light photo. The network that estimates the curve is
 `restorecli.networks.relighter`.
 """
 
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -15,11 +14,11 @@ from torch.nn import functional as F
 
 from restorecli.networks.relighter import LUMINANCE, Relighter, knots
 from restorecli.tiling.sources import Canvas, ImageSource
+from restorecli.tiling.strips import in_strips
 
 Mode = Literal["auto", "on", "off"]
 Gains = Float[Tensor, " table"]
 MAX_GAIN = 10.0  # the darkest luminances are not multiplied by more: there is mostly noise in them
-PIXELS_AT_ONCE = 2**18  # pixels in a strip: about 16 MB of temporary memory
 TABLE = 2048  # entries of the gain table, spaced evenly in √luminance
 WHITE = 0.6  # luminance; dimming that counts as "too dark" leaves no more than 0.48
 WHITES = 0.005  # share of the pixels; the date in a corner of a dark photo is less
@@ -77,7 +76,7 @@ def estimate(
 
 def lighten(image: Canvas, gains: Gains) -> None:
     """Make a picture light, in place, strip by strip."""
-    for top, strip in _strips(image):
+    for top, strip in in_strips(image):
         image.write(top, 0, brighten(strip, gains))
 
 
@@ -95,18 +94,12 @@ def has_whites(source: ImageSource) -> bool:
     The network cannot see this: in its thumbnail white letters on black are a dark grey.
     """
     white, most = 0, WHITES * source.height * source.width
-    for _, strip in _strips(source):
+    for _, strip in in_strips(source):
         weights = strip.new_tensor(LUMINANCE).view(1, 3, 1, 1)
         white += int(((strip * weights).sum(1) > WHITE).sum())
         if white > most:  # of a light photo only a part is read
             return True
     return False
-
-
-def _strips(source: ImageSource) -> Iterator[tuple[int, Float[Tensor, "1 3 rows w"]]]:
-    rows = max(1, PIXELS_AT_ONCE // source.width)
-    for top in range(0, source.height, rows):
-        yield top, source.read(top, 0, min(top + rows, source.height), source.width)
 
 
 def gain_table(curve: Float[Tensor, " knots"]) -> Float[Tensor, " table"]:

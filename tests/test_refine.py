@@ -29,7 +29,7 @@ def test_refining_is_a_step_of_its_own_and_once_was_called_upscaling(
 
     source = photo(40, 33)
     monkeypatch.setattr(restorer.second_look, "look", never)
-    monkeypatch.setattr(strips, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(strips, "PIXELS_AT_ONCE", 700)
     alone = restorer(source, Options(scale=scale, stages=("upscale",)))
     if scale == 1:
         assert np.array_equal(alone.pixels, source.pixels)

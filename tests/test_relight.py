@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli import relight as module
 from restorecli.networks.relighter import LUMINANCE, knots
 from restorecli.options import Options
 from restorecli.pipeline import Restorer
@@ -24,6 +23,7 @@ from restorecli.relight import (
     lit,
     thumbnail,
 )
+from restorecli.tiling import strips
 from restorecli.tiling.sources import TensorSource, whole
 from tests.support.tiny import certain_relighter, photo, tiny_restorer
 
@@ -96,7 +96,7 @@ def test_strips_give_what_the_whole_gives(
     part = light.read(10, 5, 50, 40)
     torch.testing.assert_close(part, whole(light)[..., 10:50, 5:40])
     counted = has_whites(light)
-    monkeypatch.setattr(module, "PIXELS_AT_ONCE", 100)
+    monkeypatch.setattr(strips, "PIXELS_AT_ONCE", 100)
     assert has_whites(light) is counted
 
 

@@ -196,7 +196,7 @@ def paste_change(image: Canvas, change: Float[Tensor, "1 3 s s"], placement: Pla
         size = _size(placement.size, placement.size, 1 / placement.scale)
         change = F.interpolate(change, size, mode="bilinear", antialias=True)
     top, left, bottom, right = placement.region(image.height, image.width)
-    for first, end in bands(bottom - top):
+    for first, end in bands(bottom - top, right - left):
         points = placement.to_crop(pixel_centres(top + first, left, top + end, right)).to(change)
         part = image.read(top + first, left, top + end, right)
         mask = _mask(points / placement.size)

@@ -11,7 +11,7 @@ from restorecli.previews.part import cut
 from restorecli.tiling.grid import tile_grid
 
 SIDE = 256  # px of the work, of the part that is timed
-PICTURES = 3  # of float32 that are held at once at the size of the work
+BETWEEN = 6  # bytes a pixel of the work, of the picture between the steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def forecast(restorer: Restorer, photo: Photo, options: Options, decision: Decis
     )
     pixels = photo.height * photo.width
     result = pixels * options.network_scale**2 * 3 * photo.bits // 8
-    memory = _resident() + PICTURES * 12 * height * width + result
+    memory = _resident() + BETWEEN * height * width + result
     return Forecast(
         megapixels=pixels / 1e6,
         seconds=timed.seconds * rows * columns * factor**2 / (part.height * part.width),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from restorecli.tiling.sources import TensorSource
-from restorecli.tiling.strips import ROWS_AT_ONCE, bands, downsampled, plain_strips
+from restorecli.tiling.strips import PIXELS_AT_ONCE, ROWS, bands, downsampled, in_strips
 
 
 def picture(height: int, width: int) -> torch.Tensor:
@@ -15,8 +15,8 @@ def picture(height: int, width: int) -> torch.Tensor:
 
 @settings(deadline=None, max_examples=20)
 @given(
-    height=st.integers(1, 2 * ROWS_AT_ONCE + 3),
-    width=st.integers(1, 40),
+    height=st.integers(1, 150),
+    width=st.integers(1, 6000),
     shares=st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)),
     corner=st.tuples(st.floats(0, 0.9), st.floats(0, 0.9)),
 )
@@ -32,15 +32,17 @@ def test_a_part_is_made_small_as_it_is_in_one(
     torch.testing.assert_close(small, expected, atol=1e-5, rtol=0)
 
 
-@given(st.integers(1, 5 * ROWS_AT_ONCE))
-def test_bands_are_all_rows_once(height: int) -> None:
-    rows = [row for top, bottom in bands(height) for row in range(top, bottom)]
-    assert rows == list(range(height))
+@given(st.integers(1, 5000), st.integers(1, 10**6))
+def test_bands_are_all_rows_once(height: int, width: int) -> None:
+    parts = list(bands(height, width))
+    assert [row for top, bottom in parts for row in range(top, bottom)] == list(range(height))
+    assert all((bottom - top) % ROWS == 0 for top, bottom in parts[:-1])
+    assert all((bottom - top) * width <= max(PIXELS_AT_ONCE, ROWS * width) for top, bottom in parts)
 
 
 @settings(deadline=None, max_examples=10)
-@given(st.integers(1, 2 * ROWS_AT_ONCE))
-def test_plain_strips_are_the_picture(height: int) -> None:
-    image = picture(height, 3)
-    parts = [part for _, part in plain_strips(TensorSource(image), 1)]
+@given(st.integers(1, 200), st.integers(2000, 4000))
+def test_strips_are_the_picture(height: int, width: int) -> None:
+    image = picture(height, width)
+    parts = [part for _, part in in_strips(TensorSource(image))]
     assert torch.equal(torch.cat(parts, 2), image)

@@ -14,7 +14,6 @@ import typer
 
 from restorecli.cli import options as given
 from restorecli.cli import process
-from restorecli.cli.parsing.job import STREAM
 from restorecli.errors import PhotoReadError, PlanError, RestoreError, one_line, printable
 from restorecli.options import Options, RunOptions
 
@@ -148,7 +147,7 @@ def _read(source: str) -> "Photo":
     from restorecli.photo import Photo
     from restorecli.photo.files import path_of
 
-    if source == STREAM:
+    if source == given.STREAM:
         if sys.stdin.isatty():
             raise PhotoReadError("<stdin>: is a terminal. Pipe a photo in, or name a file.")
         return Photo.read(sys.stdin.buffer)

@@ -17,6 +17,8 @@ import typer
 from restorecli.errors import PlanError
 from restorecli.options import STAGES, Cluster, Options, Stage
 
+STREAM = "-"  # in place of a file's name: standard input, or standard output
+
 OUTPUT = "Output"
 PICTURE = "What is done"
 FACES = "Faces"

@@ -13,8 +13,8 @@ import typer
 
 from restorecli import record
 from restorecli.cli import process
-from restorecli.cli.options import Messages
-from restorecli.cli.parsing.job import STREAM, Job, Request, make_job
+from restorecli.cli.options import STREAM, Messages
+from restorecli.cli.parsing.job import Job, Request, make_job
 from restorecli.errors import RestoreError, printable
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from restorecli import record
-from restorecli.cli.options import Messages, parse_page
-from restorecli.cli.parsing.job import STREAM, Request, place_of
+from restorecli.cli.options import STREAM, Messages, parse_page
+from restorecli.cli.parsing.job import Request, place_of
 from restorecli.cli.photo import failure_recorded, report
 from restorecli.errors import PlanError
 from restorecli.options import Options, RunOptions, SaveOptions

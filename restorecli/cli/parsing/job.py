@@ -6,13 +6,11 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from restorecli.cli.options import parse_page
+from restorecli.cli.options import STREAM, parse_page
 from restorecli.errors import PhotoReadError, PlanError
 from restorecli.options import SaveOptions
 from restorecli.photo.files import Stored, path_of, refuse_target, same_file, try_folder
 from restorecli.photo.formats import WRITABLE, format_for, writable_suffix
-
-STREAM = "-"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from restorecli.cli.options import STREAM
 from restorecli.errors import PlanError
 
 OF_ONE_PHOTO = ("compare", "save_steps", "page", "preview")
@@ -41,7 +42,6 @@ def folder_of_results(words: Mapping[str, Any]) -> str | None:
     count = len(sources)
     if count == 1 and not (output or "").endswith("/"):
         return None
-    from restorecli.cli.parsing.job import STREAM
     from restorecli.photo.files import path_of
     from restorecli.photo.formats import WRITABLE
 

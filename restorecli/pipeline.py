@@ -81,7 +81,7 @@ class StageImages:
 
 Image = Float[Tensor, "1 3 h w"]
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
-TILE_OF_MANY = 448  # px; the largest tile of a photo of several: 100 Mpx must fit in 3 GiB
+TILE_OF_MANY = 448  # px; the largest tile of a photo of several: 100 Mpx must fit in 2 GiB
 BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, at x4
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 

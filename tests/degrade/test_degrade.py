@@ -96,6 +96,24 @@ def test_dimmed_photos_have_dimmed_targets() -> None:
     assert float(factor.amax()) <= 8.01
 
 
+def test_coarse_patterns_are_as_their_families_have_them_but_larger() -> None:
+    """Scan lines of 2 to 8 px become ones of up to 32; what a press does stays as it is."""
+    usual = replace(PATTERN_ONLY, families=("scan", "newsprint"), sigma=0, jpeg=0, soften=0)
+    flat, seeds = torch.full((24, 3, 96, 96), 0.5), torch.arange(24)
+    before, after = (degrade(flat, seeds, replace(usual, coarse=c)) for c in (0.0, 1.0))
+    assert before.family == after.family
+    for row, family in enumerate(before.family):
+        if family == "newsprint":
+            assert torch.equal(before.image[row], after.image[row])
+            continue
+        waves = []
+        for picture in (before.image[row], after.image[row]):
+            rows = picture.mean((0, 2))
+            waves.append(int(torch.fft.rfft(rows - rows.mean()).abs().argmax()))
+        assert waves[1] < waves[0]
+        assert waves[0] / waves[1] <= 4.5
+
+
 def test_clean_is_not_modified() -> None:
     clean = photos(6)
     before = clean.clone()

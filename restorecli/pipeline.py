@@ -251,7 +251,8 @@ class Restorer:
         with torch.inference_mode():
             gains = estimate(source, self.relighter, options.light, options.strength)
             if "denoise" in options.stages:
-                inspection = inspect(middle(lit(source, gains)), self.inspector)
+                seen, relit = middle(lit(source, gains)), gains is not None
+                inspection = inspect(seen, self.inspector, relit=relit)
         decision = decide(photo.height, photo.width, options, inspection)
         return replace(decision, gains=gains, seconds=time.perf_counter() - start)
 

@@ -88,6 +88,7 @@ def described(source: str, photo: "Photo", decision: "Decision") -> dict[str, ob
         "pattern": round(found.pattern, 3),
         "noise": round(found.noise, 3),
         "printed": round(found.printed, 3),
+        "flat": found.flat,
         "presence": round(decision.presence, 3),
         "peaks": [_wave(peak, dpi) for peak in found.peaks],
         "work_size": decision.work_size,

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from restorecli.colour import luma
 from restorecli.inspection.coverage import covered
+from restorecli.inspection.flatness import is_flat
 from restorecli.inspection.lattice import crossing, fundamentals, off_axes
 from restorecli.inspection.peaks import Peak, find_peaks
 from restorecli.networks.inspector import Inspector
@@ -27,6 +28,7 @@ FINEST_PRINT = 3.0  # px, of a screen's period after the photo was made smaller
 # Probability below and above which nothing or all is done: low, as the network has learnt small
 # clean pictures four times over
 FAINTEST, SUREST = 0.1, 0.33
+FLAT_FAINTEST, FLAT_SUREST = 0.8, 0.95  # of a photo that is flat in parts, where doubts are right
 OFF_AXES = 15.0  # degrees that waves of a screen keep from the axes
 FAINTEST_SCREEN, LEAST_SHARE = 0.008, 0.4  # amplitude of the weaker one, and over the stronger
 FAINTEST_SURE = 0.015  # amplitude from which on a wave may tell more than the network
@@ -45,23 +47,32 @@ class Inspection:
         noise: Probability of noise that can be seen.
         printed: Probability that the pattern is a screen that carries the photo, as in a print.
         peaks: The pattern's waves, strongest first; none where nothing was found.
+        flat: Whether it has parts of one value to the bit, which neither pattern nor noise leaves:
+            then the network must be surer.
     """
 
     pattern: float
     noise: float
     printed: float
     peaks: tuple[Peak, ...] = ()
+    flat: bool = False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Probability below and above which nothing or all is done."""
+        return (FLAT_FAINTEST, FLAT_SUREST) if self.flat else (FAINTEST, SUREST)
 
     @property
     def patterned(self) -> bool:
         """Whether there is a pattern, by what the network says or by the waves alone."""
-        return self.pattern > FAINTEST or self.screened or self.overlaid
+        return self.pattern > self.bounds[0] or self.screened or self.overlaid
 
     @property
     def presence(self) -> float:
         """How much of the restoration is taken, in [0, 1]: 0 leaves the photo as it came."""
         found = 1.0 if self.screened or self.overlaid else max(self.pattern, self.noise)
-        return min(max((found - FAINTEST) / (SUREST - FAINTEST), 0.0), 1.0)
+        faintest, surest = self.bounds
+        return min(max((found - faintest) / (surest - faintest), 0.0), 1.0)
 
     @property
     def screened(self) -> bool:
@@ -110,8 +121,17 @@ class Inspection:
         return max(factor for factor in (1, 2, 4) if factor == 1 or period / factor >= FINEST_PRINT)
 
 
-def inspect(image: Float[Tensor, "1 3 h w"], inspector: Inspector) -> Inspection:
-    """Look at a whole photo or a large part of it, sRGB in [0, 1]."""
+def inspect(
+    image: Float[Tensor, "1 3 h w"], inspector: Inspector, *, relit: bool = False
+) -> Inspection:
+    """Look at a whole photo or a large part of it, sRGB in [0, 1].
+
+    Args:
+        image: As it came, or made light.
+        inspector: On any device.
+        relit: Whether it was made light. Such a photo never counts as flat: what lay over it may
+            have been rounded away in the dark.
+    """
     device = next(inspector.parameters()).device
     with torch.inference_mode():
         levels = windows(image, inspector.config.side, inspector.config.levels)
@@ -120,6 +140,7 @@ def inspect(image: Float[Tensor, "1 3 h w"], inspector: Inspector) -> Inspection
         pattern=float(answer.pattern.sigmoid()),
         noise=float(answer.noise.sigmoid()),
         printed=float(answer.printed.sigmoid()),
+        flat=not relit and is_flat(image),
     )
     known = replace(inspection, peaks=fundamentals(find_peaks(image, MOST_WAVES))[:MOST_PEAKS])
     if known.patterned or (known.peaks and known.peaks[0].strength > FAINTEST_SURE):

@@ -17,7 +17,7 @@ from tests.support.tiny import certain_relighter, tiny_restorer
 
 PERIOD, ANGLE = 8.0, 30.0
 FIELDS = {
-    "source", "error", "height", "width", "dpi", "pattern", "noise", "printed", "presence",
+    "source", "error", "height", "width", "dpi", "pattern", "noise", "printed", "flat", "presence",
     "peaks", "work_size", "relit", "restores",
 }  # fmt: skip
 

@@ -50,6 +50,21 @@ def test_presence_is_nothing_below_all_above_and_rises_between(place: str) -> No
     assert 0 < presence((FAINTEST + SUREST) / 2) < 1
 
 
+@pytest.mark.parametrize("relit", [False, True])
+def test_a_photo_that_is_flat_in_parts_needs_a_surer_network(relit: bool) -> None:
+    """As a page on a screen; but light makes what is dark flat, whatever lay over it."""
+    torch.manual_seed(0)
+    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
+    image = torch.rand(1, 3, 96, 96)
+    image[..., :64] = 0.5
+    found = inspect(image, network, relit=relit)
+    assert found.flat is not relit
+    likely = replace(found, pattern=0.5, noise=0.5, peaks=())
+    assert likely.presence == (1 if relit else 0)
+    assert likely.patterned is relit
+    assert replace(likely, noise=0.99).presence == 1
+
+
 def test_the_network_judges_any_photo_and_many_at_once() -> None:
     torch.manual_seed(0)
     network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))

@@ -1,0 +1,27 @@
+"""Squares of a photo that are of one value, to the bit.
+
+Sensors, scanners, and what is laid over a whole photo leave none but where light or ink is at its
+bound: in black, and in white. Elsewhere they are the mark of a drawn page or a picture of a screen.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+SIDE = 32  # px
+LEAST = 0.02  # share of the squares
+BETWEEN = (0.06, 0.98)  # of a square's value: neither black nor white
+
+
+def is_flat(image: Float[Tensor, "1 3 h w"]) -> bool:
+    """Whether a part of a picture, sRGB in [0, 1], as it came, is flat."""
+    height, width = (side // SIDE for side in image.shape[-2:])
+    if not height * width:
+        return False
+    whole = image[0, :, : height * SIDE, : width * SIDE]
+    low, high = torch.aminmax(whole.unflatten(1, (height, SIDE)), dim=2)
+    low = low.unflatten(2, (width, SIDE)).amin(3)
+    high = high.unflatten(2, (width, SIDE)).amax(3)
+    value = high.mean(0)
+    between = (value > BETWEEN[0]) & (value < BETWEEN[1])
+    return float(((low == high).all(0) & between).float().mean()) > LEAST

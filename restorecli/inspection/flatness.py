@@ -4,7 +4,6 @@ Sensors, scanners, and what is laid over a whole photo leave none but where ligh
 bound: in black, and in white. Elsewhere they are the mark of a drawn page or a picture of a screen.
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -19,9 +18,8 @@ def is_flat(image: Float[Tensor, "1 3 h w"]) -> bool:
     if not height * width:
         return False
     whole = image[0, :, : height * SIDE, : width * SIDE]
-    low, high = torch.aminmax(whole.unflatten(1, (height, SIDE)), dim=2)
-    low = low.unflatten(2, (width, SIDE)).amin(3)
-    high = high.unflatten(2, (width, SIDE)).amax(3)
+    squares = whole.reshape(3, height, SIDE, width, SIDE)
+    low, high = squares.amin((2, 4)), squares.amax((2, 4))
     value = high.mean(0)
     between = (value > BETWEEN[0]) & (value < BETWEEN[1])
     return float(((low == high).all(0) & between).float().mean()) > LEAST

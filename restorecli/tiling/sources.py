@@ -12,6 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from restorecli.host import give_back
+
+LARGE = 2**24  # pixels; so large a picture has memory of its own, not what earlier work left free
+
 
 @runtime_checkable
 class ImageSource(Protocol):
@@ -121,6 +125,8 @@ class PixelCanvas(PixelSource):
         dtype: np.typing.DTypeLike = np.uint16,
     ) -> "PixelCanvas":
         """Join strips, each with its first row, into a picture; one strip is held beside it."""
+        if height * width >= LARGE:
+            give_back()
         canvas = cls(np.empty((height, width, 3), dtype))
         for top, strip in strips:
             canvas.write(top, 0, strip)

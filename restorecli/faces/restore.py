@@ -37,7 +37,7 @@ __all__ = [
 LEAST_VISIBLE = 0.75  # share of the mask that must lie in the photo
 PROFILE = (-0.05, 1.05)  # where along the line from eye to eye the nose may be
 LEAST_EYE_DISTANCE = 2.0  # px
-CROPS_AT_ONCE = 8
+PIXELS_AT_ONCE = 2**18  # of the crops that go through the pair together: four of the largest
 
 
 class FaceStatus(StrEnum):
@@ -219,8 +219,9 @@ def _batches(places: dict[int, Placement]) -> Iterator[list[int]]:
     """Faces whose crops are of one size, a few at once."""
     for size in sorted({placement.size for placement in places.values()}):
         alike = [index for index, placement in places.items() if placement.size == size]
-        for start in range(0, len(alike), CROPS_AT_ONCE):
-            yield alike[start : start + CROPS_AT_ONCE]
+        count = max(1, PIXELS_AT_ONCE // size**2)
+        for start in range(0, len(alike), count):
+            yield alike[start : start + count]
 
 
 def _visible(placement: Placement, height: int, width: int) -> float:

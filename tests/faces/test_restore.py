@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from restorecli.faces import restore as module
 from restorecli.faces.alignment import align
 from restorecli.faces.detections import Detections
 from restorecli.faces.restore import (
@@ -173,7 +174,8 @@ def test_choice_and_order(image: Tensor) -> None:
     assert [record.box for record in records] == [tuple(box) for box in detections.boxes.tolist()]
 
 
-def test_many_faces_go_in_batches(image: Tensor) -> None:
+def test_many_faces_go_in_batches(image: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PIXELS_AT_ONCE", 8 * SIDE**2)
     marks = [landmarks(60, 0.0, 60 + 8 * i, 100) for i in range(11)]
     pair = FakePair()
     _, records = restored(image, faces(*marks), pair, Options())

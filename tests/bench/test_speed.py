@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -60,6 +61,17 @@ def test_the_table_has_a_line_a_row_and_names_the_machine(
 def test_a_command_that_fails_is_told_in_its_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--speed", "--device", "cuda:99", "--quiet"]) == 4
     assert capsys.readouterr().err.startswith("restore: cuda:99: ")
+
+
+def test_the_picture_is_made_in_little_more_memory_than_it_takes() -> None:
+    """A child's peak memory is at least what its parent had when it was started."""
+    tracemalloc.start()
+    photo = speed.striped(2000, 3000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * photo.pixels.nbytes
+    whole = speed.striped(300, 3000).pixels
+    assert np.array_equal(photo.pixels[:300], whole)
 
 
 def test_the_timed_photo_shows_a_pattern_and_is_the_same_every_time() -> None:

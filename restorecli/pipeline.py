@@ -282,7 +282,7 @@ class Restorer:
                 period = decision.longest_period / factor
                 correct_colours(image, source, longest_period=period)
             light = "off" if relit else options.light
-            gains = estimate(image, self.relighter, light, options.strength)
+            gains = estimate(image, self.relighter, light, options.strength, again=True)
             if gains is not None:  # the pattern was light, the photo is not
                 relit, source = True, lit(source, gains)
                 lighten(image, gains)

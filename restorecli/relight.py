@@ -21,6 +21,7 @@ Gains = Float[Tensor, " table"]
 MAX_GAIN = 10.0  # the darkest luminances are not multiplied by more: there is mostly noise in them
 TABLE = 2048  # entries of the gain table, spaced evenly in √luminance
 WHITE = 0.6  # luminance; dimming that counts as "too dark" leaves no more than 0.48
+SURE = 0.9  # probability from which on a photo is dark that did not look so under its pattern
 WHITES = 0.005  # share of the pixels; the date in a corner of a dark photo is less
 
 
@@ -51,7 +52,12 @@ def lit(source: ImageSource, gains: Gains | None) -> ImageSource:
 
 
 def estimate(
-    source: ImageSource, relighter: Relighter, mode: Mode, strength: float = 1.0
+    source: ImageSource,
+    relighter: Relighter,
+    mode: Mode,
+    strength: float = 1.0,
+    *,
+    again: bool = False,
 ) -> Gains | None:
     """Decide, and make the curve ready to apply.
 
@@ -61,6 +67,8 @@ def estimate(
         mode: `"auto"` acts only where the network is sure that the photo was taken too dark, and
             never on one that `has_whites`; `"on"` always, `"off"` never.
         strength: Share of the change, in [0, 1].
+        again: Whether it was light enough as it came, before a pattern was taken away: then the
+            network must be surer.
 
     Returns:
         Gains for `brighten`, or None if the photo is to stay as it is.
@@ -68,7 +76,8 @@ def estimate(
     if mode == "off" or not strength or (mode == "auto" and has_whites(source)):
         return None
     darkness, curve = relighter(thumbnail(source, relighter.config.thumbnail))
-    if mode == "auto" and torch.sigmoid(darkness.float()).item() < relighter.config.threshold:
+    least = max(SURE, relighter.config.threshold) if again else relighter.config.threshold
+    if mode == "auto" and torch.sigmoid(darkness.float()).item() < least:
         return None
     gains = gain_table(curve[0].float())
     return torch.lerp(torch.ones_like(gains), gains, strength)

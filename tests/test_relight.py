@@ -181,3 +181,8 @@ def test_a_dark_photo_under_a_light_pattern_is_made_light_without_it(
     assert not lighter.restore(source, Options(relight="off")).relit
     once = lighter.restore(source, Options(relight="on"), keep_steps=True)
     assert once.steps["denoised"].mean() < 0.11
+    doubting = replace(restorer, relighter=certain_relighter(dark=True))
+    doubting.relighter.decide[-1].bias[0] = 1.0  # type: ignore[operator]
+    assert not doubting.restore(source).relit  # a probability of 0.73 is enough as it comes alone
+    dark = photo(48, 40).replaced(photo(48, 40).pixels // 8)
+    assert doubting.decide(dark).relit

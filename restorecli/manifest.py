@@ -22,6 +22,7 @@ MANIFEST = "manifest.toml"
 SUFFIX = ".safetensors"
 NETWORKS = (
     "inspector",
+    "residual_inspector",
     "denoiser",
     "relighter",
     "retinaface",

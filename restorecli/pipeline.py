@@ -15,7 +15,6 @@ float32 in [0, 1].
 A `Restorer` holds networks and nothing else, so nothing of a photo is kept after it.
 """
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -40,13 +39,14 @@ from restorecli.faces.restore import (
 )
 from restorecli.inspection.decision import Decision, decide
 from restorecli.inspection.presence import Inspection, inspect, middle
+from restorecli.inspection.residual import SecondOpinion
 from restorecli.inspection.work_size import LARGEST_UPSCALE, at_scale, reduced
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.guided_denoiser import GuidedDenoiser
-from restorecli.networks.inspector import Inspector
+from restorecli.networks.inspector import Inspector, ResidualInspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
@@ -56,28 +56,8 @@ from restorecli.relight import estimate, lighten, lit
 from restorecli.tiling import tiles as tiling
 from restorecli.tiling.networks import RetryCounter, Stopwatch, Tiles, TileSteps, Watch, changed
 from restorecli.tiling.sources import Canvas, PixelCanvas
-from restorecli.tiling.strips import downsampled, plain_strips
-
-
-class StageImages:
-    """The pictures between the steps, as far as they are asked for."""
-
-    def __init__(self, keep: bool, side: int | None) -> None:
-        """Keep nothing yet; see `Restorer.restore` for what is wanted."""
-        self._keep, self._side = keep, side
-        self.images: dict[str, Float[Tensor, "1 3 h w"]] = {}
-
-    def keep(self, name: str, image: tiling.ImageSource) -> None:
-        """Copy a picture, which later steps may write into, reduced if that is enough."""
-        if not self._keep:
-            return
-        factor = (self._side or math.inf) / max(image.height, image.width)
-        if factor >= 1:
-            self.images[name] = tiling.whole(image).clone()
-            return
-        height, width = (max(1, round(side * factor)) for side in (image.height, image.width))
-        self.images[name] = downsampled(image, (height, width))
-
+from restorecli.tiling.stage_images import StageImages
+from restorecli.tiling.strips import plain_strips
 
 Image = Float[Tensor, "1 3 h w"]
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
@@ -129,6 +109,8 @@ class Restorer:
 
     Attributes:
         inspector: Says whether there is anything to restore; stays on the CPU.
+        residual_inspector: Says it again, where something was seen, by what the denoiser takes
+            away; likewise.
         denoiser: Takes the pattern away.
         relighter: Says how a dark photo is made light; stays on the CPU, where the photo is.
         detector: Finds faces.
@@ -143,6 +125,7 @@ class Restorer:
     """
 
     inspector: Inspector
+    residual_inspector: ResidualInspector
     denoiser: Denoiser
     relighter: Relighter
     detector: RetinaFace
@@ -185,6 +168,7 @@ class Restorer:
 
         return cls(
             inspector=weights.load(Inspector, "inspector", folder=folder),
+            residual_inspector=weights.load(ResidualInspector, "residual_inspector", folder=folder),
             denoiser=load(Denoiser, "denoiser"),
             relighter=weights.load(Relighter, "relighter", folder=folder),
             detector=load(RetinaFace, "retinaface"),
@@ -231,7 +215,8 @@ class Restorer:
             clock = Stopwatch(self.device)
             looked = decision.seconds if decision else 0.0
             decision = decision or self.decide(photo, options)
-            clock.seconds["inspect"] = decision.seconds
+            done = decision.done
+            clock.seconds["inspect"] = decision.seconds - (done.seconds if done else 0.0)
             steps = StageImages(keep_steps, step_side)
             restoration = self._restore(photo, options, decision, steps, clock, watch)
         return replace(restoration, seconds=time.perf_counter() - start + looked)
@@ -246,15 +231,21 @@ class Restorer:
         """Say what `restore` would do to a photo, and why; nothing is restored."""
         options = (options or Options()).for_photo(photo.height, photo.width)
         start = time.perf_counter()
-        source = tiling.PixelSource(photo.colours())
-        inspection = None
+        source: tiling.ImageSource = tiling.PixelSource(photo.colours())
+        inspection, denoised = None, None
         with torch.inference_mode():
             gains = estimate(source, self.relighter, options.light, options.strength)
+            source = lit(source, gains)
             if "denoise" in options.stages:
-                seen, relit = middle(lit(source, gains)), gains is not None
-                inspection = inspect(seen, self.inspector, relit=relit)
+                tiles = self._tiles(self.tile(source.height, source.width, options))
+                second = SecondOpinion(self.residual_inspector, source, tiles)
+                inspection = inspect(
+                    middle(source), self.inspector, second_opinion=second, relit=gains is not None
+                )
+                denoised = second.denoised
         decision = decide(photo.height, photo.width, options, inspection)
-        return replace(decision, gains=gains, seconds=time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return replace(decision, gains=gains, denoised=denoised, seconds=seconds)
 
     def _restore(
         self,
@@ -265,7 +256,7 @@ class Restorer:
         clock: Stopwatch,
         watch: Watch | None,
     ) -> Restoration:
-        factor, stages = decision.work_factor, decision.stages
+        factor, stages, done = decision.work_factor, decision.stages, decision.done
         source = lit(tiling.PixelSource(reduced(photo.colours(), factor)), decision.gains)
         tiles = self._tiles(
             self.tile(source.height, source.width, options), watch, mirrored=options.best
@@ -277,10 +268,15 @@ class Restorer:
         steps.keep(StageImage.RELIT, source)
         if "denoise" in stages:
             with clock("denoise"):
-                strips = tiles.strips(lambda steps: steps.denoise, [source])
-                image = PixelCanvas.of(strips, source.height, source.width)
+                if done is None:
+                    strips = tiles.strips(lambda steps: steps.denoise, [source])
+                    image = PixelCanvas.of(strips, source.height, source.width)
+                else:
+                    image = done.image.copy()
                 period = decision.longest_period / factor
                 correct_colours(image, source, longest_period=period)
+            if done is not None:
+                clock.seconds["denoise"] += done.seconds
             light = "off" if relit else options.light
             gains = estimate(image, self.relighter, light, options.strength, again=True)
             if gains is not None:  # the pattern was light, the photo is not
@@ -318,7 +314,7 @@ class Restorer:
             precision=PRECISION_NAMES[self.precision],
             stage_seconds=clock.seconds,
             steps=steps.images,
-            notices=tiles.repeats.notices() + absent,
+            notices=(done.notices if done else ()) + tiles.repeats.notices() + absent,
         )
 
     def _faces(
@@ -388,7 +384,7 @@ class Restorer:
         tile = tiling.choose_tile(free_memory(self.device) // self.at_once, BYTES_PER_PIXEL)
         return tile if max(height, width) <= tile else min(tile, TILE_OF_MANY)
 
-    def _tiles(self, side: int, watch: Watch | None, *, mirrored: bool) -> Tiles:
+    def _tiles(self, side: int, watch: Watch | None = None, *, mirrored: bool = False) -> Tiles:
         steps = TileSteps(
             self.denoiser,
             self.second_look,

@@ -88,6 +88,9 @@ stream denoiser/9-stream-cool --start weights
 stream second_look/5-stream --denoiser runs/denoiser/9-stream-cool --start weights
 ship denoiser/9-stream-cool
 ship second_look/5-stream
+train residual_inspector/1-first --denoiser weights # was stopped after 1,000 steps
+train residual_inspector/2-fresh --denoiser weights --start runs/residual_inspector/1-first
+ship residual_inspector/2-fresh
 stream orsnet/9-deeper --denoiser weights --start weights
 ship orsnet/9-deeper
 train orsnet/10-longer --denoiser weights --start runs/orsnet/9-deeper

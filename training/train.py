@@ -20,7 +20,7 @@ from training.tasks.embedder import EmbedderTask
 from training.tasks.face_prior import FacePriorTask
 from training.tasks.face_vae import FaceVAETask
 from training.tasks.guided_denoiser import SecondLookTask
-from training.tasks.inspector import InspectorTask
+from training.tasks.inspector import InspectorTask, ResidualInspectorTask
 from training.tasks.orsnet import ORSNetTask, deepened
 from training.tasks.refiner import RefinerTask
 from training.tasks.relighter import RelighterTask
@@ -43,12 +43,13 @@ def make_task(
     """The task that a recipe names.
 
     Args:
-        recipe: One of denoiser, inspector, second_look, orsnet, relighter, retinaface,
-            face_refiner, embedder, face_prior and face_vae.
+        recipe: One of denoiser, inspector, residual_inspector, second_look, orsnet, relighter,
+            retinaface, face_refiner, embedder, face_prior and face_vae.
         pool: Photos.
         denoiser_folder: Of the denoiser's weights, which the upscaler and the second look stand on
             and the two that find faces look through; for these of the relighter's as well, for
-            face_refiner of retinaface's too; for face_vae of the second look's and ORSNet's.
+            face_refiner of retinaface's too; for face_vae of the second look's and ORSNet's,
+            for residual_inspector of the inspector's.
         faces: `faces.json` of the photos, for the last five.
         cache: Beside it the relighter keeps its small photos, those that find faces their denoised
             scenes.
@@ -62,6 +63,8 @@ def make_task(
         return DenoiserTask(recipe, pool)
     if recipe.network == "inspector":
         return InspectorTask(recipe, pool)
+    if recipe.network == "residual_inspector":
+        return ResidualInspectorTask(recipe, pool, denoiser_folder)
     if recipe.network == "orsnet":
         return ORSNetTask(recipe, pool, denoiser_folder)
     if recipe.network == "second_look":
@@ -80,8 +83,8 @@ def make_task(
         task = DetectorTask if recipe.network == "retinaface" else RefinerTask
         return task(recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes"))
     raise ValueError(
-        f"{recipe.network}: this command trains denoiser, inspector, second_look, orsnet, "
-        f"relighter, {', '.join(ON_FACES)}"
+        f"{recipe.network}: this command trains denoiser, inspector, residual_inspector, "
+        f"second_look, orsnet, relighter, {', '.join(ON_FACES)}"
     )
 
 

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from restorecli.inspection.presence import Inspection
+from restorecli.inspection.residual import Denoised
 from restorecli.inspection.work_size import WORK_FACTORS, work_factor
 from restorecli.options import Options
 
@@ -21,7 +22,8 @@ class Decision:
         stages: The steps that have something to do.
         gains: The curve that makes it light, as of `restorecli.relight.estimate`; None if it is
             light enough.
-        seconds: Wall-clock time that looking took.
+        denoised: The whole photo after step 1, at its own size, if it was denoised to decide.
+        seconds: Wall-clock time that looking took, that of `denoised` included.
     """
 
     inspection: Inspection | None
@@ -29,6 +31,7 @@ class Decision:
     work_factor: int
     stages: frozenset[str]
     gains: Float[Tensor, " table"] | None = field(default=None, compare=False)
+    denoised: Denoised | None = field(default=None, compare=False)
     seconds: float = field(default=0.0, compare=False)
 
     @property
@@ -41,11 +44,18 @@ class Decision:
         """Whether anything is done but to brighten and to enlarge."""
         return bool(self.stages & {"denoise", "faces", "refine"})
 
+    @property
+    def done(self) -> Denoised | None:
+        """Step 1 as far as it need not be done again: not, if the work is done at another size."""
+        return self.denoised if self.work_factor == 1 and "denoise" in self.stages else None
+
     def passes(self, options: Options) -> int:
         """How often all tiles of the photo are run over: step 1, and what refines and enlarges."""
         enlarges = "upscale" in self.stages and options.network_scale * self.work_factor > 1
         mixes = options.strength * self.presence < 1
-        return ("denoise" in self.stages) + ("refine" in self.stages or enlarges or mixes)
+        return ("denoise" in self.stages and self.done is None) + (
+            "refine" in self.stages or enlarges or mixes
+        )
 
     @property
     def longest_period(self) -> float:

@@ -2,32 +2,33 @@
 
 A clean photo must come back as it is, whatever it shows: text, brick, cloth. So the photo is looked
 at first, in a few windows at a few sizes, by the network `restorecli.networks.inspector`; where it
-finds neither a pattern nor noise, nothing is done.
+finds neither a pattern nor noise, nothing is done. Where it finds something, a second opinion can
+be asked for (`restorecli.inspection.residual`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from restorecli.colour import luma
 from restorecli.inspection.coverage import covered
 from restorecli.inspection.flatness import is_flat
 from restorecli.inspection.lattice import crossing, fundamentals, off_axes
 from restorecli.inspection.peaks import Peak, find_peaks
-from restorecli.networks.inspector import Inspector
+from restorecli.inspection.windows import windows
+from restorecli.networks.inspector import Findings, Inspector
 from restorecli.tiling.sources import ImageSource
 
 INSPECTED_SIDE = 2048  # px, of the middle of a photo that is looked at to judge the whole
-MOST_WINDOWS = 3  # along an axis
-STEP = 1.0  # of a window's side, between neighbours in a small photo
 PRINT_FROM = 0.5  # probability from which on a pattern is taken for a printed screen
 FINEST_PRINT = 3.0  # px, of a screen's period after the photo was made smaller
 # Probability below and above which nothing or all is done: low, as the network has learnt small
 # clean pictures four times over
 FAINTEST, SUREST = 0.1, 0.33
+SECOND_FAINTEST, SECOND_SUREST = 0.25, 0.6  # of a second opinion
 FLAT_FAINTEST, FLAT_SUREST = 0.8, 0.95  # of a photo that is flat in parts, where doubts are right
 OFF_AXES = 15.0  # degrees that waves of a screen keep from the axes
 FAINTEST_SCREEN, LEAST_SHARE = 0.008, 0.4  # amplitude of the weaker one, and over the stronger
@@ -49,6 +50,7 @@ class Inspection:
         peaks: The pattern's waves, strongest first; none where nothing was found.
         flat: Whether it has parts of one value to the bit, which neither pattern nor noise leaves:
             then the network must be surer.
+        asked_again: Whether the probabilities are those of a second opinion.
     """
 
     pattern: float
@@ -56,11 +58,14 @@ class Inspection:
     printed: float
     peaks: tuple[Peak, ...] = ()
     flat: bool = False
+    asked_again: bool = False
 
     @property
     def bounds(self) -> tuple[float, float]:
         """Probability below and above which nothing or all is done."""
-        return (FLAT_FAINTEST, FLAT_SUREST) if self.flat else (FAINTEST, SUREST)
+        if self.flat:
+            return FLAT_FAINTEST, FLAT_SUREST
+        return (SECOND_FAINTEST, SECOND_SUREST) if self.asked_again else (FAINTEST, SUREST)
 
     @property
     def patterned(self) -> bool:
@@ -122,13 +127,18 @@ class Inspection:
 
 
 def inspect(
-    image: Float[Tensor, "1 3 h w"], inspector: Inspector, *, relit: bool = False
+    image: Float[Tensor, "1 3 h w"],
+    inspector: Inspector,
+    *,
+    second_opinion: Callable[[], Findings] | None = None,
+    relit: bool = False,
 ) -> Inspection:
     """Look at a whole photo or a large part of it, sRGB in [0, 1].
 
     Args:
         image: As it came, or made light.
         inspector: On any device.
+        second_opinion: Asked for where the inspector sees something; then its answer counts.
         relit: Whether it was made light. Such a photo never counts as flat: what lay over it may
             have been rounded away in the dark.
     """
@@ -136,16 +146,21 @@ def inspect(
     with torch.inference_mode():
         levels = windows(image, inspector.config.side, inspector.config.levels)
         answer = inspector([level.to(device) for level in levels])
-    inspection = Inspection(
-        pattern=float(answer.pattern.sigmoid()),
-        noise=float(answer.noise.sigmoid()),
-        printed=float(answer.printed.sigmoid()),
-        flat=not relit and is_flat(image),
-    )
+        flat = not relit and is_flat(image)
+        inspection = _judged(answer, flat=flat)
+        if inspection.presence and second_opinion is not None:
+            inspection = _judged(second_opinion(), flat=flat, asked_again=True)
     known = replace(inspection, peaks=fundamentals(find_peaks(image, MOST_WAVES))[:MOST_PEAKS])
     if known.patterned or (known.peaks and known.peaks[0].strength > FAINTEST_SURE):
         known = replace(known, peaks=covered(luma(image)[0, 0], known.peaks))
     return known if known.patterned else inspection
+
+
+def _judged(answer: Findings, *, flat: bool, asked_again: bool = False) -> Inspection:
+    pattern, noise, printed = (float(odds.sigmoid()) for odds in answer)
+    return Inspection(
+        pattern=pattern, noise=noise, printed=printed, flat=flat, asked_again=asked_again
+    )
 
 
 def middle(source: ImageSource) -> Float[Tensor, "1 3 h w"]:
@@ -153,51 +168,3 @@ def middle(source: ImageSource) -> Float[Tensor, "1 3 h w"]:
     height, width = min(source.height, INSPECTED_SIDE), min(source.width, INSPECTED_SIDE)
     top, left = (source.height - height) // 2, (source.width - width) // 2
     return source.read(top, left, top + height, left + width)
-
-
-def windows(
-    image: Float[Tensor, "n 3 h w"], side: int, levels: int
-) -> list[Float[Tensor, "n _ 3 s s"]]:
-    """Cut windows of `side`² evenly from photos and from their halves, quarters and so on.
-
-    A photo smaller than a window is continued by its mirror image. Sizes at which no window fits
-    are left out, but for the first.
-    """
-    cut = []
-    for level in range(levels):
-        if level:
-            image = F.avg_pool2d(image, 2)
-        height, width = image.shape[-2:]
-        if min(height, width) < side:
-            if level:
-                break
-            image = _at_least(image, side)
-            height, width = image.shape[-2:]
-        cut.append(
-            torch.stack(
-                [
-                    image[..., top : top + side, left : left + side]
-                    for top in _starts(height, side)
-                    for left in _starts(width, side)
-                ],
-                1,
-            )
-        )
-    return cut
-
-
-def _starts(length: int, side: int) -> list[int]:
-    count = min(MOST_WINDOWS, -(-(length - side) // round(side * STEP)) + 1)
-    return [round((length - side) * place / max(1, count - 1)) for place in range(count)]
-
-
-def _at_least(image: Float[Tensor, "n 3 h w"], side: int) -> Float[Tensor, "n 3 hh ww"]:
-    """Continue photos to the right and below by their mirror images."""
-    while min(image.shape[-2:]) < side:
-        down = min(max(0, side - image.shape[-2]), image.shape[-2])
-        right = min(max(0, side - image.shape[-1]), image.shape[-1])
-        if down:
-            image = torch.cat((image, image.flip(2)[..., :down, :]), 2)
-        if right:
-            image = torch.cat((image, image.flip(3)[..., :right]), 3)
-    return image

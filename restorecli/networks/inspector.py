@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from restorecli.networks.blocks import neighbourhood_mean
 
 _TO_YCC = ((0.299, 0.587, 0.114), (-0.1687, -0.3313, 0.5), (0.5, -0.4187, -0.0813))
-_EVIDENCE = 12  # channels of `Inspector.consensus`
+_EVIDENCE = 12  # channels of `WindowSummary.consensus`
+_SMALL, _RANGE = 4, 8  # of 255, up to where a residual counts in proportion; of what is above
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +62,13 @@ class Findings(NamedTuple):
     printed: Tensor
 
 
-class Inspector(nn.Module):
-    """Judges a photo by windows of it at a few sizes.
+class WindowSummary(nn.Module):
+    """Sums up a picture by windows of it at a few sizes.
 
-    Each size is judged by the same layers: strided convolutions over every window, averaged, and
+    Each size is looked at by the same layers: strided convolutions over every window, averaged, and
     strided convolutions over the consensus of their spectra. What the sizes say is joined by mean
     and maximum. Kin of the gates of `SpectralGate`, which look at a window alone.
     """
-
-    config_class: ClassVar[type[InspectorConfig]] = InspectorConfig
 
     def __init__(self, config: InspectorConfig) -> None:
         super().__init__()
@@ -78,22 +77,16 @@ class Inspector(nn.Module):
         self.listen = _pyramid(_EVIDENCE, config.spectral_widths)
         features = 3 * config.widths[-1] + 2 * config.spectral_widths[-1]
         self.join = nn.Sequential(nn.Linear(features, config.hidden), nn.PReLU(config.hidden))
-        self.decide = nn.Sequential(
-            nn.Linear(2 * config.hidden, config.hidden),
-            nn.PReLU(config.hidden),
-            nn.Linear(config.hidden, 3),
-        )
 
-    def forward(self, levels: list[Float[Tensor, "n _ 3 s s"]]) -> Findings:
-        """Judge photos.
+    def summary(self, levels: list[Float[Tensor, "n _ 3 s s"]]) -> Float[Tensor, "n c"]:
+        """Sum up pictures in twice `config.hidden` features.
 
         Args:
-            levels: For each size the photos were looked at in, the largest first, k windows of
-                each photo, RGB in [0, 1]; k may differ from size to size.
+            levels: For each size the pictures were looked at in, the largest first, k windows of
+                each picture, RGB in [0, 1]; k may differ from size to size.
         """
         answers = torch.stack([self._answers(windows) for windows in levels])
-        joined = torch.cat((answers.mean(0), answers.amax(0)), 1)
-        return Findings(*self.decide(joined).float().unbind(1))
+        return torch.cat((answers.mean(0), answers.amax(0)), 1)
 
     def _answers(self, windows: Float[Tensor, "n k 3 s s"]) -> Float[Tensor, "n c"]:
         n, k, _, side, _ = windows.shape
@@ -129,6 +122,64 @@ class Inspector(nn.Module):
         contrast = level - around
         evidence = (level.mean(1), contrast.mean(1), contrast.amin(1), contrast.amax(1))
         return torch.cat(evidence, 1).roll(side // 2, 2)
+
+
+class Inspector(WindowSummary):
+    """Judges a photo by windows of it at a few sizes."""
+
+    config_class: ClassVar[type[InspectorConfig]] = InspectorConfig
+
+    def __init__(self, config: InspectorConfig) -> None:
+        super().__init__(config)
+        self.decide = _decision(2 * config.hidden, config.hidden)
+
+    def forward(self, levels: list[Float[Tensor, "n _ 3 s s"]]) -> Findings:
+        """Judge photos; `levels` as of `summary`."""
+        return Findings(*self.decide(self.summary(levels)).float().unbind(1))
+
+
+class ResidualInspector(nn.Module):
+    """Judges a photo by windows of it and of what the denoiser takes away from it.
+
+    Of a clean photo the denoiser takes next to nothing, or what is like one of its textures; of a
+    patterned one it takes the same everywhere, from calm places too.
+    """
+
+    config_class: ClassVar[type[InspectorConfig]] = InspectorConfig
+
+    def __init__(self, config: InspectorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.photo, self.residual = WindowSummary(config), WindowSummary(config)
+        self.decide = _decision(4 * config.hidden, config.hidden)
+
+    def forward(
+        self,
+        photo: list[Float[Tensor, "n _ 3 s s"]],
+        residual: list[Float[Tensor, "n _ 3 s s"]],
+    ) -> Findings:
+        """Judge photos.
+
+        Args:
+            photo: As of `WindowSummary.summary`.
+            residual: The same windows of `residual_picture`.
+        """
+        summaries = self.photo.summary(photo), self.residual.summary(residual)
+        return Findings(*self.decide(torch.cat(summaries, 1)).float().unbind(1))
+
+
+def residual_picture(
+    photo: Float[Tensor, "n 3 h w"], denoised: Float[Tensor, "n 3 h w"]
+) -> Float[Tensor, "n 3 h w"]:
+    """What the denoiser took away as a picture in [0, 1], 0.5 where it took nothing.
+
+    An inverse hyperbolic sine makes a step of 1/255 as large as eight, and 60 not much larger.
+    """
+    return (torch.asinh((photo - denoised) * (255 / _SMALL)) / _RANGE + 0.5).clamp(0, 1)
+
+
+def _decision(inputs: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.PReLU(hidden), nn.Linear(hidden, 3))
 
 
 def _pyramid(inputs: int, widths: tuple[int, ...]) -> nn.Sequential:

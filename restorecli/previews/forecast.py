@@ -47,7 +47,7 @@ def forecast(restorer: Restorer, photo: Photo, options: Options, decision: Decis
     top, left = (max(0, length - side) // 2 for length in (photo.height, photo.width))
     box = (left, top, min(left + side, photo.width), min(top + side, photo.height))
     part = cut(photo, box)
-    looked = replace(decision, seconds=0.0)  # which no tile does again
+    looked = replace(decision, seconds=0.0, denoised=None)  # which no tile does again
     timed = restorer.restore(part, replace(options, tile=None), decision=looked)
     height, width = -(-photo.height // factor), -(-photo.width // factor)
     tile = restorer.tile(height, width, options)

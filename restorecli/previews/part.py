@@ -41,7 +41,7 @@ def restored_part(restorer: Restorer, photo: Photo, options: Options, decision: 
     return Part(
         box=(left, top, right, bottom),
         before=before,
-        restoration=restorer.restore(before, options, decision=decision),
+        restoration=restorer.restore(before, options, decision=replace(decision, denoised=None)),
     )
 
 

@@ -137,6 +137,10 @@ class PixelCanvas(PixelSource):
         """The pixels (h, w, 3) themselves."""
         return self._pixels
 
+    def copy(self) -> "PixelCanvas":
+        """The same picture, to be written to apart."""
+        return PixelCanvas(self._pixels.copy())
+
     def write(self, top: int, left: int, tile: Float[Tensor, "1 3 h w"]) -> None:
         """Round a tile into the pixels."""
         most = np.iinfo(self._pixels.dtype).max

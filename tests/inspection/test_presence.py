@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from restorecli.inspection.peaks import Peak
 from restorecli.inspection.presence import (
     FAINTEST,
-    MOST_WINDOWS,
     SUREST,
     Inspection,
     inspect,
-    windows,
 )
-from restorecli.networks.inspector import Inspector, InspectorConfig
+from restorecli.inspection.windows import MOST_WINDOWS, windows
+from restorecli.networks.inspector import Findings, Inspector, InspectorConfig
 
 
 @settings(max_examples=40, deadline=None)
@@ -48,6 +47,27 @@ def test_presence_is_nothing_below_all_above_and_rises_between(place: str) -> No
     values = [presence(step / 50) for step in range(51)]
     assert values == sorted(values)
     assert 0 < presence((FAINTEST + SUREST) / 2) < 1
+
+
+def test_a_second_opinion_is_asked_for_where_something_is_seen_and_must_be_surer() -> None:
+    torch.manual_seed(0)
+    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
+    ramp = torch.linspace(0, 1, 96).expand(1, 3, 96, 96)
+    odds, asked = torch.tensor([-1.0]), []  # a probability of 0.27
+
+    def second() -> Findings:
+        asked.append(1)
+        return Findings(odds, odds, odds)
+
+    for first, times in ((-9.0, 0), (9.0, 1)):
+        torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
+        torch.nn.init.constant_(network.decide[-1].bias, first)  # type: ignore[arg-type]
+        found = inspect(ramp, network, second_opinion=second)
+        assert len(asked) == times
+        assert found.asked_again == bool(times)
+    assert found.pattern == pytest.approx(0.269, abs=1e-3)
+    assert found.presence == pytest.approx((0.269 - 0.25) / 0.35, abs=2e-3)
+    assert found.presence < replace(found, asked_again=False).presence
 
 
 @pytest.mark.parametrize("relit", [False, True])

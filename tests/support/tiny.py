@@ -10,7 +10,7 @@ from restorecli.networks.denoiser import Denoiser, DenoiserConfig
 from restorecli.networks.face_refiner import FaceRefiner, FaceRefinerConfig
 from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from restorecli.networks.guided_denoiser import GuidedDenoiser
-from restorecli.networks.inspector import Inspector, InspectorConfig
+from restorecli.networks.inspector import Inspector, InspectorConfig, ResidualInspector
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
 from restorecli.networks.relighter import Relighter, RelighterConfig
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
@@ -32,7 +32,6 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
     """Random networks that change a picture a little; equal at every call."""
     torch.manual_seed(0)
     inspector = Inspector(INSPECTOR)
-    torch.nn.init.constant_(inspector.decide[-1].bias, 4.0)  # type: ignore[arg-type]  # there is something to restore
     restorer = Restorer(
         inspector=inspector,
         denoiser=Denoiser(DENOISER),
@@ -42,14 +41,18 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
         face_pair=FaceVAEPair(FACE_PAIR),
         second_look=GuidedDenoiser(DENOISER),
         upscaler=ORSNet(ORSNET),
+        residual_inspector=ResidualInspector(INSPECTOR),
         device=torch.device("cpu"),
         precision=precision,
     )
+    for judge in (inspector, restorer.residual_inspector):  # there is something to restore
+        torch.nn.init.constant_(judge.decide[-1].bias, 4.0)  # type: ignore[arg-type]
     fusions = (restorer.face_pair.fuse_small, restorer.face_pair.fuse_large)
     for head in (*restorer.upscaler.heads.values(), *fusions):
         torch.nn.init.normal_(head.weight, std=0.05)  # type: ignore[arg-type]
     for part in (
         "inspector",
+        "residual_inspector",
         "denoiser",
         "relighter",
         "detector",
@@ -66,6 +69,7 @@ def save(restorer: Restorer, folder: Path) -> None:
     """Write the files of all networks, for what loads its own."""
     for name, network in (
         ("inspector", restorer.inspector),
+        ("residual_inspector", restorer.residual_inspector),
         ("denoiser", restorer.denoiser),
         ("relighter", restorer.relighter),
         ("retinaface", restorer.detector),

@@ -1,14 +1,24 @@
 """The task of the inspector: degraded and clean pictures in, what lies over them out."""
 
+from pathlib import Path
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from restorecli import weights
 from restorecli.degrade import Degraded
 from restorecli.degrade.rng import Draws
-from restorecli.inspection.presence import windows
-from restorecli.networks.inspector import Inspector, InspectorConfig
+from restorecli.inspection.residual import judge, patches
+from restorecli.inspection.windows import windows
+from restorecli.networks.denoiser import Denoiser
+from restorecli.networks.inspector import (
+    Inspector,
+    InspectorConfig,
+    ResidualInspector,
+    residual_picture,
+)
 from training.data.everyday import untouched, wear
 from training.data.photo_pool import PhotoPool
 from training.data.samples import Samples
@@ -16,22 +26,24 @@ from training.engine.recipe import Phase, Recipe
 
 PRINTED = ("halftone", "dither", "newsprint", "process", "mezzotint", "stochastic")
 LEAST_CHANGE = 0.008  # mean absolute change by a pattern below which nobody is asked to see it
+LEAST_GAIN = 0.9  # times its error: so much must be left at most for the denoiser to have helped
 LEAST_SIGMA = 0.012  # standard deviation of noise that must be seen
 HELD_OUT_SEEDS = 10**9
 DIMMED = 0.15  # of the photos with nothing over them
 LITTLE = 384  # px, of a picture's side below which it shows little to judge by
 Image = Float[Tensor, "n 3 h w"]
+Seen = Float[Tensor, "n c h w"]
 
 
 class InspectorTask:
     """Trains `Inspector` on the samples that the denoiser learns from.
 
-    Making a sample takes longer than learning from it, so they are kept and seen again, mirrored
+    Making a sample takes longer than learning from it, so they may be kept and seen again, mirrored
     or turned.
 
     Options of the recipe:
-        kept: How many samples of each size there are. The numbers of a step's samples begin at
-            multiples of 4096, so an odd number lets all of them be seen.
+        kept: How many samples of each size there are; each is new if it is left out. The numbers of
+            a step's samples begin at multiples of 4096, so an odd number lets all of them be seen.
         benefit_of_doubt: How much a picture below `LITTLE` px counts that has nothing over it; 1 if
             left out. The more, the surer the network must be to speak of a small photo.
     """
@@ -46,26 +58,32 @@ class InspectorTask:
     def losses(self, network: nn.Module, seeds: Tensor, phase: Phase) -> dict[str, Tensor]:
         """Cross-entropy of each finding, over the samples of which it is known."""
         with torch.no_grad(), torch.autocast(seeds.device.type, enabled=False):
-            image, truth = self._samples(seeds % int(self.recipe.options["kept"]), phase.size)
+            kept = self.recipe.options.get("kept")
+            if kept is None:
+                seen, truth = self._made(seeds, phase.size)
+            else:
+                seen, truth = self._samples(seeds % int(kept), phase.size)
             draws = Draws(seeds, stream=53)
-            image = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), image.flip(3), image)
-            image = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), image.mT, image)
+            seen = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), seen.flip(3), seen)
+            seen = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), seen.mT, seen)
         weight = self.recipe.options.get("benefit_of_doubt", 1.0) if phase.size < LITTLE else 1.0
-        return _cross_entropies(self._asked(network, image), truth, untouched_weight=weight)
+        return _cross_entropies(self._asked(network, seen), truth, untouched_weight=weight)
 
-    def _samples(self, seeds: Tensor, size: int) -> tuple[Image, Float[Tensor, "n 6"]]:
-        """Pictures and what is true of them, as `_truth`, made at their first use."""
+    def _samples(self, seeds: Tensor, size: int) -> tuple[Seen, Float[Tensor, "n 6"]]:
+        """As `_made`; each is kept in half precision from its first use on."""
         missing = [seed for seed in set(seeds.tolist()) if (size, seed) not in self._kept]
         if missing:
-            missing_seeds = torch.tensor(missing, device=seeds.device)
-            pair = self.samples.batch(missing_seeds, size)
-            image = wear(pair.image, missing_seeds, untouched(pair), dimmed=DIMMED).mul(255).byte()
-            for seed, picture, truth in zip(missing, image, _truth(pair), strict=True):
-                self._kept[size, seed] = picture.clone(), truth.clone()
+            seen, truths = self._made(torch.tensor(missing, device=seeds.device), size)
+            for seed, picture, truth in zip(missing, seen, truths, strict=True):
+                self._kept[size, seed] = picture.half(), truth.clone()
         samples = [self._kept[size, seed] for seed in seeds.tolist()]
-        return torch.stack([p for p, _ in samples]).float() / 255, torch.stack(
-            [t for _, t in samples]
-        )
+        return torch.stack([p for p, _ in samples]).float(), torch.stack([t for _, t in samples])
+
+    def _made(self, seeds: Tensor, size: int) -> tuple[Seen, Float[Tensor, "n 6"]]:
+        """What is seen of pictures and what is true of them, as `_truth`."""
+        pair = self.samples.batch(seeds, size)
+        seen = self._seen(wear(pair.image, seeds, untouched(pair), dimmed=DIMMED))
+        return seen, self._truth(pair, seen)
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """On held-out photos: the losses, clean ones taken for patterned, patterns not seen."""
@@ -77,11 +95,13 @@ class InspectorTask:
                 seeds = torch.arange(start, start + 8, device=device) + HELD_OUT_SEEDS
                 pair = self.samples.batch(seeds, size, held_out=True)
                 free = untouched(pair)
-                answer = self._asked(network, wear(pair.image, seeds, free, dimmed=DIMMED))
-                for name, value in _cross_entropies(answer, _truth(pair)).items():
+                seen = self._seen(wear(pair.image, seeds, free, dimmed=DIMMED))
+                answer = self._asked(network, seen)
+                truth = self._truth(pair, seen)
+                for name, value in _cross_entropies(answer, truth).items():
                     totals[name] = totals.get(name, 0.0) + float(value)
                 detected = torch.maximum(answer[0], answer[1]) > 0
-                there = _visible(pair)
+                there = (truth[:, 0] * truth[:, 3]).bool()
                 wrong, clean = wrong + int((detected & free).sum()), clean + int(free.sum())
                 missed += int((~detected & there).sum())
                 patterned += int(there.sum())
@@ -92,10 +112,63 @@ class InspectorTask:
             "missed": missed / max(patterned, 1),
         }
 
-    def _asked(self, network: nn.Module, image: Image) -> tuple[Tensor, Tensor, Tensor]:
+    def _seen(self, image: Image) -> Seen:
+        """What the network is shown of pictures, in [0, 1]."""
+        return image
+
+    def _truth(self, pair: Degraded, seen: Seen) -> Float[Tensor, "n 6"]:
+        """For pattern, noise and printed: whether it is so, and whether that is known."""
+        del seen
+        return _laid_over(pair)
+
+    def _asked(self, network: nn.Module, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
         config = self.network.config
-        answer: tuple[Tensor, Tensor, Tensor] = network(windows(image, config.side, config.levels))
+        answer: tuple[Tensor, Tensor, Tensor] = network(windows(seen, config.side, config.levels))
         return answer
+
+
+class ResidualInspectorTask(InspectorTask):
+    """Trains `ResidualInspector` on the same samples, each denoised once by a frozen `Denoiser`."""
+
+    network: ResidualInspector  # type: ignore[assignment]
+
+    def __init__(self, recipe: Recipe, pool: PhotoPool, folder: Path) -> None:
+        """Begin both its summaries with the weights of the inspector in `folder`.
+
+        Args:
+            recipe: Options as of `InspectorTask`.
+            pool: Photos.
+            folder: Of the weights of the denoiser and of the inspector.
+        """
+        super().__init__(recipe, pool)
+        self.denoiser = weights.load(Denoiser, "denoiser", folder=folder)
+        self.denoiser.to(pool.pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = ResidualInspector(InspectorConfig(**recipe.config))
+        known = weights.load(Inspector, "inspector", folder=folder).state_dict()
+        for summary in (self.network.photo, self.network.residual):
+            summary.load_state_dict(known, strict=False)
+
+    def _seen(self, image: Image) -> Seen:
+        with torch.inference_mode():
+            denoised = self.denoiser.picture(image).float().clamp(0, 1)
+        return torch.cat((image, denoised), 1).clone()
+
+    def _truth(self, pair: Degraded, seen: Seen) -> Float[Tensor, "n 6"]:
+        """Likewise; nobody is asked to see what the denoiser takes nothing of."""
+        photo, denoised = ((part - pair.target).abs().mean((1, 2, 3)) for part in seen.chunk(2, 1))
+        truth = _laid_over(pair)
+        helps = (denoised < LEAST_GAIN * photo)[:, None] | (truth[:, :3] == 0)
+        truth[:, 3:] *= helps
+        return truth
+
+    def _asked(self, network: nn.Module, seen: Seen) -> tuple[Tensor, Tensor, Tensor]:
+        photo, denoised = seen.chunk(2, 1)
+        boxes = patches(*seen.shape[-2:])
+        shown, residual = (
+            [part[..., top:bottom, left:right] for top, left, bottom, right in boxes]
+            for part in (photo, residual_picture(photo, denoised))
+        )
+        return judge(network, shown, residual)  # type: ignore[arg-type]
 
 
 def _visible(pair: Degraded) -> Bool[Tensor, " n"]:
@@ -103,8 +176,8 @@ def _visible(pair: Degraded) -> Bool[Tensor, " n"]:
     return laid & ((pair.image - pair.target).abs().mean((1, 2, 3)) >= LEAST_CHANGE)
 
 
-def _truth(pair: Degraded) -> Float[Tensor, "n 6"]:
-    """For pattern, noise and printed: whether it is so, and whether that is known."""
+def _laid_over(pair: Degraded) -> Float[Tensor, "n 6"]:
+    """For pattern, noise and printed: whether it is so, and whether nobody can miss it."""
     laid = torch.tensor([name != "none" for name in pair.family], device=pair.sigma.device)
     press = torch.tensor([name in PRINTED for name in pair.family], device=pair.sigma.device)
     visible, noisy = _visible(pair), pair.sigma > 0

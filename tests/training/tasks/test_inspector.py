@@ -8,10 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
+from restorecli import weights
+from restorecli.networks.denoiser import Denoiser, DenoiserConfig
+from restorecli.networks.inspector import Inspector, InspectorConfig, ResidualInspector
+from training.data.everyday import untouched
 from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run, sample_seeds
 from training.engine.recipe import Phase, Recipe, SampleSource
-from training.tasks.inspector import InspectorTask
+from training.tasks.inspector import InspectorTask, ResidualInspectorTask
 
 CPU = torch.device("cpu")
 STEPS = 240
@@ -74,3 +78,66 @@ def test_small_pictures_with_nothing_over_them_may_count_more(pool: PhotoPool) -
             )
     assert all(more > less for more, less in zip(losses[1][:2], losses[0][:2], strict=True))
     assert losses[1][2:] == losses[0][2:]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a denoiser that takes what is fine away, and of an inspector."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    sizes = DenoiserConfig(widths=(4, 8), encoder_blocks=(1, 1), decoder_blocks=(1,), gates=(4, 4))
+    for name, network in (
+        ("denoiser", Denoiser(sizes)),
+        ("inspector", Inspector(InspectorConfig(**CONFIG))),  # type: ignore[arg-type]
+    ):
+        weights.save(network, name, folder / f"{name}.safetensors", {})
+    return folder
+
+
+def test_the_second_inspector_begins_as_the_first_and_sees_what_is_taken_away(
+    pool: PhotoPool, folder: Path
+) -> None:
+    task = ResidualInspectorTask(recipe(1), pool, folder)
+    first = weights.load(Inspector, "inspector", folder=folder).state_dict()
+    for summary in (task.network.photo, task.network.residual):
+        known = summary.state_dict()
+        assert known
+        assert all(torch.equal(value, first[name]) for name, value in known.items())
+    seeds, phase = sample_seeds(recipe(1), 0, 16, CPU), Phase(until=1, size=64, batch=16)
+    with torch.no_grad():
+        before = task.losses(task.network, seeds, phase)
+        assert task.losses(task.network, seeds, phase) == before  # what is kept is what was made
+        for parameter in task.network.residual.join.parameters():
+            parameter.mul_(3)
+        assert task.losses(task.network, seeds, phase)["pattern"] != before["pattern"]
+
+
+def test_the_second_inspector_learns_too(pool: PhotoPool, folder: Path, tmp_path: Path) -> None:
+    doubled = replace(recipe(120), network="residual_inspector")
+    task = ResidualInspectorTask(doubled, pool, folder)
+    run = Run(task, doubled, tmp_path, CPU)
+    seeds, phase = sample_seeds(doubled, 10**6, 64, CPU), Phase(until=1, size=64, batch=64)
+    with torch.no_grad():
+        before = float(task.losses(run.network, seeds, phase)["pattern"])
+    run.go(every=120)
+    with torch.no_grad():
+        after = float(task.losses(run.network, seeds, phase)["pattern"])
+    assert after < before - 0.05
+    assert weights.load(ResidualInspector, "residual_inspector", folder=tmp_path).config == (
+        task.network.config
+    )
+
+
+def test_nobody_is_asked_to_see_what_the_denoiser_leaves(pool: PhotoPool, folder: Path) -> None:
+    task = ResidualInspectorTask(recipe(1), pool, folder)
+    pair = task.samples.batch(torch.arange(40), 64)
+    laid = ~untouched(pair)
+    seen = {
+        "nothing": torch.cat((pair.image, pair.image), 1),
+        "all": torch.cat((pair.image, pair.target), 1),
+    }
+    known = {name: task._truth(pair, pictures)[:, 3:] for name, pictures in seen.items()}
+    plain = InspectorTask(recipe(1), pool)._truth(pair, pair.image)[:, 3:]
+    assert torch.equal(known["all"], plain)
+    assert known["nothing"][laid, 0].sum() < plain[laid, 0].sum()
+    assert torch.equal(known["nothing"][~laid], plain[~laid])

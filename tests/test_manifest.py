@@ -91,6 +91,7 @@ def test_verify_tells_every_state(tmp_path: Path) -> None:
     assert list(files) == [*NETWORKS, "gone", "mine"]
     assert {name: file.status for name, file in files.items()} == {
         "inspector": "missing",
+        "residual_inspector": "missing",
         "denoiser": "ok",
         "relighter": "missing",
         "retinaface": "missing",

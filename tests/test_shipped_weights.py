@@ -11,13 +11,14 @@ from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.guided_denoiser import GuidedDenoiser
-from restorecli.networks.inspector import Inspector
+from restorecli.networks.inspector import Inspector, ResidualInspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
 
 CLASSES: dict[str, type[nn.Module]] = {
     "inspector": Inspector,
+    "residual_inspector": ResidualInspector,
     "denoiser": Denoiser,
     "relighter": Relighter,
     "retinaface": RetinaFace,

@@ -240,7 +240,10 @@ class Restorer:
                 tiles = self._tiles(self.tile(source.height, source.width, options))
                 second = SecondOpinion(self.residual_inspector, source, tiles)
                 inspection = inspect(
-                    middle(source), self.inspector, second_opinion=second, relit=gains is not None
+                    middle(source),
+                    self.inspector,
+                    second_opinion=None if options.denoise == "on" else second,
+                    relit=gains is not None,
                 )
                 denoised = second.denoised
         decision = decide(photo.height, photo.width, options, inspection)

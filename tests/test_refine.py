@@ -109,7 +109,7 @@ def test_seconds_are_counted_by_stage(restorer: Restorer) -> None:
 
 
 def test_a_decision_that_is_handed_on_has_cost_its_time(restorer: Restorer) -> None:
-    image, options = photo(40, 32), Options(scale=1, denoise="on")
+    image, options = photo(40, 32), Options(scale=1)
     decision = replace(restorer.decide(image, options), seconds=100.0)
     restoration = restorer.restore(image, options, decision=decision)
     assert decision.denoised is not None

@@ -72,6 +72,8 @@ def test_the_second_opinion_counts_where_the_first_sees_something(
     assert np.array_equal(overruled.photo.pixels, source.pixels)
     assert judging(restorer, 4.0, second=5.0).decide(source, options).presence == 1
     assert judging(restorer, -6.0, second=5.0).decide(source, options).presence == 0
+    forced = replace(options, denoise="on")
+    assert judging(restorer, 4.0, second=-6.0).decide(source, forced).denoised is None
 
 
 def test_a_small_photo_is_denoised_once(

@@ -46,10 +46,10 @@ def list_files(*, folder: Folder = None, as_json: bool = False) -> None:
                 )
             )
         elif header is None:
-            typer.echo(f"{file.name:<12}  missing")
+            typer.echo(f"{file.name:<18}  missing")
         else:
             size = f"{file.bytes / 1e6:6.2f} MB {header.parameters / 1e6:6.2f} M parameters"
-            typer.echo(f"{file.name:<12}  {size}  {file.sha256[:12]}  {file.status}")
+            typer.echo(f"{file.name:<18}  {size}  {file.sha256[:12]}  {file.status}")
 
 
 @app.command()
@@ -59,7 +59,7 @@ def verify(*, folder: Folder = None) -> None:
 
     files = weights.verify(folder)
     for file in files:
-        typer.echo(f"{file.name:<12}  {file.status:<10}{file.sha256[:12]}")
+        typer.echo(f"{file.name:<18}  {file.status:<10}{file.sha256[:12]}")
     bad = [file.name for file in files if file.status in ("missing", "changed")]
     if bad:
         from restorecli.errors import WeightsError

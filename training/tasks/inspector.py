@@ -149,9 +149,9 @@ class ResidualInspectorTask(InspectorTask):
             summary.load_state_dict(known, strict=False)
 
     def _seen(self, image: Image) -> Seen:
-        with torch.inference_mode():
+        with torch.no_grad():
             denoised = self.denoiser.picture(image).float().clamp(0, 1)
-        return torch.cat((image, denoised), 1).clone()
+        return torch.cat((image, denoised), 1)
 
     def _truth(self, pair: Degraded, seen: Seen) -> Float[Tensor, "n 6"]:
         """Likewise; nobody is asked to see what the denoiser takes nothing of."""

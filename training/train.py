@@ -8,12 +8,14 @@ import torch
 from torch import nn
 
 from restorecli import weights
+from restorecli.networks.face_vae import FaceVAEPair
 from restorecli.networks.orsnet import ORSNet
 from training.arguments import open_photos, photo_options, run, run_options, use_threads
 from training.data.photo_pool import PhotoPool
 from training.engine.feed import Make
 from training.engine.loop import StreamedTask, Task
 from training.engine.recipe import Recipe, read_recipe
+from training.networks.face_prior import FacePrior
 from training.tasks.denoiser import DenoiserTask
 from training.tasks.detector import DetectorTask
 from training.tasks.embedder import EmbedderTask
@@ -89,11 +91,18 @@ def make_task(
 
 
 def start(network: nn.Module, name: str, folder: Path) -> None:
-    """Give a network the weights of a finished run; ORSNet may have become deeper since.
+    """Give a network the weights of a finished run.
+
+    ORSNet may have become deeper since. The prior of faces can take its decoder from the finished
+    pair, so that its encoder learns the latents that this decoder draws from.
 
     Raises:
         WeightsError: The file is missing, broken or of another network.
     """
+    if isinstance(network, FacePrior) and name == "face_vae":
+        pair = weights.load(FaceVAEPair, name, folder=folder)
+        network.decoder.load_state_dict(pair.prior.state_dict())
+        return
     state = weights.load(type(network), name, folder=folder).state_dict()
     network.load_state_dict(deepened(state, network) if isinstance(network, ORSNet) else state)
 

@@ -10,12 +10,13 @@ from PIL import Image
 
 from restorecli import weights
 from restorecli.faces.alignment import TEMPLATE
+from restorecli.networks.face_vae import FaceVAEPair, FaceVAEPairConfig
 from training.data.face_canvases import EYES, FaceCanvases
 from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run
 from training.engine.recipe import Phase, Recipe
 from training.networks.face_prior import FacePrior, FacePriorConfig
-from training.train import make_task
+from training.train import make_task, start
 
 CPU = torch.device("cpu")
 SIDE = 32
@@ -100,6 +101,19 @@ def test_it_learns_and_scores(pool: PhotoPool, labels: Path, tmp_path: Path) -> 
     drawn = prior(torch.rand(1, 3, SIDE, 2 * SIDE))
     assert drawn.half.shape == (1, 3, SIDE // 2, SIDE)
     assert drawn.full.shape == (1, 3, SIDE, 2 * SIDE)
+
+
+def test_it_takes_its_decoder_from_a_finished_pair(tmp_path: Path) -> None:
+    prior = FacePrior(FacePriorConfig(**SMALL))  # type: ignore[arg-type]
+    encoder = {name: value.clone() for name, value in prior.encoder.state_dict().items()}
+    sizes = {name: SMALL[name] for name in ("canvas", "latent", "widths", "blocks", "heads")}
+    pair = FaceVAEPair(FaceVAEPairConfig(**sizes))  # type: ignore[arg-type]
+    weights.save(pair, "face_vae", tmp_path / "face_vae.safetensors", {})
+    start(prior, "face_vae", tmp_path)
+    for name, value in prior.decoder.state_dict().items():
+        assert torch.equal(value, pair.prior.state_dict()[name])
+    for name, value in prior.encoder.state_dict().items():
+        assert torch.equal(value, encoder[name])
 
 
 @pytest.mark.parametrize("bad", [{"canvas": 30}, {"heads": 3, "widths": (8, 8, 8)}])

@@ -35,8 +35,8 @@ LogOdds = Float[Tensor, "n 1 h w"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaceVAEPairConfig:
-    """Sizes of a `FaceVAEPair`.
+class FaceVAEPairConfig(PriorDecoderConfig):
+    """Sizes of a `FaceVAEPair`: decoder B's, and all others; A's latent has as many channels.
 
     Attributes:
         smallest: Least side of a crop in pixels; the faces of training are no smaller.
@@ -45,11 +45,6 @@ class FaceVAEPairConfig:
         look_encoder_blocks: See there.
         look_decoder_blocks: See there.
         look_gates: See there.
-        canvas: As of `PriorDecoderConfig`, for VAE B; so are the next four.
-        latent: See there; A's latent has as many channels.
-        widths: See there.
-        blocks: See there.
-        heads: See there.
         mapping_widths: Channels of the mapping at a quarter and an eighth of the crop's side.
         mapping_blocks: Residual blocks at an eighth before, and again after, the attention.
     """
@@ -60,11 +55,6 @@ class FaceVAEPairConfig:
     look_encoder_blocks: tuple[int, ...] = (1, 2, 2, 2)
     look_decoder_blocks: tuple[int, ...] = (2, 2, 2)
     look_gates: tuple[int, ...] = (16, 16, 32, 64)
-    canvas: int = 256
-    latent: int = 16
-    widths: tuple[int, int, int] = (96, 48, 24)
-    blocks: tuple[int, int, int] = (3, 2, 2)
-    heads: int = 4
     mapping_widths: tuple[int, int] = (64, 128)
     mapping_blocks: int = 1
 
@@ -72,8 +62,10 @@ class FaceVAEPairConfig:
         """Refuse impossible sizes in a sentence.
 
         Raises:
-            ValueError: A side is out of its bounds, or VAE A has not one level more than B.
+            ValueError: A size does not divide, a side is out of its bounds, or VAE A has not one
+                level more than B.
         """
+        super().__post_init__()
         for name in ("smallest", "largest"):
             side = getattr(self, name)
             if side < 16 or side % 8:
@@ -95,17 +87,6 @@ class FaceVAEPairConfig:
             encoder_blocks=tuple(self.look_encoder_blocks),
             decoder_blocks=tuple(self.look_decoder_blocks),
             gates=tuple(self.look_gates),
-        )
-
-    @property
-    def prior(self) -> PriorDecoderConfig:
-        """Of VAE B."""
-        return PriorDecoderConfig(
-            canvas=self.canvas,
-            latent=self.latent,
-            widths=self.widths,
-            blocks=self.blocks,
-            heads=self.heads,
         )
 
 
@@ -255,7 +236,7 @@ class FaceVAEPair(nn.Module):
             nn.Conv2d(evidence[0], 2 * config.latent, 3, padding=1),
         )
         self.mapping = PriorMapping(config)
-        self.prior = PriorDecoder(config.prior)
+        self.prior = PriorDecoder(config)
         self.gates = nn.ModuleList(
             EvidenceGate(seen, width) for seen, width in zip(evidence, config.widths, strict=True)
         )

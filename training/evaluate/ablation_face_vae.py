@@ -46,7 +46,7 @@ def without_mapping(pair: FaceVAEPair) -> None:
 
 def without_knowledge(pair: FaceVAEPair) -> None:
     """Decoder B has never seen a clean face alone."""
-    pair.prior = type(pair.prior)(pair.config.prior).requires_grad_(True)
+    pair.prior = type(pair.prior)(pair.config).requires_grad_(True)
 
 
 @dataclass(frozen=True, kw_only=True)

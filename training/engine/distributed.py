@@ -6,6 +6,7 @@ network; gradients are averaged before every step, so all take the same one, and
 of one process with the whole batch but for rounding. For CPUs: one GPU wants one process.
 """
 
+import atexit
 import os
 
 import torch
@@ -26,6 +27,7 @@ class ProcessGroup:
         if dist.is_torchelastic_launched():
             if not dist.is_initialized():
                 dist.init_process_group("gloo")
+                atexit.register(dist.destroy_process_group)  # its threads would outlive Python
             self.rank, self.size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
     def share(self, seeds: Tensor) -> Tensor:

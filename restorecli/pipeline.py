@@ -18,6 +18,7 @@ A `Restorer` holds networks and nothing else, so nothing of a photo is kept afte
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,7 +62,6 @@ from restorecli.tiling.strips import plain_strips
 
 Image = Float[Tensor, "1 3 h w"]
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
-TILE_OF_MANY = 448  # px; the largest tile of a photo of several: 100 Mpx must fit in 2 GiB
 BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, at x4
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -233,12 +233,15 @@ class Restorer:
         start = time.perf_counter()
         source: tiling.ImageSource = tiling.PixelSource(photo.colours())
         inspection, denoised = None, None
+        decided = partial(decide, photo.height, photo.width, options)
         with torch.inference_mode():
             gains = estimate(source, self.relighter, options.light, options.strength)
             source = lit(source, gains)
             if "denoise" in options.stages:
                 tiles = self._tiles(self.tile(source.height, source.width, options))
-                second = SecondOpinion(self.residual_inspector, source, tiles)
+                second = SecondOpinion(
+                    self.residual_inspector, source, tiles, lambda seen: decided(seen).work_factor
+                )
                 inspection = inspect(
                     middle(source),
                     self.inspector,
@@ -246,7 +249,7 @@ class Restorer:
                     relit=gains is not None,
                 )
                 denoised = second.denoised
-        decision = decide(photo.height, photo.width, options, inspection)
+        decision = decided(inspection)
         seconds = time.perf_counter() - start
         return replace(decision, gains=gains, denoised=denoised, seconds=seconds)
 
@@ -356,11 +359,10 @@ class Restorer:
     ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
         """The result, strip by strip: refined, mixed with the photo by `share`, enlarged."""
         refine, enlarge = "refine" in stages, "upscale" in stages and scale > 1
-        look_everywhere = "denoise" not in stages
 
         def function(steps: TileSteps) -> tiling.TileFunction:
             def finish(composed: Image, degraded: Image) -> Tensor:
-                if refine and (look_everywhere or changed(composed, degraded)):
+                if refine and ("denoise" not in stages or changed(composed, degraded)):
                     with clock("refine"):
                         composed = steps.look_again(composed, degraded)
                 composed = torch.lerp(degraded, composed, share) if share < 1 else composed
@@ -382,10 +384,8 @@ class Restorer:
 
     def tile(self, height: int, width: int, options: Options) -> int:
         """Side of the tiles of a photo that is worked on at a size in pixels."""
-        if options.tile:
-            return options.tile
-        tile = tiling.choose_tile(free_memory(self.device) // self.at_once, BYTES_PER_PIXEL)
-        return tile if max(height, width) <= tile else min(tile, TILE_OF_MANY)
+        fitting = tiling.choose_tile(free_memory(self.device) // self.at_once, BYTES_PER_PIXEL)
+        return options.tile or tiling.tile_for(height, width, fitting=fitting)
 
     def _tiles(self, side: int, watch: Watch | None = None, *, mirrored: bool = False) -> Tiles:
         steps = TileSteps(

@@ -25,8 +25,9 @@ from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.orsnet import bicubic
 from restorecli.options import Options, Stage
 from restorecli.photo import Photo
-from restorecli.pipeline import BYTES_PER_PIXEL, TILE_OF_MANY, Restorer
+from restorecli.pipeline import BYTES_PER_PIXEL, Restorer
 from restorecli.tiling import tiles as tiling
+from restorecli.tiling.grid import TILE_OF_SEVERAL
 
 pytestmark = [
     pytest.mark.cuda,
@@ -290,7 +291,7 @@ def test_a_card_that_stays_full_is_one_sentence(
 def test_working_memory_is_bounded_by_the_tile(
     precision: str, restorers: dict[str, Restorer]
 ) -> None:
-    restorer, side = restorers[precision], TILE_OF_MANY
+    restorer, side = restorers[precision], TILE_OF_SEVERAL
     small, large = striped(side, side), striped(2 * side, 2 * side)
     options = Options(scale=4, denoise="on", tile=side)
     peaks = [peak_bytes(restorer, photo, options) for photo in (small, large)]

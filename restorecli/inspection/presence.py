@@ -130,7 +130,7 @@ def inspect(
     image: Float[Tensor, "1 3 h w"],
     inspector: Inspector,
     *,
-    second_opinion: Callable[[], Findings] | None = None,
+    second_opinion: Callable[[Inspection], Findings] | None = None,
     relit: bool = False,
 ) -> Inspection:
     """Look at a whole photo or a large part of it, sRGB in [0, 1].
@@ -138,7 +138,8 @@ def inspect(
     Args:
         image: As it came, or made light.
         inspector: On any device.
-        second_opinion: Asked for where the inspector sees something; then its answer counts.
+        second_opinion: Asked for where the inspector sees something, and told what; then its answer
+            counts.
         relit: Whether it was made light. Such a photo never counts as flat: what lay over it may
             have been rounded away in the dark.
     """
@@ -147,10 +148,12 @@ def inspect(
         levels = windows(image, inspector.config.side, inspector.config.levels)
         answer = inspector([level.to(device) for level in levels])
         flat = not relit and is_flat(image)
+        peaks = fundamentals(find_peaks(image, MOST_WAVES))[:MOST_PEAKS]
         inspection = _judged(answer, flat=flat)
         if inspection.presence and second_opinion is not None:
-            inspection = _judged(second_opinion(), flat=flat, asked_again=True)
-    known = replace(inspection, peaks=fundamentals(find_peaks(image, MOST_WAVES))[:MOST_PEAKS])
+            first = replace(inspection, peaks=peaks)
+            inspection = _judged(second_opinion(first), flat=flat, asked_again=True)
+    known = replace(inspection, peaks=peaks)
     if known.patterned or (known.peaks and known.peaks[0].strength > FAINTEST_SURE):
         known = replace(known, peaks=covered(luma(image)[0, 0], known.peaks))
     return known if known.patterned else inspection

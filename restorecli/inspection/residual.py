@@ -3,17 +3,19 @@
 The inspector judges by the photo alone, and some pages, cloths and walls look to it like a pattern
 laid over a photo. The denoiser has seen far more: from a clean photo it takes next to nothing.
 So where the inspector sees something, a few patches are denoised, and judged by what is taken away.
-A photo that is not large is denoised whole instead, and that is what step 1 gives.
+A photo that is not large is denoised whole instead, and that is what step 1 gives; unless it is to
+be made smaller for the work.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from restorecli.inspection.presence import Inspection
 from restorecli.inspection.windows import windows
 from restorecli.networks.inspector import Findings, ResidualInspector, residual_picture
 from restorecli.tiling.networks import Tiles
@@ -22,7 +24,7 @@ from restorecli.tiling.tiles import assemble
 
 PATCH = 256  # px, of the side of a patch: a window of the denoiser
 MOST_PATCHES = 3  # along an axis
-LITTLE = 2**20  # pixels, up to which a photo is denoised whole
+LITTLE = 2**21  # pixels, up to which a photo is denoised whole
 Box = tuple[int, int, int, int]  # top, left, bottom, right
 Image = Float[Tensor, "n 3 h w"]
 
@@ -49,23 +51,31 @@ class SecondOpinion:
         inspector: On the CPU.
         source: The photo, made light if it was dark.
         tiles: Of the photo.
+        factor: By how much the photo would be made smaller for the work, by what is seen in it.
 
     Attributes:
         denoised: The whole photo, if that was done.
     """
 
-    def __init__(self, inspector: ResidualInspector, source: ImageSource, tiles: Tiles) -> None:
+    def __init__(
+        self,
+        inspector: ResidualInspector,
+        source: ImageSource,
+        tiles: Tiles,
+        factor: Callable[[Inspection], int],
+    ) -> None:
         self._inspector, self._source, self._tiles = inspector, source, tiles
+        self._factor = factor
         self.denoised: Denoised | None = None
 
-    def __call__(self) -> Findings:
-        """What the patches say."""
+    def __call__(self, seen: Inspection) -> Findings:
+        """What the patches say of a photo in which the inspector has `seen` something."""
         source = self._source
         boxes = patches(source.height, source.width)
         photo = [source.read(*box) for box in boxes]
-        if source.height * source.width <= LITTLE:
-            whole = self._whole()
-            denoised = [whole.read(*box) for box in boxes]
+        if source.height * source.width <= LITTLE and self._factor(seen) == 1:
+            image = self._whole()
+            denoised = [image.read(*box) for box in boxes]
         else:
             denoised = [assemble(self._strips(TensorSource(p)), p.shape[2]) for p in photo]
         residual = [residual_picture(*pair) for pair in zip(photo, denoised, strict=True)]

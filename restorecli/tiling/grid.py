@@ -13,6 +13,9 @@ from torch import Tensor
 
 SMALLEST_TILE = 64  # px; below it a pattern of usual period no longer shows twice
 LARGEST_TILE = 1024  # px; larger ones are not faster, and memory stays bounded
+TILE_OF_SEVERAL = 832  # px; where one does not do: larger ones share less, smaller ones take less
+TILE_OF_MANY = 448  # px; the same for a large photo: 100 Mpx must fit in 2 GiB
+LARGE = 24_000_000  # pixels of a photo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +132,13 @@ def _axis(length: int, tile: int, overlap: int, multiple: int, step: int) -> Axi
 
 def _ceil_divide(number: int, divisor: int) -> int:
     return -(-number // divisor)
+
+
+def tile_for(height: int, width: int, *, fitting: int) -> int:
+    """Side of the tiles of a photo, where memory allows for tiles of a side of `fitting`."""
+    if max(height, width) <= fitting:
+        return fitting
+    return min(fitting, TILE_OF_MANY if height * width > LARGE else TILE_OF_SEVERAL)
 
 
 def choose_tile(

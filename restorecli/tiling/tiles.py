@@ -16,12 +16,19 @@ from torch import Tensor
 
 from restorecli.device import is_out_of_memory
 from restorecli.errors import DeviceError
-from restorecli.tiling.grid import LARGEST_TILE, SMALLEST_TILE, Grid, choose_tile, tile_grid
+from restorecli.tiling.grid import (
+    LARGEST_TILE,
+    SMALLEST_TILE,
+    Grid,
+    choose_tile,
+    tile_for,
+    tile_grid,
+)
 from restorecli.tiling.sources import ImageSource, PixelSource, TensorSource, whole
 
 __all__ = [
     "LARGEST_TILE", "SMALLEST_TILE", "Grid", "ImageSource", "PixelSource", "TensorSource",
-    "assemble", "choose_tile", "strips", "tile_grid", "whole",
+    "assemble", "choose_tile", "strips", "tile_for", "tile_grid", "whole",
 ]  # fmt: skip
 
 TileFunction = Callable[..., Tensor]

@@ -60,7 +60,7 @@ def test_a_photo_without_a_pattern_comes_back_as_it_came(restorer: Restorer, sca
     assert not np.array_equal(forced.pixels, left.photo.pixels)
 
 
-@pytest.mark.parametrize("side", [45, 1100])
+@pytest.mark.parametrize("side", [45, 1500])
 def test_the_second_opinion_counts_where_the_first_sees_something(
     restorer: Restorer, side: int
 ) -> None:
@@ -101,9 +101,15 @@ def test_a_small_photo_is_denoised_once(
     assert len(sizes) == 1
 
 
+def test_a_photo_that_is_made_smaller_is_denoised_once_at_that_size(restorer: Restorer) -> None:
+    source = photo(300, 520)
+    assert restorer.decide(source, Options(work_size="1/2")).denoised is None
+    assert restorer.decide(source, Options(work_size="1")).denoised is not None
+
+
 def test_of_a_large_photo_a_few_patches_are_denoised_to_decide(restorer: Restorer) -> None:
-    assert restorer.decide(photo(1030, 1030)).denoised is None
-    small = restorer.decide(photo(300, 520)).denoised
+    assert restorer.decide(photo(1450, 1450)).denoised is None
+    small = restorer.decide(photo(300, 520), Options(work_size="1")).denoised
     assert small is not None
     assert (small.image.height, small.image.width) == (300, 520)
     assert small.seconds > 0

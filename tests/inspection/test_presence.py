@@ -53,10 +53,10 @@ def test_a_second_opinion_is_asked_for_where_something_is_seen_and_must_be_surer
     torch.manual_seed(0)
     network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
     ramp = torch.linspace(0, 1, 96).expand(1, 3, 96, 96)
-    odds, asked = torch.tensor([-1.0]), []  # a probability of 0.27
+    odds, asked = torch.tensor([-1.0]), list[Inspection]()  # a probability of 0.27
 
-    def second() -> Findings:
-        asked.append(1)
+    def second(seen: Inspection) -> Findings:
+        asked.append(seen)
         return Findings(odds, odds, odds)
 
     for first, times in ((-9.0, 0), (9.0, 1)):
@@ -65,6 +65,7 @@ def test_a_second_opinion_is_asked_for_where_something_is_seen_and_must_be_surer
         found = inspect(ramp, network, second_opinion=second)
         assert len(asked) == times
         assert found.asked_again == bool(times)
+    assert asked[0].pattern > 0.99
     assert found.pattern == pytest.approx(0.269, abs=1e-3)
     assert found.presence == pytest.approx((0.269 - 0.25) / 0.35, abs=2e-3)
     assert found.presence < replace(found, asked_again=False).presence

@@ -5,7 +5,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.tiling.grid import LARGEST_TILE, SMALLEST_TILE, Axis, choose_tile, tile_grid
+from restorecli.tiling.grid import (
+    LARGE,
+    LARGEST_TILE,
+    SMALLEST_TILE,
+    TILE_OF_MANY,
+    TILE_OF_SEVERAL,
+    Axis,
+    choose_tile,
+    tile_for,
+    tile_grid,
+)
 
 lengths = st.integers(1, 700)
 tiles = st.integers(1, 300)
@@ -112,3 +122,22 @@ def test_more_memory_gives_larger_tiles() -> None:
     assert choose_tile(2 * 2**30, 4096) == 512
     assert choose_tile(2 * 2**30, 4096, share=0.25) == 360
     assert choose_tile(2**40, 4096, largest=768) == 768
+
+
+@settings(deadline=None)
+@given(height=st.integers(1, 2**15), width=st.integers(1, 2**15), free=st.integers(0, 2**34))
+def test_a_photos_tile_fits_and_is_the_whole_where_it_can_be(
+    height: int, width: int, free: int
+) -> None:
+    fitting = choose_tile(free, 1600)
+    tile = tile_for(height, width, fitting=fitting)
+    assert SMALLEST_TILE <= tile <= fitting
+    assert (tile >= max(height, width)) == (fitting >= max(height, width))
+    if max(height, width) > fitting:
+        assert tile <= (TILE_OF_MANY if height * width > LARGE else TILE_OF_SEVERAL)
+
+
+def test_a_photo_above_24_megapixels_has_smaller_tiles() -> None:
+    assert tile_for(4000, 6000, fitting=LARGEST_TILE) == TILE_OF_SEVERAL
+    assert tile_for(4000, 6001, fitting=LARGEST_TILE) == TILE_OF_MANY
+    assert tile_for(4000, 6000, fitting=512) == 512

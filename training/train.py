@@ -107,6 +107,18 @@ def start(network: nn.Module, name: str, folder: Path) -> None:
     network.load_state_dict(deepened(state, network) if isinstance(network, ORSNet) else state)
 
 
+def take_first(task: Task, folder: Path) -> None:
+    """Give the pair that a task trains VAE A of another one.
+
+    Raises:
+        WeightsError: The other one's file is missing, broken or of another network.
+    """
+    pair = getattr(task.network, "shipped", None)
+    assert isinstance(pair, FaceVAEPair), "--first is for face_vae"
+    other = weights.load(FaceVAEPair, "face_vae", folder=folder)
+    pair.first.load_state_dict(other.first.state_dict())
+
+
 def make_asked_task(recipe: Recipe, arguments: argparse.Namespace, device: torch.device) -> Task:
     """The task of a recipe on photos, with all that the command line names."""
     return make_task(
@@ -140,6 +152,7 @@ def main() -> None:
     parser.add_argument(
         "--prior", type=Path, default=Path("runs/face_prior"), help="folder of face_prior's weights"
     )
+    parser.add_argument("--first", type=Path, help="folder of a pair whose VAE A face_vae takes")
     parser.add_argument(
         "--embedder", type=Path, default=Path("runs/embedder"), help="folder of embedder's weights"
     )
@@ -152,6 +165,8 @@ def main() -> None:
     if recipe.start_from:
         shipped = getattr(task.network, "shipped", task.network)
         start(shipped, recipe.start_from, arguments.start)
+    if arguments.first:
+        take_first(task, arguments.first)
     run(task, recipe, arguments, partial(open_make, recipe, arguments))
 
 

@@ -13,15 +13,13 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from restorecli import weights
 from restorecli.networks.face_vae import FaceVAEPair, Latent
 from training.arguments import open_photos, use_threads
 from training.data.photo_pool import PhotoPool
 from training.engine.adversary import Judged
-from training.engine.feed import Batch
-from training.engine.losses import picture_loss
 from training.engine.recipe import Recipe, read_recipe
 from training.evaluate import ablation_denoiser
 from training.tasks.face_vae import FaceVAETask
@@ -90,7 +88,7 @@ class VariantTask(FaceVAETask):
     def __init__(self, variant: Variant, recipe: Recipe, pool: PhotoPool, at: Folders) -> None:
         options = recipe.options | dict(variant.options)
         if variant.alone:
-            options["tuned"] = ["first"]
+            options |= {"tuned": ["first"], "alone": True}
         own = replace(recipe, options=options)
         super().__init__(own, pool, at.faces, at.shipped, at.prior, at.embedder)
         self.variant = variant
@@ -104,17 +102,6 @@ class VariantTask(FaceVAETask):
         assert isinstance(self.network, Judged)
         assert isinstance(self.network.shipped, FaceVAEPair)
         return self.network.shipped
-
-    def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """As the pair's; of VAE A alone its picture's."""
-        if not self.variant.alone:
-            return super().losses_on(network, batch)
-        assert isinstance(network, Judged)
-        assert isinstance(network.shipped, FaceVAEPair)
-        degraded, source, small, _ = self.crops(batch)
-        drawn = network.shipped.first.look(source, degraded)
-        with torch.autocast(drawn.device.type, enabled=False):
-            return picture_loss(drawn.float(), small, self.recipe.losses)
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """SSIM at both sizes, and at twice the crop's the gradient's and the embedder's measure."""

@@ -48,6 +48,7 @@ class FaceVAETask:
         divergence: Of A's latent from the standard normal.
         identity: Of the distance on the embedder's sphere, squared and halved.
         adversary: Share of the reconstruction's pull on the last layer that the adversary has.
+        alone: Whether A learns alone, from its picture's losses; not if left out.
         drop_source: Share of the crops whose source is what step 1 left, as after relighting.
 
     Args:
@@ -110,6 +111,10 @@ class FaceVAETask:
         options, terms, pair = self.recipe.options, self.recipe.losses, network.shipped
         assert isinstance(pair, FaceVAEPair)
         degraded, source, small, large = self.crops(batch)
+        if options.get("alone"):
+            first = pair.first.look(source, degraded)
+            with torch.autocast(large.device.type, enabled=False):
+                return picture_loss(first.float(), small, terms)
         dropped = Draws(batch["seeds"], stream=73).chance(options["drop_source"])
         source = torch.where(dropped.view(-1, 1, 1, 1), degraded, source)
         drawing = pair.draw(degraded, source, sample=True)

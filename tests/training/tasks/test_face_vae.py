@@ -16,7 +16,7 @@ from training.engine.adversary import Judged
 from training.engine.loop import Run, StreamedTask
 from training.engine.recipe import Phase, Recipe
 from training.tasks.face_vae import FaceVAETask
-from training.train import make_task
+from training.train import make_task, take_first
 
 CPU = torch.device("cpu")
 SIDE = 32
@@ -87,6 +87,26 @@ def test_only_what_is_named_is_trained(
     assert {"ssim_first_2", "ssim_fused_2", "far_fused_2", "identity", "judge"} <= set(header)
     again = weights.load(FaceVAEPair, "face_vae", folder=tmp_path / "run")
     assert again.config == shipped(task).config
+
+
+def test_vae_a_learns_alone_and_is_handed_to_a_pair(
+    pool: PhotoPool, labels: Path, steps: Path, tmp_path: Path
+) -> None:
+    """As `face_vae/6-alone` and `7-over` have it."""
+    chosen = recipe(alone=True, tuned=["first"])
+    task = task_of(chosen, pool, labels, steps)
+    batch = task.batch(torch.arange(2), chosen.phases[0])
+    assert set(task.losses_on(task.network, batch)) == set(TERMS)
+    before = {name: value.clone() for name, value in shipped(task).state_dict().items()}
+    assert Run(task, chosen, tmp_path / "run", CPU).go(every=2)
+    learnt = weights.load(FaceVAEPair, "face_vae", folder=tmp_path / "run").state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], learnt[name])}
+    assert changed == {"first"}
+    other = task_of(recipe(), pool, labels, steps)
+    parts = {name: value.clone() for name, value in shipped(other).state_dict().items()}
+    take_first(other, tmp_path / "run")
+    for name, value in shipped(other).state_dict().items():
+        assert torch.equal(value, (learnt if name.startswith("first.") else parts)[name])
 
 
 def test_a_drawing_does_not_change_with_its_company_or_its_size(steps: Path) -> None:

@@ -108,11 +108,9 @@ ship face_vae/1-first
 # face_vae/2-large goes on from there (--start weights); it is not shipped
 train face_prior/2-from-pair --faces "$PHOTOS/faces.json" --start weights
 train face_vae/4-structure --faces "$PHOTOS/faces.json" --denoiser weights --start weights --prior runs/face_prior/2-from-pair --embedder runs/embedder/2-longer
-# face_vae/4-structure was shipped for a day
-train face_vae/5-person --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/2-from-pair --embedder runs/embedder/2-longer --start runs/face_vae/4-structure
-train face_vae/6-alone --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/2-from-pair --embedder runs/embedder/2-longer --start runs/face_vae/4-structure
-train face_vae/7-over --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/2-from-pair --embedder runs/embedder/2-longer --start runs/face_vae/5-person --first runs/face_vae/6-alone
-ship face_vae/7-over
+train face_vae/5-person --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/2-from-pair --embedder runs/embedder/2-longer --start weights
+# face_vae/6-alone and 7-over go on from there; they are not shipped
+ship face_vae/5-person
 
 # the second opinion on, with more drawn cloth, walls and grilles, which no other run has seen
 first=1600

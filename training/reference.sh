@@ -103,6 +103,7 @@ ship orsnet/12-both-looks
 train face_prior/1-first --faces "$PHOTOS/faces.json" # was stopped after 1,250 steps
 train embedder/1-first --faces "$PHOTOS/faces.json"
 train embedder/2-longer --faces "$PHOTOS/faces.json" --start runs/embedder/1-first
+train embedder/3-measure --faces "$PHOTOS/faces.json" # no network learns with this one
 train face_vae/1-first --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/1-first --embedder runs/embedder/2-longer
 ship face_vae/1-first
 # face_vae/2-large goes on from there (--start weights); it is not shipped

@@ -1,7 +1,7 @@
 """What each face gains by the face step, by group: Markdown tables.
 
     python -m training.evaluate.face_groups --set SET --photos PHOTOS --faces PHOTOS/faces.json
-        --embedder runs/embedder --out runs/face_groups [--weights FOLDER]
+        --out runs/face_groups [--weights FOLDER]
 
 The first faces of a labelled set at x1; held-out faces at x1 and x2. A row for each way to restore:
 as it came (at x2 enlarged bicubically), steps 1 and 3, steps 1 to 3. Measured in the upright box of
@@ -42,7 +42,7 @@ from training.evaluate.face_sets import (
 )
 from training.evaluate.faces import gradient, grid
 from training.evaluate.skin import cheek_colour, lab, thirds, typology_angle
-from training.networks.embedder import Embedder, distance, rank_one, roc_area
+from training.networks.embedder import MEASURES, Embedder, distance, rank_one, roc_area
 
 CELL, COLUMNS = 160, 3  # of the sheet: px of a face, faces in a row
 Image3 = Float[Tensor, "1 3 h w"]
@@ -226,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--set", type=Path, help="folder with clean/, degraded/, faces.json, "
                         "pairs.csv")  # fmt: skip
     parser.add_argument("--faces", type=Path, help="faces.json of the photos")
-    parser.add_argument("--embedder", type=Path, required=True, help="folder of its weights")
+    parser.add_argument("--embedder", type=Path, default=MEASURES, help="folder of its weights")
     parser.add_argument("--weights", type=Path, help="folder of all steps' weights")
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     parser.add_argument("--out", type=Path, required=True, help="folder of what is restored")

@@ -1,6 +1,7 @@
 """A face as a point on a sphere: pictures of one photo's face near, others far."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from restorecli.faces.alignment import feather_mask
 
+MEASURES = Path(__file__).parents[1] / "weights"  # of the one that nothing learns with
 GROUPS = 8  # of channels that are normalised together
 LEAST_SPREAD = 0.02  # standard deviation of a face from which on it is not divided by less
 

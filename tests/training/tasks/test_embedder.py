@@ -2,16 +2,26 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
+from restorecli import weights
 from training.data.face_views import FaceViews, jittered
 from training.data.labelled_faces import Face
 from training.data.photo_pool import PhotoPool
 from training.engine.loop import Run, sample_seeds
 from training.engine.recipe import Phase, Recipe
-from training.networks.embedder import Embedder, EmbedderConfig, distance, rank_one, roc_area
+from training.networks.embedder import (
+    MEASURES,
+    Embedder,
+    EmbedderConfig,
+    distance,
+    rank_one,
+    roc_area,
+)
 from training.tasks.embedder import EmbedderTask, contrast
 from training.train import make_task
 
@@ -133,3 +143,20 @@ def test_it_learns_and_scores(pool: PhotoPool, labels: Path, tmp_path: Path) -> 
 def test_it_needs_faces(pool: PhotoPool, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs the faces"):
         make_task(recipe(3), pool, tmp_path)
+
+
+def test_the_one_that_measures_knows_a_photo_in_another_light() -> None:
+    """`training/weights` is what tables of distances are made with; its hash is checked."""
+    network = weights.load(Embedder, "embedder", folder=MEASURES)
+    side = network.config.side
+    faces = []
+    for path in sorted((Path(__file__).parents[3] / "examples/pairs/clean").iterdir()):
+        with Image.open(path) as photo:
+            pixels = np.asarray(photo.convert("RGB").resize((side, side)))
+        faces.append(torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255)
+    clean = torch.stack(faces)
+    with torch.inference_mode():
+        vectors, other = network(clean), network(clean * 0.8 + 0.1)
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(len(clean)), atol=1e-5)
+    assert rank_one(other, vectors) == 1
+    assert float(distance(other, vectors).max()) < 0.2

@@ -114,7 +114,7 @@ def take_first(task: Task, folder: Path) -> None:
         WeightsError: The other one's file is missing, broken or of another network.
     """
     pair = getattr(task.network, "shipped", None)
-    assert isinstance(pair, FaceVAEPair), "--first is for face_vae"
+    assert isinstance(pair, FaceVAEPair)
     other = weights.load(FaceVAEPair, "face_vae", folder=folder)
     pair.first.load_state_dict(other.first.state_dict())
 
@@ -161,6 +161,8 @@ def main() -> None:
     recipe = read_recipe(arguments.recipe)
     if arguments.workers and recipe.network not in STREAMED:
         parser.error(f"--workers make samples for {', '.join(STREAMED)}, not {recipe.network}")
+    if arguments.first and recipe.network != "face_vae":
+        parser.error(f"--first is for face_vae, not {recipe.network}")
     task = make_asked_task(recipe, arguments, arguments.device)
     if recipe.start_from:
         shipped = getattr(task.network, "shipped", task.network)

@@ -240,7 +240,7 @@ def test_the_command_trains(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert [row.split(",")[0] for row in rows] == ["1", "3"]
 
 
-def test_workers_are_for_streamed_tasks(
+def test_workers_and_first_are_for_tasks_that_have_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["train", str(RECIPES / "relighter" / "1-first.toml"), "--photos", str(tmp_path)]
@@ -248,6 +248,10 @@ def test_workers_are_for_streamed_tasks(
     with pytest.raises(SystemExit):
         train.main()
     assert "face_prior, face_vae, not relighter" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", [*command, "--out", str(tmp_path), "--first", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        train.main()
+    assert "--first is for face_vae, not relighter" in capsys.readouterr().err
 
 
 def test_the_denoisers_task_is_streamed(pool: PhotoPool, tmp_path: Path) -> None:

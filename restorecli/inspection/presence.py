@@ -2,8 +2,8 @@
 
 A clean photo must come back as it is, whatever it shows: text, brick, cloth. So the photo is looked
 at first, in a few windows at a few sizes, by the network `restorecli.networks.inspector`; where it
-finds neither a pattern nor noise, nothing is done. Where it finds something, a second opinion can
-be asked for (`restorecli.inspection.residual`).
+finds neither a pattern nor noise, nothing is done. Where it finds something, or has too little to
+judge by, a second opinion can be asked for (`restorecli.inspection.residual`).
 """
 
 from collections.abc import Callable
@@ -29,6 +29,8 @@ FINEST_PRINT = 3.0  # px, of a screen's period after the photo was made smaller
 # clean pictures four times over
 FAINTEST, SUREST = 0.1, 0.33
 SECOND_FAINTEST, SECOND_SUREST = 0.25, 0.6  # of a second opinion
+ALONE_FAINTEST, ALONE_SUREST = 0.6, 0.8  # the same where the first sees nothing
+LITTLE_SIDE = 384  # px, of a square below whose area the inspector sees too little to judge by
 FLAT_FAINTEST, FLAT_SUREST = 0.8, 0.95  # of a photo that is flat in parts, where doubts are right
 OFF_AXES = 15.0  # degrees that waves of a screen keep from the axes
 FAINTEST_SCREEN, LEAST_SHARE = 0.008, 0.4  # amplitude of the weaker one, and over the stronger
@@ -51,6 +53,7 @@ class Inspection:
         flat: Whether it has parts of one value to the bit, which neither pattern nor noise leaves:
             then the network must be surer.
         asked_again: Whether the probabilities are those of a second opinion.
+        alone: Whether only the second would see anything: then it must be surer.
     """
 
     pattern: float
@@ -59,12 +62,15 @@ class Inspection:
     peaks: tuple[Peak, ...] = ()
     flat: bool = False
     asked_again: bool = False
+    alone: bool = False
 
     @property
     def bounds(self) -> tuple[float, float]:
         """Probability below and above which nothing or all is done."""
         if self.flat:
             return FLAT_FAINTEST, FLAT_SUREST
+        if self.alone:
+            return ALONE_FAINTEST, ALONE_SUREST
         return (SECOND_FAINTEST, SECOND_SUREST) if self.asked_again else (FAINTEST, SUREST)
 
     @property
@@ -138,8 +144,8 @@ def inspect(
     Args:
         image: As it came, or made light.
         inspector: On any device.
-        second_opinion: Asked for where the inspector sees something, and told what; then its answer
-            counts.
+        second_opinion: Asked for where the inspector sees something, and of every photo below
+            `LITTLE_SIDE`², and told what was seen; then its answer counts.
         relit: Whether it was made light. Such a photo never counts as flat: what lay over it may
             have been rounded away in the dark.
     """
@@ -150,20 +156,20 @@ def inspect(
         flat = not relit and is_flat(image)
         peaks = fundamentals(find_peaks(image, MOST_WAVES))[:MOST_PEAKS]
         inspection = _judged(answer, flat=flat)
-        if inspection.presence and second_opinion is not None:
+        little = image.shape[2] * image.shape[3] < LITTLE_SIDE**2
+        if second_opinion is not None and (inspection.presence or little):
             first = replace(inspection, peaks=peaks)
-            inspection = _judged(second_opinion(first), flat=flat, asked_again=True)
+            again = _judged(second_opinion(first), flat=flat)
+            inspection = replace(again, asked_again=True, alone=not inspection.presence)
     known = replace(inspection, peaks=peaks)
     if known.patterned or (known.peaks and known.peaks[0].strength > FAINTEST_SURE):
         known = replace(known, peaks=covered(luma(image)[0, 0], known.peaks))
     return known if known.patterned else inspection
 
 
-def _judged(answer: Findings, *, flat: bool, asked_again: bool = False) -> Inspection:
+def _judged(answer: Findings, *, flat: bool) -> Inspection:
     pattern, noise, printed = (float(odds.sigmoid()) for odds in answer)
-    return Inspection(
-        pattern=pattern, noise=noise, printed=printed, flat=flat, asked_again=asked_again
-    )
+    return Inspection(pattern=pattern, noise=noise, printed=printed, flat=flat)
 
 
 def middle(source: ImageSource) -> Float[Tensor, "1 3 h w"]:

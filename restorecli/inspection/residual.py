@@ -2,9 +2,9 @@
 
 The inspector judges by the photo alone, and some pages, cloths and walls look to it like a pattern
 laid over a photo. The denoiser has seen far more: from a clean photo it takes next to nothing.
-So where the inspector sees something, a few patches are denoised, and judged by what is taken away.
-A photo that is not large is denoised whole instead, and that is what step 1 gives; unless it is to
-be made smaller for the work.
+So where the inspector sees something, or the photo is small, a few patches are denoised, and judged
+by what is taken away. A photo that is not large is denoised whole instead, and that is what step 1
+gives; unless it is to be made smaller for the work.
 """
 
 import time
@@ -24,7 +24,7 @@ from restorecli.tiling.tiles import assemble
 
 PATCH = 256  # px, of the side of a patch: a window of the denoiser
 MOST_PATCHES = 3  # along an axis
-LITTLE = 2**21  # pixels, up to which a photo is denoised whole
+MOST_WHOLE = 2**21  # pixels, up to which a photo is denoised whole
 Box = tuple[int, int, int, int]  # top, left, bottom, right
 Image = Float[Tensor, "n 3 h w"]
 
@@ -73,7 +73,7 @@ class SecondOpinion:
         source = self._source
         boxes = patches(source.height, source.width)
         photo = [source.read(*box) for box in boxes]
-        if source.height * source.width <= LITTLE and self._factor(seen) == 1:
+        if source.height * source.width <= MOST_WHOLE and self._factor(seen) == 1:
             image = self._whole()
             denoised = [image.read(*box) for box in boxes]
         else:

@@ -49,26 +49,39 @@ def test_presence_is_nothing_below_all_above_and_rises_between(place: str) -> No
     assert 0 < presence((FAINTEST + SUREST) / 2) < 1
 
 
-def test_a_second_opinion_is_asked_for_where_something_is_seen_and_must_be_surer() -> None:
+@pytest.mark.parametrize(
+    ("side", "first", "probability", "presence"),
+    [
+        (400, -9.0, None, 0.0),  # nothing is seen, and there was enough to see
+        (400, 9.0, 0.3, 0.05 / 0.35),
+        (96, 9.0, 0.3, 0.05 / 0.35),
+        (96, -9.0, 0.3, 0.0),  # too little to see: asked, but must be surer
+        (96, -9.0, 0.7, 0.5),
+    ],
+)
+def test_a_second_opinion_is_asked_for_where_something_is_seen_or_the_photo_is_small(
+    side: int, first: float, probability: float | None, presence: float
+) -> None:
     torch.manual_seed(0)
     network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
-    ramp = torch.linspace(0, 1, 96).expand(1, 3, 96, 96)
-    odds, asked = torch.tensor([-1.0]), list[Inspection]()  # a probability of 0.27
+    torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
+    torch.nn.init.constant_(network.decide[-1].bias, first)  # type: ignore[arg-type]
+    ramp = torch.linspace(0, 1, side).expand(1, 3, side, side)
+    asked = list[Inspection]()
 
     def second(seen: Inspection) -> Findings:
         asked.append(seen)
+        odds = torch.logit(torch.tensor([probability]))
         return Findings(odds, odds, odds)
 
-    for first, times in ((-9.0, 0), (9.0, 1)):
-        torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
-        torch.nn.init.constant_(network.decide[-1].bias, first)  # type: ignore[arg-type]
-        found = inspect(ramp, network, second_opinion=second)
-        assert len(asked) == times
-        assert found.asked_again == bool(times)
-    assert asked[0].pattern > 0.99
-    assert found.pattern == pytest.approx(0.269, abs=1e-3)
-    assert found.presence == pytest.approx((0.269 - 0.25) / 0.35, abs=2e-3)
-    assert found.presence < replace(found, asked_again=False).presence
+    found = inspect(ramp, network, second_opinion=second)
+    assert len(asked) == (probability is not None)
+    assert found.asked_again == bool(asked)
+    assert found.presence == pytest.approx(presence, abs=1e-4)
+    if asked:
+        assert asked[0].pattern == pytest.approx(1 if first > 0 else 0, abs=1e-3)
+        assert found.pattern == pytest.approx(probability)
+        assert found.presence < replace(found, asked_again=False, alone=False).presence
 
 
 @pytest.mark.parametrize("relit", [False, True])

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from restorecli import weights
 from restorecli.degrade import Degraded
 from restorecli.degrade.rng import Draws
+from restorecli.inspection.presence import LITTLE_SIDE
 from restorecli.inspection.residual import judge, patches
 from restorecli.inspection.windows import windows
 from restorecli.networks.denoiser import Denoiser
@@ -30,7 +31,6 @@ LEAST_GAIN = 0.9  # times its error: so much must be left at most for the denois
 LEAST_SIGMA = 0.012  # standard deviation of noise that must be seen
 HELD_OUT_SEEDS = 10**9
 DIMMED = 0.15  # of the photos with nothing over them
-LITTLE = 384  # px, of a picture's side below which it shows little to judge by
 Image = Float[Tensor, "n 3 h w"]
 Seen = Float[Tensor, "n c h w"]
 
@@ -44,8 +44,8 @@ class InspectorTask:
     Options of the recipe:
         kept: How many samples of each size there are; each is new if it is left out. The numbers of
             a step's samples begin at multiples of 4096, so an odd number lets all of them be seen.
-        benefit_of_doubt: How much a picture below `LITTLE` px counts that has nothing over it; 1 if
-            left out. The more, the surer the network must be to speak of a small photo.
+        benefit_of_doubt: How much a picture below `LITTLE_SIDE` counts that has nothing over it; 1
+            if left out. The more, the surer the network must be to speak of a small photo.
     """
 
     def __init__(self, recipe: Recipe, pool: PhotoPool) -> None:
@@ -66,7 +66,8 @@ class InspectorTask:
             draws = Draws(seeds, stream=53)
             seen = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), seen.flip(3), seen)
             seen = torch.where(draws.chance(0.5).view(-1, 1, 1, 1), seen.mT, seen)
-        weight = self.recipe.options.get("benefit_of_doubt", 1.0) if phase.size < LITTLE else 1.0
+        doubt = self.recipe.options.get("benefit_of_doubt", 1.0)
+        weight = doubt if phase.size < LITTLE_SIDE else 1.0
         return _cross_entropies(self._asked(network, seen), truth, untouched_weight=weight)
 
     def _samples(self, seeds: Tensor, size: int) -> tuple[Seen, Float[Tensor, "n 6"]]:

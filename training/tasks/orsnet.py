@@ -12,7 +12,7 @@ from restorecli import weights
 from restorecli.degrade import FAMILIES, TRUTHS, DegradeConfig, degrade
 from restorecli.degrade.corruption import jpeg
 from restorecli.degrade.rng import Draws
-from restorecli.metrics import psnr_y
+from restorecli.metrics import psnr_y, ssim_per_image
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig, bicubic
@@ -42,6 +42,8 @@ class ORSNetTask:
         clean_phases: Phases, from the first, in which every sample is clean.
         patterned: Share of the others that are seen after these two, under a pattern; the rest is
             worn as small photos are.
+        structure_under: Weight of 1 − SSIM of what was under a pattern, beside the losses of all;
+            none if left out.
     """
 
     symmetries = TURNS
@@ -72,7 +74,10 @@ class ORSNetTask:
         return self.losses_on(network, self.batch(seeds, phase))
 
     def batch(self, seeds: Tensor, phase: Phase) -> Batch:
-        """For both scales `clean2`, what is `seen2` of it and how it `came2`; `middle` of x4."""
+        """For both scales `clean2`, what is `seen2` of it, how it `came2`; `middle` of x4.
+
+        `under2` says which came under a pattern.
+        """
         may_be_worn = self.recipe.phases.index(phase) >= self.recipe.options.get("clean_phases", 0)
         clean, spared = self._crops(seeds, phase.size)
         if not may_be_worn:
@@ -81,8 +86,9 @@ class ORSNetTask:
         for scale, rows in ((2, slice(None, None, 2)), (4, slice(1, None, 2))):
             if not len(seeds[rows]):
                 continue
-            seen, came = self._seen(clean[rows], scale, seeds[rows], spared[rows])
-            batch |= {f"clean{scale}": clean[rows], f"seen{scale}": seen, f"came{scale}": came}
+            parts = self._seen(clean[rows], scale, seeds[rows], spared[rows])
+            names = (f"{name}{scale}" for name in ("seen", "came", "under"))
+            batch |= {f"clean{scale}": clean[rows], **dict(zip(names, parts, strict=True))}
             if scale == 4:
                 batch["middle"] = reduce(clean[rows], 2, seeds)
         return batch
@@ -91,6 +97,7 @@ class ORSNetTask:
         """Loss terms of a `batch`, the sums over both scales."""
         assert isinstance(network, ORSNet)
         totals: dict[str, Tensor] = {}
+        asked = float(self.recipe.options.get("structure_under", 0.0))
         for scale in (2, 4):
             if f"clean{scale}" not in batch:
                 continue
@@ -102,7 +109,10 @@ class ORSNetTask:
             for size, target, weight in pairs:
                 image = network.enlarged(features, composed, size)
                 with torch.autocast(composed.device.type, enabled=False):
-                    for name, value in picture_loss(image, target, self.recipe.losses).items():
+                    terms = picture_loss(image, target, self.recipe.losses)
+                    if asked:
+                        terms["structure"] = asked * lacking(image, target, batch[f"under{scale}"])
+                    for name, value in terms.items():
                         totals[name] = totals.get(name, 0.0) + weight * value
         return totals
 
@@ -125,14 +135,15 @@ class ORSNetTask:
     @torch.no_grad()
     def _seen(
         self, clean: Image, scale: int, seeds: Int[Tensor, " n"], spared: Bool[Tensor, " n"]
-    ) -> tuple[Image, Image]:
-        """The picture so far and the photo as it came, of crops made small."""
+    ) -> tuple[Image, Image, Bool[Tensor, " n"]]:
+        """The picture so far, the photo as it came and whether patterned, of crops made small."""
         with torch.autocast(seeds.device.type, enabled=False):
             small = (reduce(clean, scale, seeds) * 255).round() / 255
             worn = torch.where(spared.view(-1, 1, 1, 1), small, published(small, seeds))
         composed, degraded = worn, worn.clone()
         share = float(self.recipe.options.get("patterned", 0.0))
-        under = torch.nonzero(~spared & Draws(seeds, stream=57).chance(share))[:, 0]
+        patterned = ~spared & Draws(seeds, stream=57).chance(share)
+        under = torch.nonzero(patterned)[:, 0]
         if len(under):
             with torch.autocast(seeds.device.type, enabled=False):
                 pair = degrade(small[under], seeds[under], self.degradation)
@@ -142,7 +153,7 @@ class ORSNetTask:
             composed = composed.clone()
             composed[under] = self.second_look.look(image, faces).float().clamp(0, 1)
             degraded[under] = pair.image
-        return composed, degraded
+        return composed, degraded, patterned
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """Scores on held-out sharp photos.
@@ -175,6 +186,12 @@ def deepened(shallow: dict[str, Tensor], network: ORSNet) -> dict[str, Tensor]:
     fresh = {name for name in state if name.endswith((".second.weight", ".second.bias"))}
     empty = {name: torch.zeros_like(state[name]) for name in fresh - shallow.keys()}
     return {**state, **empty, **shallow}
+
+
+def lacking(image: Image, target: Image, under: Bool[Tensor, " n"]) -> Tensor:
+    """Mean over all pictures of 1 − SSIM, which counts as 0 but for those `under` a pattern."""
+    lacks = 1 - ssim_per_image(image[under], target[under])
+    return lacks.sum() / len(image)
 
 
 def gain(network: nn.Module, small: Image, clean: Image, scale: int) -> float:

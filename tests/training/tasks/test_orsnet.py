@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from restorecli.metrics import ssim_per_image
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
-from training.tasks.orsnet import KERNELS, deepened, lanczos, reduce
+from training.tasks.orsnet import KERNELS, deepened, lacking, lanczos, reduce
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -22,6 +23,19 @@ def test_every_kernel_keeps_the_mean(number: int) -> None:
     small = reduce(image, 2, torch.tensor([number * 4096]))
     assert small.shape == (2, 3, 32, 32)
     assert abs(float(small.mean() - image.mean())) < 0.01
+
+
+def test_structure_is_asked_of_what_was_under_a_pattern_alone() -> None:
+    target = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    image = target.flip(3).requires_grad_()
+    under = torch.tensor([False, True, True, False])
+    lacks = 1 - ssim_per_image(image, target)
+    value = lacking(image, target, under)
+    assert torch.isclose(value, lacks[1:3].sum() / 4)
+    value.backward()
+    assert image.grad is not None
+    assert [bool(part.any()) for part in image.grad] == under.tolist()
+    assert lacking(image, target, torch.zeros(4, dtype=torch.bool)) == 0
 
 
 def test_a_deeper_network_begins_as_the_shallow_one() -> None:

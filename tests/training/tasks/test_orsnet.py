@@ -32,7 +32,7 @@ def test_structure_is_asked_of_what_was_under_a_pattern_alone() -> None:
     lacks = 1 - ssim_per_image(image, target)
     value = lacking(image, target, under)
     assert torch.isclose(value, lacks[1:3].sum() / 4)
-    value.backward()
+    value.backward()  # type: ignore[no-untyped-call]
     assert image.grad is not None
     assert [bool(part.any()) for part in image.grad] == under.tolist()
     assert lacking(image, target, torch.zeros(4, dtype=torch.bool)) == 0

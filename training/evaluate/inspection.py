@@ -4,9 +4,9 @@
 
 Sixty screens of six kinds, periods of 3 to 40 px and contrasts of 0.2 to 0.75, lie over photos that
 are held out from training as far as there are enough; every other one is kept as JPEG. Sixty clean
-scenes stand beside them, and the held-out ones of these made small, which must be left alone too
-(`--count 0`: they alone). The answers are those of the product. To measure only; nothing is chosen
-by it.
+scenes stand beside them. Then (`--count 0`: they alone) held-out scenes made small, which must be
+left alone too, and all held-out photos made small and strongly degraded, which must not. The
+answers are those of the product. To measure only; nothing is chosen by it.
 """
 
 import argparse
@@ -23,11 +23,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from restorecli.colour import luma
+from restorecli.degrade import DegradeConfig, degrade
 from restorecli.degrade.corruption import jpeg
 from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
 from training.arguments import thread_options, use_threads
 from training.data.photo_pool import PLENTIFUL, photo_names
+from training.evaluate.face_sets import STRONG
 from training.evaluate.field_sets import read
 
 COUNT = 60  # of screens, and of clean scenes
@@ -204,30 +206,38 @@ def made_small(clean: Image3, height: int, width: int) -> Image3:
     return small[..., :height, :width].clamp(0, 1).mul(255).round() / 255
 
 
-def small_alarms(
-    restorer: Restorer, paths: Sequence[Path], height: int, width: int
-) -> tuple[list[str], int]:
-    """Clean photos that would not be left alone if they were small.
+def judged_small(
+    restorer: Restorer,
+    paths: Sequence[Path],
+    height: int,
+    width: int,
+    degradation: DegradeConfig | None = None,
+) -> tuple[list[str], list[str]]:
+    """What would be done to photos if they were small.
 
     Args:
         restorer: Looks at them.
         paths: Of clean photos; those smaller than the size are left out.
         height: Of the small photos in pixels.
         width: Likewise.
+        degradation: Of each by its number; none if left out.
 
     Returns:
-        A line on each of them, and how many photos were looked at.
+        A line on each that would be left as it came, and on each that would not.
     """
-    alarms, seen = [], 0
-    for path in paths:
+    left, restored = list[str](), list[str]()
+    for number, path in enumerate(paths):
         clean = read(path)
         if clean.shape[-2] < height or clean.shape[-1] < width:
             continue
-        seen += 1
-        found = restorer.inspect(Photo.from_image(made_small(clean, height, width), path.name))
-        if found.presence > 0:
-            alarms.append(f"{path}: pattern {found.pattern:.2f}, noise {found.noise:.2f}")
-    return alarms, seen
+        image, what = made_small(clean, height, width), ""
+        if degradation is not None:
+            pair = degrade(image, torch.tensor([number]), degradation)
+            image, what = pair.image, f", {pair.family[0]}"
+        found = restorer.inspect(Photo.from_image(image, path.name))
+        line = f"{path}{what}: pattern {found.pattern:.2f}, noise {found.noise:.2f}"
+        (restored if found.presence > 0 else left).append(line)
+    return left, restored
 
 
 def main() -> None:
@@ -254,10 +264,16 @@ def main() -> None:
     print(f"{right} of {arguments.count} screens named, {alarms} of {len(scenes)} clean scenes are")
     held_out = photos(arguments.photos, scenes_only=True, held_out_only=True)
     for height, width in SMALL:
-        small, seen = small_alarms(restorer, held_out, height, width)
-        for alarm in small:
-            print(f"false alarm at {height}×{width} px: {alarm}")
-        print(f"{len(small)} of {seen} clean scenes of {height}×{width} px are not left alone")
+        left, restored = judged_small(restorer, held_out, height, width)
+        print(*(f"false alarm: {line}" for line in restored), sep="\n", end="\n" * bool(restored))
+        count = f"{len(restored)} of {len(left + restored)}"
+        print(f"{count} clean scenes of {height}×{width} px are not left alone", flush=True)
+    held_out = photos(arguments.photos, scenes_only=False, held_out_only=True)
+    for height, width in SMALL:
+        left, restored = judged_small(restorer, held_out, height, width, STRONG)
+        print(*(f"missed: {line}" for line in left), sep="\n", end="\n" * bool(left))
+        count = f"{len(left)} of {len(left + restored)}"
+        print(f"{count} degraded photos of {height}×{width} px are left as they came", flush=True)
 
 
 if __name__ == "__main__":

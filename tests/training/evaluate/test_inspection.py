@@ -1,5 +1,6 @@
 """Screens that are laid are named by the product, and a picture without one is not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,16 @@ from PIL import Image
 from restorecli import Photo, Restorer
 from tests.inspection.test_peaks import scenery
 from training.evaluate import inspection
+from training.evaluate.face_sets import STRONG
 from training.evaluate.inspection import (
     CROSSED,
     SCREENS,
     Screened,
     angle_off,
+    judged_small,
     lay,
     made_small,
     named,
-    small_alarms,
 )
 
 
@@ -68,7 +70,7 @@ def test_what_is_made_small_covers_the_size_and_keeps_its_proportions(
     assert float(small[0, 0, -1, 0]) == pytest.approx(min(1, size[0] / (800 * scale)), abs=0.01)
 
 
-def test_small_photos_that_are_not_left_alone_are_counted(tmp_path: Path) -> None:
+def test_small_photos_are_left_alone_or_not(tmp_path: Path) -> None:
     restorer = Restorer.load(device="cpu", precision="fp32")
     grey = torch.full((1, 3, 400, 480), 0.5)
     pictures = {
@@ -77,9 +79,14 @@ def test_small_photos_that_are_not_left_alone_are_counted(tmp_path: Path) -> Non
     for name, image in pictures.items():
         Photo.from_image(image).write(tmp_path / f"{name}.png")
     paths = [tmp_path / f"{name}.png" for name in pictures]
-    alarms, seen = small_alarms(restorer, paths, 256, 256)
-    assert seen == 2
-    assert [Path(alarm.split(":")[0]).stem for alarm in alarms] == ["screened"]
+    left, restored = judged_small(restorer, paths, 256, 256)
+    assert [[Path(line.split(":")[0]).stem for line in lines] for lines in (left, restored)] == [
+        ["plain"], ["screened"]
+    ]  # fmt: skip
+    degradation = replace(STRONG, families=("lines",))
+    left, restored = judged_small(restorer, paths, 256, 256, degradation)
+    assert left == []
+    assert [line.split(":")[0] for line in restored] == [f"{path}, lines" for path in paths[:2]]
 
 
 def test_training_photos_can_be_left_out(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from restorecli.faces.restore import (
 from restorecli.inspection.decision import Decision, decide
 from restorecli.inspection.presence import Inspection, inspect, middle
 from restorecli.inspection.residual import SecondOpinion
-from restorecli.inspection.work_size import LARGEST_UPSCALE, at_scale, reduced
+from restorecli.inspection.work_size import LARGEST_UPSCALE, at_scale, mixed, reduced
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_refiner import FaceRefiner
@@ -263,12 +263,12 @@ class Restorer:
         watch: Watch | None,
     ) -> Restoration:
         factor, stages, done = decision.work_factor, decision.stages, decision.done
-        source = lit(tiling.PixelSource(reduced(photo.colours(), factor)), decision.gains)
+        gains, colours = decision.gains, photo.colours()
+        source = lit(tiling.PixelSource(reduced(colours, factor)), gains)
         tiles = self._tiles(
             self.tile(source.height, source.width, options), watch, mirrored=options.best
         )
         tiles.expect(source.height, source.width, passes=decision.passes(options))
-        relit = decision.relit
         faces: tuple[FaceRecord, ...] = ()
         drawn: tuple[DrawnFace, ...] = ()
         steps.keep(StageImage.RELIT, source)
@@ -283,11 +283,11 @@ class Restorer:
                 correct_colours(image, source, longest_period=period)
             if done is not None:
                 clock.seconds["denoise"] += done.seconds
-            light = "off" if relit else options.light
-            gains = estimate(image, self.relighter, light, options.strength, again=True)
-            if gains is not None:  # the pattern was light, the photo is not
-                relit, source = True, lit(source, gains)
-                lighten(image, gains)
+            light = options.light if gains is None else "off"
+            again = estimate(image, self.relighter, light, options.strength, again=True)
+            if again is not None:  # the pattern was light, the photo is not
+                gains, source = again, lit(source, again)
+                lighten(image, again)
                 steps.keep(StageImage.RELIT, source)
         else:
             image = PixelCanvas.of(plain_strips(source, 1), source.height, source.width)
@@ -297,7 +297,8 @@ class Restorer:
                 faces, drawn = self._faces(image, source, options, factor=factor)
         absent = missing(options.faces, len(faces)) if "faces" in stages else ()
         steps.keep(StageImage.COMPOSED, image)
-        share = options.strength * decision.presence
+        whole = options.strength * decision.presence
+        share = whole if factor == 1 else 1.0  # else the photo itself is mixed in, at its own size
         scale = min(options.network_scale * factor, LARGEST_UPSCALE)
         strips = self._last_steps(image, source, tiles, stages, clock, scale=scale, share=share)
         height, width = source.height * scale, source.width * scale
@@ -307,10 +308,12 @@ class Restorer:
                 draw_over(pixels, drawn, scale=scale, share=share)
         rest = options.network_scale * factor // scale
         pixels = at_scale(pixels, photo.height, photo.width, options, rest=rest)
+        if whole < share:
+            pixels = mixed(pixels, lit(tiling.PixelSource(colours), gains), whole)
         return Restoration(
             photo=photo.replaced(pixels),
             scale=options.scale,
-            relit=relit,
+            relit=gains is not None,
             faces=faces,
             inspection=decision.inspection,
             presence=decision.presence,
@@ -388,12 +391,6 @@ class Restorer:
         return options.tile or tiling.tile_for(height, width, fitting=fitting)
 
     def _tiles(self, side: int, watch: Watch | None = None, *, mirrored: bool = False) -> Tiles:
-        steps = TileSteps(
-            self.denoiser,
-            self.second_look,
-            self.upscaler,
-            self.device,
-            self.precision,
-            mirrored=mirrored,
-        )
+        networks = self.denoiser, self.second_look, self.upscaler
+        steps = TileSteps(*networks, self.device, self.precision, mirrored=mirrored)
         return Tiles(steps, side, RetryCounter(PRECISION_NAMES[self.precision]), watch)

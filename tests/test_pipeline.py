@@ -287,6 +287,31 @@ def test_what_is_hidden_under_transparency_does_not_bleed(restorer: Restorer) ->
     assert visible.min() >= 228
 
 
+@pytest.mark.parametrize("relight", ["off", "on"])
+def test_of_a_photo_worked_on_smaller_strength_mixes_in_the_original_at_its_own_size(
+    restorer: Restorer, relight: Literal["off", "on"]
+) -> None:
+    source = photo(131, 150)
+    whole = Options(scale=1, work_size="1/2", relight=relight)
+
+    def pixels(strength: float) -> np.ndarray:
+        return restorer(source, replace(whole, strength=strength)).pixels.astype(float)
+
+    assert np.array_equal(pixels(0), source.pixels)
+    assert np.abs(pixels(1e-4) - source.pixels).max() <= 1
+    if relight == "off":
+        assert np.abs(pixels(0.5) - (source.pixels + pixels(1)) / 2).max() <= 1
+
+
+def test_a_photo_that_nothing_is_taken_from_is_not_made_smaller(restorer: Restorer) -> None:
+    source = photo(131, 150)
+    for options in (Options(strength=0, work_size="1/4"), Options(stages=("upscale",))):
+        assert restorer.decide(source, options).work_factor == 1
+    enlarged = restorer(source, Options(stages=("upscale",)))
+    left = restorer(source, Options(strength=0, work_size="1/2"))
+    assert np.array_equal(left.pixels, enlarged.pixels)
+
+
 def test_strength_mixes_the_restored_photo_with_the_original(restorer: Restorer) -> None:
     source = photo(45, 52)
 

@@ -10,6 +10,8 @@ from restorecli.inspection.residual import Denoised
 from restorecli.inspection.work_size import WORK_FACTORS, work_factor
 from restorecli.options import Options
 
+RESTORING = frozenset({"denoise", "faces", "refine"})  # steps that do more than light and enlarge
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
@@ -42,7 +44,7 @@ class Decision:
     @property
     def restores(self) -> bool:
         """Whether anything is done but to brighten and to enlarge."""
-        return bool(self.stages & {"denoise", "faces", "refine"})
+        return bool(self.stages & RESTORING)
 
     @property
     def done(self) -> Denoised | None:
@@ -52,7 +54,7 @@ class Decision:
     def passes(self, options: Options) -> int:
         """How often all tiles of the photo are run over: step 1, and what refines and enlarges."""
         enlarges = "upscale" in self.stages and options.network_scale * self.work_factor > 1
-        mixes = options.strength * self.presence < 1
+        mixes = options.strength * self.presence < 1 and self.work_factor == 1
         return ("denoise" in self.stages and self.done is None) + (
             "refine" in self.stages or enlarges or mixes
         )
@@ -79,28 +81,25 @@ def decide(height: int, width: int, options: Options, inspection: Inspection | N
         inspection: Of the photo; None if nobody looked, as when nothing is to be denoised.
     """
     presence = 1.0 if inspection is None or options.denoise == "on" else inspection.presence
-    factor = 1
-    if options.work_size != "auto":
+    stages, factor = _stages(options, presence), 1
+    if stages & RESTORING and options.work_size != "auto":
         factor = WORK_FACTORS[options.work_size]
-    elif inspection is not None and presence:
+    elif stages & RESTORING and inspection is not None:
         factor = work_factor(height, width, inspection.work_factor)
     return Decision(
         inspection=inspection,
         presence=presence,
         work_factor=factor,
-        stages=_stages(options, presence),
+        stages=stages,
     )
 
 
 def _stages(options: Options, presence: float) -> frozenset[str]:
     stages = set(options.stages)
-    if options.network_scale == 1 and stages >= {
-        "denoise",
-        "upscale",
-    }:  # what refine was called here
-        stages.add("refine")
+    if options.network_scale == 1 and stages >= {"denoise", "upscale"}:
+        stages.add("refine")  # what it was called here
     if not presence:
-        stages -= {"denoise", "faces", "refine"}
+        stages -= RESTORING
     if not options.strength:
         stages &= {"upscale"}
     return frozenset(stages)

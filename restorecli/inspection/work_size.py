@@ -11,17 +11,18 @@ from PIL import Image
 
 from restorecli.options import Options
 from restorecli.photo.capacity import enlarged_size
+from restorecli.tiling.sources import ImageSource, PixelCanvas
+from restorecli.tiling.strips import in_strips
 
-FACTORS = (1, 2, 4)  # by which a photo may be made smaller
 SMALLEST_WORK = 128  # px, of the shorter side of a photo made smaller for the work
 LARGEST_UPSCALE = 4  # of the network that enlarges; what is wanted beyond it is interpolated
-WORK_FACTORS = {"1": 1, "1/2": 2, "1/4": 4}  # what the words of `Options.work_size` stand for
+WORK_FACTORS = {"1": 1, "1/2": 2, "1/4": 4}  # by which it is made smaller, of the words for it
 
 
 def work_factor(height: int, width: int, wished: int) -> int:
     """The greatest factor up to `wished` that leaves something to work on."""
     room = max(1, min(height, width) // SMALLEST_WORK)
-    return max(factor for factor in FACTORS if factor <= max(1, min(wished, room)))
+    return max(factor for factor in WORK_FACTORS.values() if factor <= max(1, min(wished, room)))
 
 
 def reduced(pixels: np.ndarray, factor: int) -> np.ndarray:
@@ -72,6 +73,22 @@ def at_scale(
     whole = options.network_scale
     enlarged = brought_back(pixels, height=height * whole, width=width * whole, rest=rest)
     return made_smaller(enlarged, *enlarged_size(height, width, options.scale))
+
+
+def mixed(pixels: np.ndarray, source: ImageSource, share: float) -> np.ndarray:
+    """Mix the result of a photo that was made smaller for the work with the photo itself.
+
+    Args:
+        pixels: (h, w, 3), uint8 or uint16.
+        source: The photo at its own size; brought to that of the result by cubic splines.
+        share: Of the result, in [0, 1].
+    """
+    photo = PixelCanvas.of(in_strips(source), source.height, source.width, pixels.dtype).pixels
+    height, width = pixels.shape[:2]
+    if height > source.height:
+        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_CUBIC)
+    photo = made_smaller(photo, height, width)
+    return cv2.addWeighted(pixels, share, photo, 1 - share, 0)
 
 
 def made_smaller(pixels: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -5,12 +5,14 @@ verbose output can say them.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from restorecli.errors import DeviceError, means_no_memory
+from restorecli.errors import DeviceError, RestoreError, means_no_memory
 from restorecli.host import free_host_memory
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -97,6 +99,23 @@ def wait_for(device: torch.device) -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that memory ran out, on whichever device."""
     return isinstance(error, torch.OutOfMemoryError) or means_no_memory(error)
+
+
+@contextmanager
+def memory_told(device: torch.device) -> Iterator[None]:
+    """Have memory that runs out within end as a sentence.
+
+    Raises:
+        DeviceError: It ran out.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, RestoreError) or not is_out_of_memory(error):
+            raise
+        raise DeviceError(
+            f"{device}: out of memory. Close other programs, or use another --device."
+        ) from error
 
 
 def torch_build() -> str:

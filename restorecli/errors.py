@@ -91,11 +91,13 @@ def means_no_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     kinds = RuntimeError | ImportError | OSError | UserWarning
-    return isinstance(error, kinds) and _NO_MEMORY.search(str(error)) is not None
+    foreign = isinstance(error, kinds) or type(error).__module__ == "cv2"
+    return foreign and _NO_MEMORY.search(str(error)) is not None
 
 
 _NO_MEMORY = re.compile(
     r"out of memory|can(no|')t allocate memory|not enough memory|alloc(ation)?[_ ]failed"
+    r"|insufficient memory|failed to allocate"
     r"|failed to map segment|could not create a (primitive|memory)|bad_alloc",
     re.IGNORECASE,
 )

@@ -82,7 +82,7 @@ class Options:
             )
         if self.faces not in ("all", "largest"):
             parts = self.faces.split(",")
-            if not all(part.strip().isdigit() for part in parts):
+            if not all(part.strip().isdecimal() for part in parts):
                 raise PlanError(
                     f"faces {self.faces!r}: not a choice. Use all, largest, or indices as in 0,2."
                 )

@@ -28,7 +28,13 @@ from torch import Tensor, nn
 
 from restorecli import weights
 from restorecli.colour_correction import correct_colours
-from restorecli.device import choose_device, choose_precision, free_memory, photos_at_once
+from restorecli.device import (
+    choose_device,
+    choose_precision,
+    free_memory,
+    memory_told,
+    photos_at_once,
+)
 from restorecli.faces.detection import detect
 from restorecli.faces.restore import (
     DrawnFace,
@@ -206,12 +212,12 @@ class Restorer:
             watch: Called after each tile with the number of tiles done and of all.
 
         Raises:
-            DeviceError: Out of memory at the smallest tile, or a result that stays broken.
+            DeviceError: Out of memory, of the device or the machine, or a result that stays broken.
             PlanError: The photo is too small for the size that is asked for.
         """
         options = (options or Options()).for_photo(photo.height, photo.width)
         start = time.perf_counter()
-        with torch.inference_mode():
+        with torch.inference_mode(), memory_told(self.device):
             clock = Stopwatch(self.device)
             looked = decision.seconds if decision else 0.0
             decision = decision or self.decide(photo, options)

@@ -3,10 +3,12 @@
 import contextlib
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
 from restorecli import device as devices
+from restorecli.device import memory_told
 from restorecli.errors import DeviceError
 from restorecli.tiling.networks import Stopwatch
 
@@ -232,6 +234,8 @@ def test_free_memory_of_apples_gpu_is_shared_with_the_host(
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("out of memory"), False),
+        (cv2.error("(-4:Insufficient memory) Failed to allocate 48000000 bytes"), True),
+        (cv2.error("(-215:Assertion failed) !ssize.empty() in function 'resize'"), False),
     ],
 )
 def test_running_out_of_memory_is_recognised(error: Exception, expected: bool) -> None:
@@ -249,3 +253,13 @@ def test_clocks_wait_for_what_a_gpu_was_asked_for(
         pass
     assert waited == [torch.device(device)] * waits
     assert list(clock.seconds) == ["refine"]
+
+
+def test_memory_that_runs_out_is_told_and_bugs_are_not_hidden() -> None:
+    device = torch.device("cpu")
+    with pytest.raises(DeviceError, match=r"^cpu: out of memory\. Close"), memory_told(device):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(DeviceError, match="even on a tile"), memory_told(device):
+        raise DeviceError("cpu: out of memory even on a tile of 64 px.")
+    with pytest.raises(ZeroDivisionError), memory_told(device):
+        raise ZeroDivisionError

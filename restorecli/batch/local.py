@@ -155,7 +155,7 @@ def _compute(
             small = thumbnails.small_photos(photo, restoration, options.stages)
     except FAILURES as error:
         return _Done(outcome=record.failed(str(task.source), str(task.target), error))
-    except (RuntimeError, UserWarning) as error:
+    except Exception as error:
         if not means_no_memory(error):
             raise
         refusal = DeviceError(f"{task.source}: too little memory is free. Close other programs.")

@@ -171,23 +171,33 @@ def _expand_path(source: str, out: Place) -> Iterator[_Find]:
         if same_file(path, out):
             raise PlanError(f"{path}: is both source and output. Name another folder with -o.")
         yield from _walk(path, path, out)
-    elif there(path) or (path.suffix.lower() in READABLE and not WILDCARDS & set(source)):
+    elif there(path) or (path.suffix.lower() in READABLE and _without_wildcards(path) is None):
         # a missing photo fails when it is read
         yield _Find(source=path, relative=Path(path.name), searched=False)
-    elif WILDCARDS & set(source):
-        yield from _match(str(path), out)
+    elif (fixed := _without_wildcards(path)) is not None:
+        yield from _match(path, fixed, out)
     else:
         raise PlanError(f"{path}: no such file or folder. Check the name.")
 
 
-def _match(pattern: str, out: Place) -> Iterator[_Find]:
-    """Expand a pattern here, for shells that do not; folders that match are searched."""
-    parts = Path(pattern).parts
-    fixed = next(
-        index
-        for index, part in enumerate(parts)
-        if WILDCARDS & set(part) and not there(Path(*parts[: index + 1]))
+def _without_wildcards(path: Path) -> int | None:
+    """How many parts of a path stand before its first pattern; None if it has none.
+
+    A folder that is there may have a name like a pattern.
+    """
+    return next(
+        (
+            index
+            for index, part in enumerate(path.parts)
+            if WILDCARDS & set(part) and not there(Path(*path.parts[: index + 1]))
+        ),
+        None,
     )
+
+
+def _match(pattern: Path, fixed: int, out: Place) -> Iterator[_Find]:
+    """Expand a pattern here, for shells that do not; folders that match are searched."""
+    parts = pattern.parts
     base = Path(*parts[:fixed])
     if ".." in parts[fixed:]:
         raise PlanError(

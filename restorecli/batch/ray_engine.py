@@ -158,7 +158,11 @@ def _restorer(config: WorkerConfig) -> local.SupportsRestore:
             "Install one version everywhere."
         )
     torch.set_num_threads(config.threads)
-    return Restorer.load(device=config.run.device, precision=config.run.precision)
+    return Restorer.load(
+        device=config.run.device,
+        precision=config.run.precision,
+        at_once=config.run.parallel or 1,
+    )
 
 
 @contextmanager

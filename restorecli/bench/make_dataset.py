@@ -25,7 +25,7 @@ from restorecli.bench.dataset import (
 from restorecli.degrade import DegradeConfig, degrade
 from restorecli.errors import DatasetError, PlanError, RestoreError
 from restorecli.metrics import WINDOW, ssim
-from restorecli.photo import Metadata, Photo, files
+from restorecli.photo import Photo, files
 
 LEAST_SSIM = 0.08  # below it, the outline of a person is gone
 ATTEMPTS = 24
@@ -175,7 +175,7 @@ def _make_pair(
     path: Path, name: str, source: str, target: Path, seed: int, max_ssim: float, overwrite: bool
 ) -> Label:
     original = Photo.read(path)
-    profile = Metadata(icc=original.metadata.icc)
+    profile = original.metadata.of_colours()
     photo = Photo.from_image(original.image(), original.name)
     clean, degraded, label = _degrade(photo, name, source, seed, max_ssim)
     for part, picture in ((CLEAN, clean), (DEGRADED, degraded)):

@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RestoreError as error:
         process.say(one_line(str(error)))
         return error.exit_code
-    except (ImportError, MemoryError, OSError, RuntimeError, UserWarning) as error:
+    except Exception as error:
         refusal = process.refusal(error)
         if refusal is None:
             raise

@@ -70,7 +70,7 @@ def write(
     Raises:
         RestoreError: The page cannot be written, or the part not restored.
     """
-    options = replace(options, scale=1)
+    options = replace(options, scale=1, to=None)
     part = restored_part(restorer, photo, options, restorer.decide(photo, options))
     left, top, right, bottom = part.box
     name = f"{photo.name}: {right - left} × {bottom - top} pixels from {left}, {top}"

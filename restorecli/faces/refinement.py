@@ -107,10 +107,13 @@ def _grid(
 def _sampled(
     image: Float[Tensor, "1 3 h w"], grid: Float[Tensor, "m s s 2"]
 ) -> Float[Tensor, "m 3 s s"]:
-    """All crops of one picture at once, below each other: no copy of the picture for each."""
-    column: Tensor = F.grid_sample(
-        image, grid.flatten(0, 1)[None], padding_mode="border", align_corners=False
-    )
+    """All crops of one picture at once, below each other: no copy of the picture for each.
+
+    What lies outside is the border's pixel: `padding_mode="border"`, which Metal lacks.
+    """
+    last = 1 - 1 / grid.new_tensor([image.shape[-1], image.shape[-2]])
+    within = grid.flatten(0, 1).clamp(-last, last)[None]
+    column: Tensor = F.grid_sample(image, within, align_corners=False)
     crops: Tensor = column[0].reshape(3, *grid.shape[:3]).transpose(0, 1)
     return crops
 

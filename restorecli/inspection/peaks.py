@@ -124,7 +124,8 @@ def _peaks(amplitude: Float[Tensor, "side bins"]) -> list[Peak]:
     out = level - median
     highest = F.max_pool2d(amplitude[None, None], 5, 1, 2)[0, 0] == amplitude
     peak = highest & (radius >= LOWEST_BIN) & (out > STANDS_OUT) & (out > DEVIATIONS * deviation)
-    peak &= (across > 0) | ((across == 0) & (down[:, None] >= 0))  # each wave once
+    upright = (down >= 0) | (down == -(side // 2))  # the fastest has no mirror image
+    peak &= (across > 0) | ((across == 0) & upright[:, None])  # each wave once
     found = []
     for row, column in torch.nonzero(peak).tolist():
         y, x = _vertex(level, row, column)

@@ -77,6 +77,10 @@ class Metadata:
             texts=tuple(text for text in self.texts if "gps" not in text[0].lower()),
         )
 
+    def of_colours(self) -> "Metadata":
+        """A profile alone, and that only if it describes the colours of three channels."""
+        return Metadata(icc=self.icc if colour_space(self.icc) == "RGB" else None)
+
     def for_strangers(self) -> "Metadata":
         """What the picture itself needs: colour profile and resolution."""
         return Metadata(icc=self.icc, dpi=self.dpi)

@@ -6,7 +6,8 @@ from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.options import StageImage
 from restorecli.photo import Photo
 from restorecli.pipeline import Restoration
-from restorecli.previews.face_overlay import marked
+from restorecli.previews.face_overlay import marked, scaled
+from restorecli.previews.thumbnails import step_photo
 
 NAMES = {
     image: f"{number}-{image}.png"
@@ -48,10 +49,12 @@ def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bo
     except OSError as error:
         raise PhotoWriteError(f"{folder}: cannot be made ({error.strerror}).") from error
     pictures = {
-        name: Photo.from_image(restoration.steps[name], photo.name)
+        name: step_photo(restoration.steps[name], photo)
         for name in (StageImage.RELIT, StageImage.DENOISED, StageImage.COMPOSED)
     }
-    pictures[StageImage.FACES] = marked(pictures[StageImage.DENOISED], restoration.faces)
+    factor = 1 / restoration.work_factor  # the steps are of that size, the records of the photo's
+    faces = tuple(scaled(face, factor) for face in restoration.faces)
+    pictures[StageImage.FACES] = marked(pictures[StageImage.DENOISED], faces)
     pictures[StageImage.FINAL] = restoration.photo
     for name, file in NAMES.items():
         pictures[name].write(folder / file, overwrite=overwrite)

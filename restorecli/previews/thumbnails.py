@@ -93,8 +93,13 @@ def picture(photo: Photo) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def step_photo(image: Float[Tensor, "1 3 h w"], of: Photo) -> Photo:
+    """A picture between the steps of a photo, in its colours; in three channels if it is grey."""
+    return replace(Photo.from_image(image, of.name), metadata=of.metadata.of_colours())
+
+
 def _step(image: Float[Tensor, "1 3 h w"], of: Photo) -> Photo:
-    return small(replace(Photo.from_image(image, of.name), metadata=of.metadata))
+    return small(step_photo(image, of))
 
 
 def _with_marks(photo: Photo, of: Photo, faces: Sequence[FaceRecord]) -> Photo:

@@ -26,6 +26,7 @@ from restorecli.reports import pages
 
 INSIDE_BELOW = 50  # photos
 PICTURE = "thumbnail-{}.jpg"  # named by content: equal runs give equal files
+DIGITS = 20  # of its hash
 TITLES = {
     StageImage.INPUT: "Input",
     StageImage.DENOISED: "Denoised",
@@ -106,8 +107,11 @@ class BatchReport:
         self._overwrite = overwrite
         self._cards: list[Card] = []
         self._failure: PhotoWriteError | None = None
-        if not self._inside:
-            _refuse_folder(self.folder, work)
+        if not self._inside and self.folder.exists() and not self.folder.is_dir():
+            raise PlanError(
+                f"{self.folder}: is a file, and would be the report's pictures. Name it anew."
+            )
+        _refuse_photos(self.folder, work)
 
     def gathered(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         """Pass outcomes on, without their thumbnails.
@@ -158,7 +162,7 @@ class BatchReport:
         """Put a picture where the page will find it."""
         if self._inside:
             return pages.data_uri(content, KIND)
-        name = PICTURE.format(hashlib.sha256(content).hexdigest()[:20])
+        name = PICTURE.format(hashlib.sha256(content).hexdigest()[:DIGITS])
         path = self.folder / name
         if not path.exists():
             with contextlib.suppress(OSError):
@@ -228,10 +232,11 @@ def following(
         report.write()
 
 
-def _refuse_folder(folder: Path, work: Plan) -> None:
-    """Refuse to mix the page's pictures with photos, which it might be run on the next time."""
-    if folder.exists() and not folder.is_dir():
-        raise PlanError(f"{folder}: is a file, and would be the report's pictures. Name it anew.")
+def _refuse_photos(folder: Path, work: Plan) -> None:
+    """Refuse to mix the page's pictures with photos, which it might be run on the next time.
+
+    Those of a page with its pictures inside are refused too: `_sweep` may know them for its own.
+    """
     within = folder.resolve()
     for task in (*work.tasks, *work.skipped):
         for path in (task.source, task.target):
@@ -245,7 +250,7 @@ def _refuse_folder(folder: Path, work: Plan) -> None:
 def _sweep(folder: Path, names: set[str]) -> None:
     """Delete pictures of an earlier page that this one does not show."""
     files.remove_stale(folder)
-    for path in folder.glob(PICTURE.format("*")):
+    for path in folder.glob(PICTURE.format("[0-9a-f]" * DIGITS)):
         if path.name not in names:
             with contextlib.suppress(OSError):
                 path.unlink()

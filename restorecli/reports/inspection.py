@@ -121,9 +121,8 @@ def _address(photo: Photo) -> str:
 def _picture(amplitude: Tensor) -> Photo:
     """A spectrum with frequency 0 in the middle, brighter where there is more, in logarithms."""
     half = torch.log(amplitude[:, :-1] + 1e-5)
-    other = half.flip(0, 1).roll(1, 0)
-    level = torch.cat((half.new_zeros(len(half), 0), other.roll(1, 1)), 1)
-    level = torch.cat((level, half), 1)
+    other = torch.log(amplitude[:, 1:] + 1e-5).flip(0, 1).roll(1, 0)
+    level = torch.cat((other, half), 1)
     low, high = (torch.quantile(level.flatten(), share) for share in (DARKEST, BRIGHTEST))
     shown = ((level - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
     return Photo(pixels=(shown * 255).round().numpy().astype(np.uint8), name="spectrum")

@@ -23,7 +23,7 @@ def config(folder: Path, *, overwrite: bool = False) -> WorkerConfig:
     return WorkerConfig(
         options=Options(scale=1),
         save=SaveOptions(overwrite=overwrite),
-        run=RunOptions(device="cpu", precision="fp32", jobs=1),
+        run=RunOptions(device="cpu", precision="fp32", jobs=1, parallel=3),
         folder=folder,
     )
 
@@ -52,9 +52,9 @@ def test_a_worker_loads_once_and_does_what_is_done_here(
     monkeypatch.chdir("/")
     for name in ("a.png", "b.png"):
         picture(tmp_path / "in" / name)
-    loads: list[dict[str, str]] = []
+    loads: list[dict[str, object]] = []
 
-    def load(**how: str) -> FakeRestorer:
+    def load(**how: object) -> FakeRestorer:
         loads.append(how)
         return FakeRestorer()
 
@@ -64,7 +64,7 @@ def test_a_worker_loads_once_and_does_what_is_done_here(
     worker = Worker(config(tmp_path))
     (first,) = call(worker, task("a.png"))
     second, missing = call(worker, task("b.png"), task("none.png"))
-    assert loads == [{"device": "cpu", "precision": "fp32"}]
+    assert loads == [{"device": "cpu", "precision": "fp32", "at_once": 3}]
     assert threads == [worker._config.threads]
     assert (first.source, first.status, second.status) == ("in/a.png", "restored", "restored")
     assert missing.error == "in/none.png: no such file. Check the path."

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import pytest
 from PIL import Image
 
@@ -89,6 +90,17 @@ def test_out_of_memory_is_a_failure_of_one_photo(
     monkeypatch.setattr(Photo, "write", refuse)
     outcomes = list(run(tasks(tmp_path, 2), FakeRestorer()))
     assert [outcome.error for outcome in outcomes] == ["MemoryError", "MemoryError"]
+
+
+def test_opencv_out_of_memory_is_a_failure_of_one_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise cv2.error("(-4:Insufficient memory) Failed to allocate 48000000 bytes")
+
+    monkeypatch.setattr(FakeRestorer, "restore", refuse)
+    outcomes = list(run(tasks(tmp_path, 2), FakeRestorer()))
+    assert ["too little memory" in (outcome.error or "") for outcome in outcomes] == [True, True]
 
 
 @pytest.mark.parametrize("parallel", [1, 3])

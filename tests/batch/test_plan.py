@@ -306,6 +306,13 @@ def test_what_is_not_restored_is_kept_by_name() -> None:
     assert found.ignored == 3
 
 
+def test_a_missing_photo_of_a_folder_with_wildcards_in_its_name_is_missing() -> None:
+    touch("d[1]/a.png")
+    assert list(pairs(plan.make(["d[1]/b.png"], Path("out")))) == ["d[1]/b.png"]
+    with pytest.raises(PlanError, match="no such file"):
+        plan.make(["d[1]/b"], Path("out"))
+
+
 def test_a_folder_with_wildcards_in_its_name_means_itself_in_a_pattern_too() -> None:
     touch("d[1]/a.png", "d1/b.png", "d[1]/e[2]/c.png")
     assert pairs(plan.make(["d[1]/*.png"], Path("out"))) == {"d[1]/a.png": "out/a.png"}

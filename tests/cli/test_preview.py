@@ -43,6 +43,12 @@ def test_the_page_lies_beside_the_photo_and_nothing_else_is_written(
     assert main(["a.png", "--preview", "-o", "b.html"]) == 0
 
 
+@pytest.mark.parametrize("words", [["--to", "300"], ["--scale", "1.5"]])
+def test_the_preview_is_at_the_photos_own_size_whatever_is_asked_for(words: list[str]) -> None:
+    assert main(["a.png", "--preview", *words]) == 0
+    assert "512 × 150 → 512 × 150 pixels" in Path("a.preview.html").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     "words", [["-o", "b.png"], ["--ext", "png"], ["--compare", "c.html"], ["--save-steps", "s"]]
 )

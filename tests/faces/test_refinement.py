@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 from restorecli.faces import refinement
 from restorecli.faces.detections import Detections
@@ -49,6 +50,18 @@ def test_each_square_is_cut_from_its_own_picture_and_may_reach_over_the_border()
     crops = crop_squares(images, torch.tensor([1, 0, 1]), around, 16)
     assert [float(crop.min()) for crop in crops] == pytest.approx([1, 0, 1])
     assert [float(crop.max()) for crop in crops] == pytest.approx([1, 0, 1])
+
+
+@pytest.mark.parametrize("share", [0.2, 1.0, 7.0])
+def test_over_the_border_lies_the_nearest_pixel(share: float) -> None:
+    """As `padding_mode="border"` has it, of which Metal knows nothing."""
+    image = torch.rand(1, 3, 20, 30, generator=torch.Generator().manual_seed(0))
+    grid = (torch.rand(2, 16, 16, 2, generator=torch.Generator().manual_seed(1)) * 2 - 1) * share
+    expected = F.grid_sample(
+        image, grid.flatten(0, 1)[None], padding_mode="border", align_corners=False
+    )
+    crops = refinement._sampled(image, grid)
+    assert torch.allclose(torch.cat(list(crops), 1), expected[0], atol=1e-5)
 
 
 def test_a_checkerboard_made_small_is_grey() -> None:

@@ -51,6 +51,15 @@ def test_a_wave_is_found_within_five_percent_and_two_degrees(
     assert peaks[0].strength == pytest.approx(contrast / 2, rel=0.5)
 
 
+def test_the_fastest_stripes_are_found_in_both_directions_alike() -> None:
+    stripes = 0.2 * (1 - 2 * (torch.arange(256) % 2)).float()
+    image = 0.5 * scenery(256, 256) + 0.25
+    across, down = (find_peaks(image + laid)[0] for laid in (stripes, stripes[:, None]))
+    assert (across.period, down.period) == pytest.approx((2, 2), rel=0.002)
+    assert (across.angle, down.angle) == pytest.approx((0, 90), abs=0.5)
+    assert down.strength == pytest.approx(across.strength, rel=0.02)
+
+
 @pytest.mark.parametrize("period", [8.0, 20.0, 31.0, 40.0])
 @pytest.mark.parametrize("angle", [1.5, 88.0, 92.0, 178.0])
 def test_a_wave_that_nearly_lies_on_an_axis_is_not_taken_for_one_that_does(

@@ -163,6 +163,16 @@ def test_a_page_is_replaced_with_its_pictures_and_nothing_else() -> None:
     assert not Path("report_files").exists()
 
 
+@pytest.mark.parametrize("count", [1, MANY])
+def test_what_others_put_into_the_folder_stays(count: int) -> None:
+    Path("report_files").mkdir()
+    mine = ["thumbnail-1.jpg", "thumbnail-small.jpg", f"thumbnail-{'g' * 20}.jpg"]
+    for name in mine:
+        Path("report_files", name).touch()
+    report([outcome(number) for number in range(count)], overwrite=True)
+    assert set(mine) <= set(names("report_files"))
+
+
 def test_what_is_not_there_is_said() -> None:
     text = report([outcome(0)], plan=work(3, skipped=2))
     assert "The batch was stopped: 2 photos are not on this page" in text
@@ -212,6 +222,7 @@ def test_pictures_are_not_mixed_with_photos(paths: tuple[str, str]) -> None:
     task = Task(source=Path(paths[0]), target=Path(paths[1]))
     target = Path("report.html" if "report_files" in paths[0] else "linked.html")
     for plan in (
+        Plan(tasks=(task,)),
         Plan(tasks=(task,) * MANY),
         Plan(tasks=work(MANY).tasks[:1] * MANY, skipped=(task,)),
     ):

@@ -131,7 +131,7 @@ class Run:
 
     def _go(self, minutes: float, every: int, one_step: Callable[[], dict[str, Tensor]]) -> None:
         start = last = time.monotonic()
-        sums: dict[str, float | Tensor] = {}
+        sums, first = dict[str, float | Tensor](), self.step
         while self.step < self.recipe.steps:
             for name, value in one_step().items():
                 sums[name] = sums.get(name, 0.0) + value.double()
@@ -139,12 +139,12 @@ class Run:
             late = self.processes.any_rank(time.monotonic() - start > minutes * 60)
             if self.step % every == 0 or self.step == self.recipe.steps or late:
                 if self.processes.rank == 0:
-                    count = (self.step - 1) % every + 1
+                    count = self.step - first
                     means = {name: float(value) / count for name, value in sums.items()}
                     seconds = (time.monotonic() - last) / count
                     self._report({**means, **self.task.score(self.average), "seconds": seconds})
                     self.save()
-                sums, last = {}, time.monotonic()
+                sums, first, last = {}, self.step, time.monotonic()
             if late:
                 break
 

@@ -78,6 +78,18 @@ def test_a_stopped_run_goes_on_to_the_same_end(
     assert weights.sha256(first) == weights.sha256(second)
 
 
+def test_a_row_of_the_log_is_the_mean_over_the_steps_since_the_last(
+    pool: PhotoPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a stopped run goes on between two rows."""
+    monkeypatch.setattr(Run, "_one_step", lambda _: {"charbonnier": torch.tensor(1.0)})
+    assert not run(pool, tmp_path).go(minutes=0, every=3)
+    assert run(pool, tmp_path).go(every=3)
+    rows = plot.read(tmp_path / "log.csv")
+    assert rows["step"] == [1, 3, 4]
+    assert rows["charbonnier"] == [1, 1, 1]
+
+
 def test_a_run_leaves_a_log_and_weights_that_load(pool: PhotoPool, tmp_path: Path) -> None:
     run(pool, tmp_path, steps=2).go(every=1)
     header, *rows = (tmp_path / "log.csv").read_text("utf-8").split()

@@ -1,4 +1,4 @@
-"""Luma and colour differences of sRGB pictures: the one place that knows the weights."""
+"""Luma of sRGB pictures; networks, and what they were trained on, keep weights of their own."""
 
 import functools
 

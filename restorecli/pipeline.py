@@ -333,12 +333,7 @@ class Restorer:
         )
 
     def _faces(
-        self,
-        image: Canvas,
-        source: tiling.ImageSource,
-        options: Options,
-        *,
-        factor: int,
+        self, image: Canvas, source: tiling.ImageSource, options: Options, *, factor: int
     ) -> RestoredFaces:
         """Restore faces in place; their records are in pixels of the photo."""
         detections = detect(
@@ -353,7 +348,7 @@ class Restorer:
             source=source,
             enlarged="upscale" in options.stages and options.network_scale * factor > 1,
         )
-        return faces._replace(records=tuple(face.enlarged(factor) for face in faces.records))
+        return faces._replace(records=tuple(face.scaled(factor) for face in faces.records))
 
     def _last_steps(
         self,

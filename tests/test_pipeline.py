@@ -350,8 +350,8 @@ def test_faces_of_a_photo_made_smaller_are_told_in_its_own_pixels() -> None:
     face = FaceRecord(
         box=(1, 2, 3, 4), landmarks=((1, 2),) * 5, score=0.9, status=FaceStatus.RESTORED
     )
-    assert face.enlarged(2).box == (2, 4, 6, 8)
-    assert face.enlarged(4).landmarks[0] == (4, 8)
+    assert face.scaled(2).box == (2, 4, 6, 8)
+    assert face.scaled(4).landmarks[0] == (4, 8)
 
 
 def test_a_cast_that_the_network_gives_one_third_is_taken_back(
@@ -374,7 +374,10 @@ def test_a_cast_that_the_network_gives_one_third_is_taken_back(
 def test_a_call_changes_nothing_of_the_process(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What a photo takes is given back by who knows that more will come: the batch, the bench."""
+    """What a photo takes is given back by who knows that more will come: the batch, the bench.
+
+    Photos of `LARGE` pixels do it themselves, before each canvas.
+    """
     monkeypatch.setattr(host, "_malloc_trim", lambda: pytest.fail("gave memory back"))
     path = tmp_path / "photo.png"
     photo(24, 20).write(path)

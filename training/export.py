@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--name", help="network, if the run holds several")
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="shipped weights")
-    parser.add_argument("--data", default="3,354 free photos, listed in weights/README.md")
+    parser.add_argument("--data", default="3,934 free photos, listed in weights/README.md")
     parser.add_argument("--score", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument(
         "--commit", help="of the code that trained; what is checked out if left out"

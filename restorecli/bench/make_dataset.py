@@ -39,7 +39,7 @@ class Label:
     """One line of `pairs.csv`.
 
     Attributes:
-        name: Of the pair, as in `pairs.Pair`.
+        name: Of the pair, as in `dataset.Pair`.
         ssim_in: SSIM of the degraded photo to the clean one.
         family: Of the first pattern.
         mode: How it lies over the photo: `"add"`, `"multiply"` or `"overlay"`.

@@ -166,7 +166,7 @@ def _soften(image: Image, draws: Draws, where: Tensor) -> Image:
         return image
     part = image[rows]
     blurred = gaussian_blur(part, sigma[rows])
-    small = resample(part, 0.6, mode="bilinear")
+    small = resample(part, 0.6)
     pressed = jpeg(part, quality[rows], torch.ones_like(where[rows]))
     pick = choice[rows].view(-1, 1, 1, 1)
     softened = torch.where(pick == 0, blurred, torch.where(pick == 1, small, pressed))

@@ -41,14 +41,13 @@ def gaussian_blur(
     return F.conv2d(rows, kernel.view(-1, 1, 13, 1), groups=n * channels).view_as(image)
 
 
-def resample(image: Image, factor: float, *, mode: str) -> Image:
-    """Make the photos smaller by `factor` and bring them back to their size."""
+def resample(image: Image, factor: float) -> Image:
+    """Make the photos smaller by `factor` and bring them back to their size, bilinearly."""
     height, width = image.shape[-2:]
     small = (max(8, round(height * factor)), max(8, round(width * factor)))
     reduced = F.interpolate(image, small, mode="bilinear", antialias=True, align_corners=False)
-    if mode == "nearest":
-        return F.interpolate(reduced, (height, width), mode="nearest")
-    return F.interpolate(reduced, (height, width), mode=mode, align_corners=False).clamp(0, 1)
+    back = F.interpolate(reduced, (height, width), mode="bilinear", align_corners=False)
+    return back.clamp(0, 1)
 
 
 def add_noise(image: Image, sigma: Float[Tensor, " n"], draws: Draws) -> Image:

@@ -71,8 +71,8 @@ class FaceRecord:
     prior: float = 0.0
     moved: float = 0.0
 
-    def enlarged(self, factor: int) -> "FaceRecord":
-        """The same face in a photo `factor` times as large."""
+    def scaled(self, factor: float) -> "FaceRecord":
+        """The same face in a picture of `factor` times the size."""
         x0, y0, x1, y1 = (value * factor for value in self.box)
         landmarks = tuple((x * factor, y * factor) for x, y in self.landmarks)
         return replace(self, box=(x0, y0, x1, y1), landmarks=landmarks)

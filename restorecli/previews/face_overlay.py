@@ -24,13 +24,6 @@ def marked(photo: Photo, faces: tuple[FaceRecord, ...]) -> Photo:
     return replace(photo, pixels=_drawn(photo.pixels, faces))
 
 
-def scaled(face: FaceRecord, factor: float) -> FaceRecord:
-    """The record of the same face in a picture of `factor` times the size."""
-    left, top, right, bottom = (value * factor for value in face.box)
-    landmarks = tuple((x * factor, y * factor) for x, y in face.landmarks)
-    return replace(face, box=(left, top, right, bottom), landmarks=landmarks)
-
-
 def _drawn(
     pixels: UInt8[np.ndarray, "h w 3"], faces: tuple[FaceRecord, ...]
 ) -> UInt8[np.ndarray, "h w 3"]:

@@ -55,10 +55,7 @@ def forecast(restorer: Restorer, photo: Photo, options: Options, decision: Decis
     grid = tile_grid(
         height, width, tile, denoiser.overlap, multiple=denoiser.multiple, step=denoiser.step
     )
-    rows, columns = (
-        sum(stop - start for start, stop in zip(axis.starts, axis.stops, strict=True))
-        for axis in (grid.rows, grid.columns)
-    )
+    rows, columns = sum(grid.rows.sizes), sum(grid.columns.sizes)
     pixels = photo.height * photo.width
     result = pixels * options.network_scale**2 * 3 * photo.bits // 8
     memory = _resident() + BETWEEN * height * width + result

@@ -6,7 +6,7 @@ from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.options import StageImage
 from restorecli.photo import Photo
 from restorecli.pipeline import Restoration
-from restorecli.previews.face_overlay import marked, scaled
+from restorecli.previews.face_overlay import marked
 from restorecli.previews.thumbnails import step_photo
 
 NAMES = {
@@ -53,7 +53,7 @@ def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bo
         for name in (StageImage.RELIT, StageImage.DENOISED, StageImage.COMPOSED)
     }
     factor = 1 / restoration.work_factor  # the steps are of that size, the records of the photo's
-    faces = tuple(scaled(face, factor) for face in restoration.faces)
+    faces = tuple(face.scaled(factor) for face in restoration.faces)
     pictures[StageImage.FACES] = marked(pictures[StageImage.DENOISED], faces)
     pictures[StageImage.FINAL] = restoration.photo
     for name, file in NAMES.items():

@@ -17,7 +17,7 @@ from restorecli.options import Stage, StageImage
 from restorecli.photo import Metadata, Photo
 from restorecli.photo.rows import on_white, to_8_bits
 from restorecli.pipeline import Restoration
-from restorecli.previews.face_overlay import marked, scaled
+from restorecli.previews.face_overlay import marked
 
 LONGEST_SIDE = 640  # px
 KIND = "jpeg"  # at this size a fourteenth of the time of WebP for 1.6 times the bytes
@@ -106,7 +106,7 @@ def _with_marks(photo: Photo, of: Photo, faces: Sequence[FaceRecord]) -> Photo:
     """Draw faces on a picture that is large enough for thin lines and small letters."""
     factor = LONGEST_SIDE / max(of.height, of.width)
     size = (max(1, round(of.height * factor)), max(1, round(of.width * factor)))
-    return marked(_resized(photo, size), tuple(scaled(face, factor) for face in faces))
+    return marked(_resized(photo, size), tuple(face.scaled(factor) for face in faces))
 
 
 def _resized(photo: Photo, size: tuple[int, int]) -> Photo:

@@ -3,6 +3,7 @@
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def config(folder: Path, *, overwrite: bool = False) -> WorkerConfig:
     return WorkerConfig(
         options=Options(scale=1),
         save=SaveOptions(overwrite=overwrite),
-        run=RunOptions(device="cpu", precision="fp32", jobs=1, parallel=3),
+        run=RunOptions(device="cpu", precision="fp32", jobs=1),
         folder=folder,
     )
 
@@ -64,11 +65,28 @@ def test_a_worker_loads_once_and_does_what_is_done_here(
     worker = Worker(config(tmp_path))
     (first,) = call(worker, task("a.png"))
     second, missing = call(worker, task("b.png"), task("none.png"))
-    assert loads == [{"device": "cpu", "precision": "fp32", "at_once": 3}]
+    assert loads == [{"device": "cpu", "precision": "fp32", "at_once": 1}]
     assert threads == [worker._config.threads]
     assert (first.source, first.status, second.status) == ("in/a.png", "restored", "restored")
     assert missing.error == "in/none.png: no such file. Check the path."
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "b.png"}
+
+
+def test_a_worker_knows_how_many_photos_share_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[object] = []
+
+    def load(**how: object) -> FakeRestorer:
+        loads.append(how["at_once"])
+        return FakeRestorer()
+
+    monkeypatch.setattr(Restorer, "load", load)
+    monkeypatch.setattr("torch.set_num_threads", lambda _: None)
+    for parallel in (None, 3):
+        own = config(tmp_path)
+        ray_engine._restorer(replace(own, run=replace(own.run, parallel=parallel)))
+    assert loads == [1, 3]
 
 
 def test_what_was_written_by_an_earlier_try_counts_and_another_file_does_not(

@@ -11,7 +11,7 @@ from PIL import Image
 from restorecli import record
 from restorecli.options import STAGES, Stage, StageImage
 from restorecli.photo import Metadata, Photo
-from restorecli.previews import face_overlay, thumbnails
+from restorecli.previews import thumbnails
 from tests.support.fake_restorer import FACE, FakeRestorer, picture
 
 
@@ -66,7 +66,7 @@ def test_they_are_no_part_of_the_record(tmp_path: Path) -> None:
 
 
 def test_a_face_in_a_smaller_picture() -> None:
-    half = face_overlay.scaled(FACE, 0.5)
+    half = FACE.scaled(0.5)
     assert half.box == (1.0, 1.5, 5.0, 7.00002)
     assert half.landmarks[1] == (4.0, 3.0)
     assert replace(half, box=FACE.box, landmarks=FACE.landmarks) == FACE

@@ -39,7 +39,7 @@ def wear(
         darker,
         jpeg(darker, quality, half),
         gaussian_blur(darker, sigma),
-        resample(darker, 0.7, mode="bilinear"),
+        resample(darker, 0.7),
         jpeg(gaussian_blur(darker, sigma), quality, half),
     )
     bounds = (0.3, 0.6, 0.75, 0.85)

@@ -35,7 +35,7 @@ from restorecli.device import (
     memory_told,
     photos_at_once,
 )
-from restorecli.faces.detection import detect
+from restorecli.faces.detection import detect, shows_face
 from restorecli.faces.restore import (
     DrawnFace,
     FaceRecord,
@@ -229,9 +229,9 @@ class Restorer:
 
     def inspect(self, photo: Photo) -> Inspection:
         """Say what lies over a photo, judged by its middle, made light if it is too dark to see."""
-        found = self.decide(photo).inspection
-        assert found is not None  # the default options look
-        return found
+        inspection = self.decide(photo).inspection
+        assert inspection is not None  # the default options look
+        return inspection
 
     def decide(self, photo: Photo, options: Options | None = None) -> Decision:
         """Say what `restore` would do to a photo, and why; nothing is restored."""
@@ -246,7 +246,11 @@ class Restorer:
             if "denoise" in options.stages:
                 tiles = self._tiles(self.tile(source.height, source.width, options))
                 second = SecondOpinion(
-                    self.residual_inspector, source, tiles, lambda seen: decided(seen).work_factor
+                    self.residual_inspector,
+                    source,
+                    tiles,
+                    factor=lambda seen: decided(seen).work_factor,
+                    faces=partial(shows_face, self.detector, self.refiner),
                 )
                 inspection = inspect(
                     middle(source),
@@ -255,9 +259,8 @@ class Restorer:
                     relit=gains is not None,
                 )
                 denoised = second.denoised
-        decision = decided(inspection)
         seconds = time.perf_counter() - start
-        return replace(decision, gains=gains, denoised=denoised, seconds=seconds)
+        return replace(decided(inspection), gains=gains, denoised=denoised, seconds=seconds)
 
     def _restore(
         self,

@@ -16,6 +16,7 @@ from restorecli.faces.detections import Detections
 from restorecli.faces.refinement import refined
 from restorecli.networks.face_refiner import FaceRefiner
 from restorecli.networks.retinaface import RetinaFace
+from restorecli.options import Options
 from restorecli.tiling.sources import ImageSource, whole
 from restorecli.tiling.strips import downsampled
 
@@ -60,6 +61,12 @@ def detect(
     image = downsampled(photo, small) if max(height, width) > FINE_SIDE else whole(photo)
     detections = _Search(detector, refiner).faces(image, threshold)
     return detections.scaled(width / image.shape[-1], height / image.shape[-2])
+
+
+def shows_face(detector: RetinaFace, refiner: FaceRefiner | None, photo: ImageSource) -> bool:
+    """Whether a photo shows a face that would be restored by default; arguments as of `detect`."""
+    found = detect(detector, photo, threshold=Options.face_threshold, refiner=refiner)
+    return len(found) > 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ finds neither a pattern nor noise, nothing is done. Where it finds something, or
 judge by, a second opinion can be asked for (`restorecli.inspection.residual`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -132,11 +132,22 @@ class Inspection:
         return max(factor for factor in (1, 2, 4) if factor == 1 or period / factor >= FINEST_PRINT)
 
 
+@runtime_checkable
+class SupportsOpinion(Protocol):
+    """A second opinion on a photo."""
+
+    def __call__(self, seen: Inspection) -> Findings:
+        """Judge a photo of which something was `seen`."""
+
+    def shows_faces(self) -> bool:
+        """Whether the photo that was judged shows a face, by what is left without a pattern."""
+
+
 def inspect(
     image: Float[Tensor, "1 3 h w"],
     inspector: Inspector,
     *,
-    second_opinion: Callable[[Inspection], Findings] | None = None,
+    second_opinion: SupportsOpinion | None = None,
     relit: bool = False,
 ) -> Inspection:
     """Look at a whole photo or a large part of it, sRGB in [0, 1].
@@ -145,7 +156,9 @@ def inspect(
         image: As it came, or made light.
         inspector: On any device.
         second_opinion: Asked for where the inspector sees something, and of every photo below
-            `LITTLE_SIDE`², and told what was seen; then its answer counts.
+            `LITTLE_SIDE`², and told what was seen; then its answer counts. Where it alone sees
+            something it counts only if the photo shows a face: few portraits are like a pattern,
+            many walls and floors are.
         relit: Whether it was made light. Such a photo never counts as flat: what lay over it may
             have been rounded away in the dark.
     """
@@ -160,7 +173,9 @@ def inspect(
         if second_opinion is not None and (inspection.presence or little):
             first = replace(inspection, peaks=peaks)
             again = _judged(second_opinion(first), flat=flat)
-            inspection = replace(again, asked_again=True, alone=not inspection.presence)
+            again = replace(again, asked_again=True, alone=not inspection.presence)
+            if not again.alone or (again.presence and second_opinion.shows_faces()):
+                inspection = again
     known = replace(inspection, peaks=peaks)
     if known.patterned or (known.peaks and known.peaks[0].strength > FAINTEST_SURE):
         known = replace(known, peaks=covered(luma(image)[0, 0], known.peaks))

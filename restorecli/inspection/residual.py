@@ -52,6 +52,7 @@ class SecondOpinion:
         source: The photo, made light if it was dark.
         tiles: Of the photo.
         factor: By how much the photo would be made smaller for the work, by what is seen in it.
+        faces: Whether a picture shows any.
 
     Attributes:
         denoised: The whole photo, if that was done.
@@ -63,9 +64,10 @@ class SecondOpinion:
         source: ImageSource,
         tiles: Tiles,
         factor: Callable[[Inspection], int],
+        faces: Callable[[ImageSource], bool],
     ) -> None:
         self._inspector, self._source, self._tiles = inspector, source, tiles
-        self._factor = factor
+        self._factor, self._faces = factor, faces
         self.denoised: Denoised | None = None
 
     def __call__(self, seen: Inspection) -> Findings:
@@ -80,6 +82,10 @@ class SecondOpinion:
             denoised = [assemble(self._strips(TensorSource(p)), p.shape[2]) for p in photo]
         residual = [residual_picture(*pair) for pair in zip(photo, denoised, strict=True)]
         return judge(self._inspector, photo, residual)
+
+    def shows_faces(self) -> bool:
+        """Whether the photo shows a face when it is denoised; False where only patches were."""
+        return self.denoised is not None and self._faces(self.denoised.image)
 
     def _whole(self) -> PixelCanvas:
         start, source = time.perf_counter(), self._source

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from restorecli.faces import detection
+from restorecli.faces.detections import Detections
 from restorecli.inspection.presence import LITTLE_SIDE
 from restorecli.networks.inspector import Inspector, ResidualInspector
 from restorecli.options import Options
@@ -72,10 +74,24 @@ def test_the_second_opinion_counts_where_the_first_sees_something(
     assert overruled.presence == 0
     assert np.array_equal(overruled.photo.pixels, source.pixels)
     assert judging(restorer, 4.0, second=5.0).decide(source, options).presence == 1
-    little = side < LITTLE_SIDE  # of such a photo the second is asked whatever the first sees
-    assert judging(restorer, -6.0, second=5.0).decide(source, options).presence == little
+    assert judging(restorer, -6.0, second=5.0).decide(source, options).presence == 0
     forced = replace(options, denoise="on")
     assert judging(restorer, 4.0, second=-6.0).decide(source, forced).denoised is None
+
+
+@pytest.mark.parametrize("side", [45, 400])
+@pytest.mark.parametrize("faces", [0, 1])
+def test_of_a_small_photo_with_a_face_the_second_is_enough(
+    restorer: Restorer, side: int, faces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = Detections(
+        boxes=torch.zeros(faces, 4), landmarks=torch.zeros(faces, 5, 2), scores=torch.ones(faces)
+    )
+    monkeypatch.setattr(detection, "detect", lambda *_, **__: some)
+    seen = judging(restorer, -6.0, second=5.0).decide(
+        photo(side, side), Options(scale=1, relight="off")
+    )
+    assert seen.presence == (faces if side < LITTLE_SIDE else 0)
 
 
 def test_a_small_photo_is_denoised_once(

@@ -50,17 +50,18 @@ def test_presence_is_nothing_below_all_above_and_rises_between(place: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("side", "first", "probability", "presence"),
+    ("side", "first", "probability", "faces", "presence"),
     [
-        (400, -9.0, None, 0.0),  # nothing is seen, and there was enough to see
-        (400, 9.0, 0.3, 0.05 / 0.35),
-        (96, 9.0, 0.3, 0.05 / 0.35),
-        (96, -9.0, 0.3, 0.0),  # too little to see: asked, but must be surer
-        (96, -9.0, 0.7, 0.5),
+        (400, -9.0, None, True, 0.0),  # nothing is seen, and there was enough to see
+        (400, 9.0, 0.3, False, 0.05 / 0.35),
+        (96, 9.0, 0.3, False, 0.05 / 0.35),
+        (96, -9.0, 0.3, True, 0.0),  # too little to see: asked, but must be surer
+        (96, -9.0, 0.7, True, 0.5),
+        (96, -9.0, 0.99, False, 0.0),  # may be a wall
     ],
 )
 def test_a_second_opinion_is_asked_for_where_something_is_seen_or_the_photo_is_small(
-    side: int, first: float, probability: float | None, presence: float
+    side: int, first: float, probability: float | None, faces: bool, presence: float
 ) -> None:
     torch.manual_seed(0)
     network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
@@ -69,17 +70,22 @@ def test_a_second_opinion_is_asked_for_where_something_is_seen_or_the_photo_is_s
     ramp = torch.linspace(0, 1, side).expand(1, 3, side, side)
     asked = list[Inspection]()
 
-    def second(seen: Inspection) -> Findings:
-        asked.append(seen)
-        odds = torch.logit(torch.tensor([probability]))
-        return Findings(odds, odds, odds)
+    class Second:
+        def __call__(self, seen: Inspection) -> Findings:
+            asked.append(seen)
+            odds = torch.logit(torch.tensor([probability]))
+            return Findings(odds, odds, odds)
 
-    found = inspect(ramp, network, second_opinion=second)
+        def shows_faces(self) -> bool:
+            return faces
+
+    found = inspect(ramp, network, second_opinion=Second())
     assert len(asked) == (probability is not None)
-    assert found.asked_again == bool(asked)
     assert found.presence == pytest.approx(presence, abs=1e-4)
+    assert found.asked_again == (presence > 0)
     if asked:
         assert asked[0].pattern == pytest.approx(1 if first > 0 else 0, abs=1e-3)
+    if found.asked_again:
         assert found.pattern == pytest.approx(probability)
         assert found.presence < replace(found, asked_again=False, alone=False).presence
 

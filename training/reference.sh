@@ -98,6 +98,8 @@ train orsnet/11-unworn --denoiser weights --start runs/orsnet/10-longer
 ship orsnet/11-unworn --keep 0.7
 train orsnet/12-both-looks --denoiser weights --start weights
 ship orsnet/12-both-looks
+train orsnet/13-structure --denoiser weights --start weights
+ship orsnet/13-structure --keep 0.5
 
 # faces: clean ones alone, then the pair
 train face_prior/1-first --faces "$PHOTOS/faces.json" # was stopped after 1,250 steps
@@ -110,8 +112,11 @@ ship face_vae/1-first
 train face_prior/2-from-pair --faces "$PHOTOS/faces.json" --start weights
 train face_vae/4-structure --faces "$PHOTOS/faces.json" --denoiser weights --start weights --prior runs/face_prior/2-from-pair --embedder runs/embedder/2-longer
 train face_vae/5-person --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/2-from-pair --embedder runs/embedder/2-longer --start weights
-# face_vae/6-alone and 7-over go on from there; they are not shipped
 ship face_vae/5-person
+train face_vae/6-alone --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/2-from-pair --embedder runs/embedder/2-longer --start runs/face_vae/4-structure
+train face_vae/7-over --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/2-from-pair --embedder runs/embedder/2-longer --start runs/face_vae/5-person --first runs/face_vae/6-alone
+train face_vae/8-together --faces "$PHOTOS/faces.json" --denoiser weights --prior runs/face_prior/2-from-pair --embedder runs/embedder/2-longer --start runs/face_vae/7-over
+ship face_vae/8-together
 
 # the second opinion on, with more drawn cloth, walls and grilles, which no other run has seen
 first=1600

@@ -5,6 +5,7 @@ with one target, a target that is a source, results that are already there. Noth
 """
 
 import os
+import stat
 import sys
 import unicodedata
 from collections import Counter
@@ -60,12 +61,14 @@ class _Find:
         relative: Its path.
         searched: It was found in a folder or by a pattern, not named.
         result: It is, or all in it are, of an earlier run.
+        special: It is a pipe, a device or the like that was found in a folder.
     """
 
     source: Place
     relative: PurePath
     searched: bool = True
     result: bool = False
+    special: bool = False
 
 
 def make(
@@ -241,7 +244,18 @@ def _walk(folder: Path, base: Path, out: Place) -> Iterator[_Find]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(root, name)
-            yield _Find(source=path, relative=path.relative_to(base))
+            yield _Find(source=path, relative=path.relative_to(base), special=_is_special(path))
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a pipe, a device or the like, which would be waited for or never end."""
+    if path.suffix.lower() not in READABLE:
+        return False
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # a link to nothing, which fails when it is read
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _refuse_folder(error: OSError) -> None:
@@ -261,7 +275,8 @@ def _is_hidden(find: _Find) -> bool:
 
 
 def _is_photo(find: _Find) -> bool:
-    return not _is_hidden(find) and find.source.suffix.lower() in READABLE
+    named_so = find.source.suffix.lower() in READABLE
+    return named_so and not (find.special or _is_hidden(find))
 
 
 def _without_results(finds: Sequence[_Find]) -> tuple[list[_Find], list[_Find]]:

@@ -79,7 +79,7 @@ def to_json(bench: Bench) -> str:
             {"name": failure.name, "reason": failure.reason} for failure in bench.failures
         ],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_csv(bench: Bench) -> str:

@@ -65,14 +65,13 @@ def bench(
 ) -> None:
     """Score the restoration on a labelled set, or time it, beside classical filters."""
     from restorecli.cli import scoring
-    from restorecli.photo.files import refuse_target
     from restorecli.reports.bench import open_report
 
     if speed:
         scoring.time_sizes(run, sizes=limit, as_json=as_json, quiet=quiet)
         return
     if csv is not None:
-        refuse_target(csv, overwrite=overwrite)
+        _refuse_csv(csv, report, overwrite=overwrite)
     page = open_report(report, overwrite=overwrite)
     result = scoring.measured(
         dataset,
@@ -88,3 +87,12 @@ def bench(
     if page is not None:
         page.write(result)
     raise typer.Exit(result.exit_code)
+
+
+def _refuse_csv(csv: Path, report: Path | None, *, overwrite: bool) -> None:
+    from restorecli.errors import PlanError
+    from restorecli.photo.files import refuse_target
+
+    if report is not None and csv.resolve() == report.resolve():
+        raise PlanError(f"{csv}: is named as two results. Give each a file of its own.")
+    refuse_target(csv, overwrite=overwrite)

@@ -56,6 +56,8 @@ def page_of(source: str, output: str | None, *, overwrite: bool) -> Path:
     """
     if output is None and (source == STREAM or "://" in source):
         raise PlanError("--preview of what is no file here: name a page with -o, as in a.html.")
+    if output is None and not path_of(source).name:
+        raise PlanError(f"{source}: is a folder. Name a photo.")
     page = path_of(source).with_suffix(".preview.html") if output is None else path_of(output)
     pages.refuse_other(page)
     refuse_target(page, overwrite=overwrite)

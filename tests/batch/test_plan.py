@@ -1,6 +1,7 @@
 """Tests of what a batch finds, where it writes, and what it refuses."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -304,6 +305,15 @@ def test_what_is_not_restored_is_kept_by_name() -> None:
     found = plan.make(["in"], Path("out"))
     assert set(found.others) == {Path("in/b.xyz"), Path("in/IMG0001")}
     assert found.ignored == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
+def test_a_pipe_in_a_folder_is_not_waited_for() -> None:
+    touch("in/a.png", "in/b.txt")
+    os.mkfifo("in/z.png")
+    work = plan.make(["in"], Path("out"))
+    assert list(pairs(work)) == ["in/a.png"]
+    assert work.ignored == 2
 
 
 def test_a_missing_photo_of_a_folder_with_wildcards_in_its_name_is_missing() -> None:

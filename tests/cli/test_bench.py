@@ -60,6 +60,7 @@ def test_bench_writes_csv_once(
     assert main(words) == 1
     assert "scores.csv: exists already" in capsys.readouterr().err
     assert main(["bench", "set", "--csv", "none/scores.csv"]) == 1
+    assert main(["bench", "set", "--csv", "p.html", "--report", "p.html"]) == 2
     assert "there is no folder none" in capsys.readouterr().err
     assert len(restorer.options) == done
     assert main([*words, "--overwrite"]) == 0

@@ -208,6 +208,8 @@ def never(**_: object) -> None:
         (["a.jpg", "-o", "b.png", "--ext", "png"], 2, "--ext and --output b.png both name"),
         (["a.jpg", "--ext", "gif"], 2, "--ext gif: cannot be written."),
         (["steps"], 2, "steps: is a folder. Use: restore batch steps -o OUT"),
+        (["."], 2, ".: is a folder. Use: restore batch . -o OUT"),
+        ([".", "--preview"], 2, ".: is a folder. Name a photo."),
         (["-", "--json", "-o", "-"], 2, "--json and a picture both go to standard output."),
         (["gone.jpg"], 1, "gone.jpg: no such file. Check the path."),
         (["none/a.jpg"], 1, "none/a.jpg: no such file: there is no folder none. Check the path."),

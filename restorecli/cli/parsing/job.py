@@ -77,7 +77,8 @@ def make_job(source: str, request: Request, *, as_json: bool) -> Job:
     suffix = usual if ext is None else writable_suffix(ext)
     place = None if source == STREAM else place_of(source)
     if output is None:
-        target = None if place is None else place.with_suffix(f".restored{suffix}")
+        unnamed = isinstance(place, Path) and not place.name  # `.`, which is refused below
+        target = place if place is None or unnamed else place.with_suffix(f".restored{suffix}")
     elif ext is not None and output != STREAM:
         raise PlanError(f"--ext and --output {output} both name the kind. Use one of them.")
     else:

@@ -7,6 +7,7 @@ spectra, where they stand out of their ring of equal frequency.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -114,8 +115,8 @@ def _starts(length: int, side: int) -> list[int]:
 def _peaks(amplitude: Float[Tensor, "side bins"]) -> list[Peak]:
     side = len(amplitude)
     down, across = torch.arange(side) - side // 2, torch.arange(side // 2 + 1)
-    radius = torch.sqrt(down[:, None] ** 2.0 + across**2.0)
-    median, deviation = _rings(torch.log(amplitude + 1e-5), radius.round().long())
+    radius = _radius(side)
+    median, deviation = _rings(torch.log(amplitude + 1e-5))
     amplitude, radius, median, deviation = (
         _mirrored(values) for values in (amplitude, radius, median, deviation)
     )
@@ -142,22 +143,41 @@ def _mirrored(half: Float[Tensor, "side bins"]) -> Float[Tensor, "side more"]:
 
 
 def _rings(
-    level: Float[Tensor, "side bins"], ring: Tensor
+    level: Float[Tensor, "side bins"],
 ) -> tuple[Float[Tensor, "side bins"], Float[Tensor, "side bins"]]:
     """Median of the ring that each frequency lies on, and its robust standard deviation."""
-    median = _medians(level, ring)
-    deviation = 1.4826 * _medians((level - median).abs(), ring)
+    ring, members = _members(len(level))
+    median = _medians(level, members)[ring]
+    deviation = 1.4826 * _medians((level - median).abs(), members)[ring]
     return median, deviation.clamp(LEAST_DEVIATION, MOST_DEVIATION)
 
 
-def _medians(values: Float[Tensor, "side bins"], ring: Tensor) -> Float[Tensor, "side bins"]:
-    """For each place the median of its ring: sorted by value, then, stably, by ring."""
-    by_value = values.flatten().argsort()
-    by_ring = ring.flatten()[by_value].argsort(stable=True)
-    counts = ring.flatten().bincount()
-    middles = counts.cumsum(0) - counts + (counts - 1).clamp(min=0) // 2
-    ordered = values.flatten()[by_value[by_ring]]
-    return ordered[middles.clamp(max=len(ordered) - 1)][ring]
+def _radius(side: int) -> Float[Tensor, "side bins"]:
+    """Distance of each frequency from 0, in bins."""
+    down, across = torch.arange(side) - side // 2, torch.arange(side // 2 + 1)
+    return torch.sqrt(down[:, None] ** 2.0 + across**2.0)
+
+
+@lru_cache(maxsize=8)  # sides are powers of two
+def _members(side: int) -> tuple[Tensor, Tensor]:
+    """The ring of each frequency, `(side, bins)`, and the frequencies of each ring.
+
+    The latter is a row of places in the flattened plane for each ring, filled up with the place
+    behind the last.
+    """
+    ring = _radius(side).round().long()
+    flat = ring.flatten()
+    order, counts = flat.argsort(stable=True), flat.bincount()
+    column = torch.arange(len(flat)) - (counts.cumsum(0) - counts)[flat[order]]
+    members = torch.full((len(counts), int(counts.max())), len(flat))
+    members[flat[order], column] = order
+    return ring, members
+
+
+def _medians(values: Float[Tensor, "side bins"], members: Tensor) -> Float[Tensor, " rings"]:
+    """The median of each ring; of an even number, the lower of the two in the middle."""
+    beyond = values.new_full((1,), torch.nan)
+    return torch.cat((values.flatten(), beyond))[members].nanmedian(1).values
 
 
 def _vertex(level: Float[Tensor, "side bins"], row: int, column: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ grid therefore sees the windows that the whole photo has there.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -40,21 +41,25 @@ class Windows:
             return (0,)
         return (*range(0, length - self.side, self.side - self.overlap), length - self.side)
 
+    @lru_cache(maxsize=128)  # noqa: B019  # a frozen value, of which there are a few
     def boxes(self, length: int, device: torch.device) -> Float[Tensor, "windows length"]:
-        """The matrix that takes the mean of each window."""
-        position = torch.arange(length, device=device)
-        starts = torch.tensor(self.starts(length), device=device)[:, None]
-        side = min(self.side, length)
-        return ((position >= starts) & (position < starts + side)).float() / side
+        """The matrix that takes the mean of each window. It is kept: not to be changed."""
+        with torch.inference_mode(mode=False):  # what is kept must serve training too
+            position = torch.arange(length, device=device)
+            starts = torch.tensor(self.starts(length), device=device)[:, None]
+            side = min(self.side, length)
+            return ((position >= starts) & (position < starts + side)).float() / side
 
+    @lru_cache(maxsize=128)  # noqa: B019
     def shares(self, length: int, device: torch.device) -> Float[Tensor, "windows length"]:
-        """How much each window counts at each sample: raised cosines that sum to 1."""
-        centres = torch.arange(length, device=device) + 0.5
-        starts = self.starts(length)
-        rows = [torch.ones(length, device=device)]
-        for start, before in zip(starts[1:], starts, strict=False):
-            shared = before + self.side - start
-            progress = (centres - start) / shared if shared else (centres > start).float()
-            arrived = 0.5 - 0.5 * torch.cos(torch.pi * progress.clamp(0, 1))
-            rows = [*(row * (1 - arrived) for row in rows), arrived]
-        return torch.stack(rows)
+        """How much each window counts at each sample: raised cosines that sum to 1. It is kept."""
+        with torch.inference_mode(mode=False):
+            centres = torch.arange(length, device=device) + 0.5
+            starts = self.starts(length)
+            rows = [torch.ones(length, device=device)]
+            for start, before in zip(starts[1:], starts, strict=False):
+                shared = before + self.side - start
+                progress = (centres - start) / shared if shared else (centres > start).float()
+                arrived = 0.5 - 0.5 * torch.cos(torch.pi * progress.clamp(0, 1))
+                rows = [*(row * (1 - arrived) for row in rows), arrived]
+            return torch.stack(rows)

@@ -10,6 +10,7 @@ import math
 import mmap
 import os
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -100,6 +101,33 @@ def threads_allowed() -> int:
     """Threads that can run at the same time: by affinity and quota, rounded up."""
     quota = processor_quota()
     return processors() if quota is None else max(1, min(processors(), math.ceil(quota)))
+
+
+def idle_processors(seconds: float) -> float | None:
+    """Measure, while this process sleeps, how many of its processors nobody uses.
+
+    Returns:
+        Of `processors()`, in fractions; None where the system does not say.
+    """
+    before = _processor_times()
+    time.sleep(seconds)
+    shares = []
+    for name, (idle, total) in _processor_times().items():
+        idle_before, total_before = before.get(name, (idle, total))
+        if total > total_before:
+            shares.append((idle - idle_before) / (total - total_before))
+    return sum(shares) if shares else None
+
+
+def _processor_times() -> dict[str, tuple[int, int]]:
+    """Ticks that each processor of ours was idle, and ticks in all, since the system started."""
+    try:
+        names = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    except AttributeError:  # not on this system
+        return {}
+    rows = (line.split() for line in _lines(_PROC / "stat"))
+    ticks = {row[0]: [int(word) for word in row[1:9]] for row in rows if row[0] in names}
+    return {name: (row[3] + row[4], sum(row)) for name, row in ticks.items()}
 
 
 def _quota_of_group(folder: Path, version: str) -> float | None:

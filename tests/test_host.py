@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorecli import host
@@ -170,3 +170,38 @@ def resident() -> int:
 def test_what_can_be_allocated_is_asked_and_not_taken() -> None:
     assert host.can_allocate(2**20)
     assert not host.can_allocate(2**60)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(*[st.integers(0, 10**6)] * 8, *[st.integers(0, 1000)] * 8), min_size=1, max_size=9
+    )
+)
+@settings(deadline=None)
+def test_idle_are_the_ticks_of_our_processors_that_nobody_used(rows: list[tuple[int, ...]]) -> None:
+    """A processor without a tick says nothing; one that is not ours does not count."""
+
+    def stat(later: bool) -> str:
+        ticks = [[row[i] + later * row[8 + i] for i in range(8)] for row in rows]
+        words = [f"cpu{index} {' '.join(map(str, row))} 7 7" for index, row in enumerate(ticks)]
+        return "\n".join(["cpu 1 2 3 4 5 6 7 8 9 10", *words, "cpu99 0 0 0 0 0 0 0 0", "intr 5"])
+
+    with pytest.MonkeyPatch.context() as monkeypatch, TemporaryDirectory() as folder:
+        processors(monkeypatch, len(rows))
+        monkeypatch.setattr(host, "_PROC", Path(folder))
+        write(Path(folder) / "stat", stat(later=False))
+        monkeypatch.setattr("time.sleep", lambda _: write(Path(folder) / "stat", stat(later=True)))
+        idle = host.idle_processors(0.05)
+    passed = [row[8:] for row in rows if sum(row[8:])]
+    if passed:
+        assert idle == pytest.approx(sum((row[3] + row[4]) / sum(row) for row in passed))
+    else:
+        assert idle is None
+
+
+def test_where_the_system_does_not_say_nothing_is_known_of_idle_processors(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert host.idle_processors(0) is None
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert host.idle_processors(0) is None

@@ -172,6 +172,7 @@ def _connected(cluster: Cluster, threads: int) -> Iterator[int]:
         _check_reachable(cluster.address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it writes to standard error
+    os.environ.pop("GOMP_SPINCOUNT", None)  # workers share the processors: their threads sleep
     try:
         import ray
         import ray.data

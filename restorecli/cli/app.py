@@ -22,6 +22,7 @@ from restorecli.errors import PlanError, RestoreError, one_line
 from restorecli.options import Options, RunOptions, SaveOptions
 
 COMMANDS = ("photo", "inspect", "batch", "bench", "degrade", "weights", "doctor")
+COMPUTING = ("photo", "inspect", "batch", "bench", "doctor")  # or saying what they would do
 PROGRAM_OPTIONS = ("-h", "--help", "--version", "--install-completion", "--show-completion")
 
 Photos = Annotated[
@@ -108,7 +109,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     process.open_streams()
     process.silence_pillow()
     process.stop_where_torch_lacks_memory()
-    process.share_processors()
     process.keep_memory()
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
@@ -131,6 +131,7 @@ def _run(words: list[str]) -> int:
         if words and words[0] not in (*COMMANDS, *PROGRAM_OPTIONS):
             _refuse_mistyped_command(words[0])
             words.insert(0, "photo")
+        process.share_processors(computing=bool(words) and words[0] in COMPUTING)
         with process.signals_stop_work():
             app(args=words, prog_name="restore")
     except SystemExit as end:

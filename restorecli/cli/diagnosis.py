@@ -143,6 +143,7 @@ def _device(choice: devices.DeviceChoice) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "processor_quota": host.processor_quota(),
         "wait_policy": os.environ.get("OMP_WAIT_POLICY"),
+        "spin_count": os.environ.get("GOMP_SPINCOUNT"),
     }
 
 
@@ -186,7 +187,9 @@ def _device_rows(device: dict[str, Any]) -> list[tuple[str, str]]:
 def _describe_threads(device: dict[str, Any]) -> str:
     quota, policy = device["processor_quota"], device["wait_policy"]
     limit = f"; time for {quota:g} by quota" if quota is not None else ""
-    return f"{device['threads']} of {device['cores']} cores{limit}; waiting: {policy or 'default'}"
+    spins = f" after {device['spin_count']} spins" if device["spin_count"] else ""
+    waiting = f"waiting: {policy or 'default'}{spins}"
+    return f"{device['threads']} of {device['cores']} cores{limit}; {waiting}"
 
 
 def _memory_rows(memory: dict[str, int]) -> list[tuple[str, str]]:

@@ -88,13 +88,20 @@ def decode(stream: Readable, name: str, max_megapixels: float, page: int | None 
 
 
 def page_count(stream: Readable, name: str) -> int:
-    """Number of pages, 1 of whatever is no TIFF file; errors as of `decode`."""
+    """Number of pages, 1 of whatever is no TIFF file.
+
+    Raises:
+        RestoreError: As of `decode`; also if there may be pages that cannot be read.
+    """
     with _told(stream, name) as kind:
         if kind != "tiff":
             return 1
         from restorecli.photo import tiff_read
 
-        return len(tiff_read.pages(stream, stream.seek(0, 2)))
+        pages = tiff_read.pages(stream, stream.seek(0, 2))
+        for fact in pages.cut:
+            raise UnreadableError(f"{fact}. Take the pages before one by one with --page")
+        return len(pages.found)
 
 
 @contextmanager
@@ -176,15 +183,18 @@ def _decode_tiff(stream: Readable, kind: str, limit: _Limit, number: int | None)
     from restorecli.photo import tiff_read
 
     pages = tiff_read.pages(stream, stream.seek(0, 2))
-    index = 0 if number is None else number - 1
-    if not 0 <= index < len(pages):
-        raise UnreadableError(f"page {number} of a TIFF file that has {len(pages)}")
-    page = pages[index]
+    index, count = 0 if number is None else number - 1, len(pages.found)
+    if not 0 <= index < count:
+        there = f"that has {count}" if pages.whole else f"of which {count} can be read"
+        raise UnreadableError(f"page {number} of a TIFF file {there}")
+    page = pages.found[index]
     limit.check(page.imagelength, page.imagewidth)
     file_metadata = tiff_read.metadata(stream, page)
-    if number is None and len(pages) > 1:
-        others = (f"only the first of its {len(pages)} pages is in the result",)
-        file_metadata = replace(file_metadata, notices=file_metadata.notices + others)
+    others = pages.cut
+    if number is None and count > 1:
+        readable = "" if pages.whole else "readable "
+        others += (f"only the first of its {count} {readable}pages is in the result",)
+    file_metadata = replace(file_metadata, notices=file_metadata.notices + others)
     if tiff_read.is_plain(page):
         (pixels, alpha), notices = tiff_read.read(stream, page, file_metadata.orientation)
         return _decoded(pixels, alpha, file_metadata, notices)

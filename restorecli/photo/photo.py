@@ -138,7 +138,7 @@ class Photo:
             name: As of `read`.
 
         Raises:
-            PhotoReadError: As `read`.
+            PhotoReadError: As `read`, or there may be pages that cannot be read.
         """
         subject = printable(name or str(source if isinstance(source, Path | Stored) else "photo"))
         with files.opened(source, subject) as stream:

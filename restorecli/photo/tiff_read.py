@@ -11,6 +11,7 @@ import logging
 import math
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -47,7 +48,7 @@ _NUMBERS = (
 )  # fmt: skip
 _REDUCED, _MASK = 1, 4
 _MOST_PAGES = 10_000
-# How reading a page beyond the last one, or a damaged one, was seen to end.
+# How reading a damaged page was seen to end.
 _END = (
     ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError,
     TypeError, ValueError, struct.error,
@@ -55,15 +56,30 @@ _END = (
 _SILENCE = logging.NullHandler()
 
 
-def pages(stream: Readable, length: int) -> list[TiffPage]:
+class Pages(NamedTuple):
+    """The pages of a file, at least one.
+
+    Attributes:
+        found: Those that can be read, up to the first that is damaged.
+        whole: Whether there are no others.
+    """
+
+    found: list[TiffPage]
+    whole: bool
+
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """One sentence about the others, none if there are none."""
+        place = f"what comes behind page {len(self.found)}"
+        return () if self.whole else (f"{place} is cut or damaged, and could not be read",)
+
+
+def pages(stream: Readable, length: int) -> Pages:
     """Read the directories of the pages; small copies and masks of them are none.
 
     Args:
         stream: The file.
         length: Of the file in bytes.
-
-    Returns:
-        At least one page. Where a directory behind the first is damaged, they end before it.
 
     Raises:
         UnreadableError: It is a camera's raw file, of which this would be the thumbnail.
@@ -83,30 +99,45 @@ def pages(stream: Readable, length: int) -> list[TiffPage]:
         50706 in first.tags or (first.subfiletype & 1 and 330 in first.tags)
     ):
         raise UnreadableError("a camera's raw file. Export it as TIFF or JPEG first")
-    found = [page for page in (first, *_later(file, length)) if not _is_copy(page)] or [first]
+    later, whole = _later(stream, file, length)
+    found = [page for page in (first, *later) if not _is_copy(page)] or [first]
     _check_place(found[0], length)
-    return found
+    return Pages(found, whole)
 
 
-def _later(file: TiffFile, length: int) -> Iterator[TiffPage]:
-    """The pages behind the first, up to the first that is damaged.
+def _later(stream: Readable, file: TiffFile, length: int) -> tuple[list[TiffPage], bool]:
+    """The pages behind the first, up to the first that is damaged; and whether none is.
 
     Damaged are also those whose values lie over one another, so that they are longer than the file:
     thousands of pages could have one list of strips, and each would be read.
     """
-    room = length
-    for index in range(1, _MOST_PAGES):
-        try:
-            page = file.pages.get(index)
-            if not isinstance(page, TiffPage):
-                return
-            _check_place(page, length)
-        except _END:
-            return
-        room -= sum(tag.valuebytecount for tag in page.tags)
-        if room < 0:
-            return
-        yield page
+    later: list[TiffPage] = []
+    page, before, room = file.pages.first, set[int](), length
+    try:
+        while following := _following(stream, page):
+            before.add(page.offset)
+            if following in before or len(before) == _MOST_PAGES:
+                return later, False
+            page = file.pages.get(len(before)).aspage()
+            if not _is_copy(page):
+                _check_place(page, length)
+            room -= sum(tag.valuebytecount for tag in page.tags)
+            if room < 0:
+                return later, False
+            later.append(page)
+    except _END:
+        return later, False
+    return later, True
+
+
+def _following(stream: Readable, page: TiffPage) -> int:
+    """Where the page says that the next one is, 0 for none; struct.error where the file ends."""
+    tiff = page.parent.tiff
+    stream.seek(page.offset)
+    (entries,) = struct.unpack(tiff.tagnoformat, stream.read(tiff.tagnosize))
+    stream.seek(page.offset + tiff.tagnosize + entries * tiff.tagsize)
+    (offset,) = struct.unpack(tiff.offsetformat, stream.read(tiff.offsetsize))
+    return int(offset)
 
 
 def _is_copy(page: TiffPage) -> bool:
@@ -118,6 +149,8 @@ def _check_place(page: TiffPage, length: int) -> None:
     """Refuse a page whose layout is nonsense or beyond the end of the file."""
     if not all(isinstance(getattr(page, name), int) for name in _NUMBERS):
         raise SyntaxError("TIFF tags that are no whole numbers")
+    if not page.imagelength * page.imagewidth:
+        raise SyntaxError("a TIFF without pixels")
     ends = zip(page.dataoffsets, page.databytecounts, strict=False)
     if any(offset + count > length for offset, count in ends):
         raise EOFError("truncated")
@@ -241,8 +274,6 @@ def _ratio(value: object) -> float:
 def _check(page: TiffPage) -> None:
     """Refuse layouts that are not read here, and those that are absurd."""
     samples, pixels = page.samplesperpixel, page.imagelength * page.imagewidth
-    if not pixels:
-        raise SyntaxError("a TIFF without pixels")
     if not _has_known_kind(page) or not 1 <= samples <= _MOST_SAMPLES:
         raise UnreadableError(
             f"a TIFF with {samples} channels of {_bits(page)} bits in sample format "

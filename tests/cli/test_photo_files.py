@@ -86,6 +86,29 @@ def test_all_pages_through_pipes(
     assert [level("b.tif", page) for page in (1, 2, 3)] == [10, 20, 30]
 
 
+def test_pages_that_are_cut_are_told_and_never_left_out_of_all(
+    restorer: FakeRestorer, no_networks: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("cut.tif").write_bytes(Path("scan.tif").read_bytes()[:-8])
+    assert main(["cut.tif", "--page", "all", "--json"]) == 1
+    out, err = capsys.readouterr()
+    said = "cut.tif: what comes behind page 2 is cut or damaged, and could not be read. "
+    assert err == f"restore: {said}Take the pages before one by one with --page.\n"
+    assert json.loads(out)["error"] == err.removeprefix("restore: ").rstrip()
+    assert not Path("cut.restored.tif").exists()
+
+
+def test_pages_that_are_cut_are_in_the_record(
+    restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("cut.tif").write_bytes(Path("scan.tif").read_bytes()[:-8])
+    assert main(["cut.tif", "--page", "2", "--json"]) == 0
+    out, err = capsys.readouterr()
+    (notice,) = json.loads(out)["notices"]
+    assert notice == "what comes behind page 2 is cut or damaged, and could not be read"
+    assert f"cut.tif: {notice}\n" in err
+
+
 def test_a_photo_without_pages_is_its_only_one(restorer: FakeRestorer) -> None:
     picture(Path("a.jpg"))
     assert main(["a.jpg", "--page", "all"]) == 0

@@ -1,6 +1,7 @@
 """TIFF files of several pages: which is taken, what is said, and how several are written."""
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from restorecli.errors import PhotoReadError, PhotoWriteError
-from restorecli.photo import Metadata, Photo, pages
+from restorecli.photo import Metadata, Photo, pages, tiff_read
 from tests.support.photo_samples import ICC_RGB, XMP, exif_block, exif_tags, noise, quadrants, saved
 
 REDUCED, PAGE, MASK = 1, 2, 4
@@ -89,9 +90,91 @@ def test_pages_that_are_not_there() -> None:
     assert Photo.page_count(png) == 1
 
 
-def test_a_damaged_page_ends_them() -> None:
+def three() -> bytes:
+    """A file of three pages, each with its pixels before its directory."""
+    file = BytesIO()
+    pages.write([Photo(pixels=pixels) for pixels in (LARGE, OTHER, SMALL)], file, overwrite=False)
+    return file.getvalue()
+
+
+def directories(data: bytes) -> list[int]:
+    """Where the directory of each page stands in a little-endian file."""
+    places, (start,) = [], struct.unpack_from("<I", data, 4)
+    while start:
+        places.append(start)
+        (start,) = struct.unpack_from("<I", data, pointer(data, start))
+    return places
+
+
+def pointer(data: bytes, directory: int) -> int:
+    """Where a directory says at which byte the next one stands."""
+    (entries,) = struct.unpack_from("<H", data, directory)
+    return int(directory + 2 + 12 * entries)
+
+
+def pointing(offset: Callable[[list[int]], int]) -> bytes:
+    """A file whose second page says that the third one is at another byte."""
+    data, places = three(), directories(three())
+    place = pointer(data, places[1])
+    return data[:place] + struct.pack("<I", offset(places)) + data[place + 4 :]
+
+
+def cut(page: int, more: int) -> bytes:
+    """A file that ends some bytes behind the start of a page's directory."""
+    return three()[: directories(three())[page - 1] + more]
+
+
+BROKEN: dict[str, Callable[[], bytes]] = {  # three pages, of which two can be read
+    "its directory is cut": lambda: cut(3, 30),
+    "there is none": lambda: cut(3, 0),
+    "the file ends in the pixels": lambda: cut(3, -20),
+    "the file ends in the offset": lambda: three()[: pointer(three(), directories(three())[1]) + 2],
+    "its pixels are cut": lambda: tiff((LARGE, PAGE), (OTHER, PAGE), (SMALL, PAGE))[:-8],
+    "beyond the end": lambda: pointing(lambda _: 1 << 30),
+    "into pixels": lambda: pointing(lambda places: places[0] - 20),
+    "into its own directory": lambda: pointing(lambda places: places[1] + 12),
+    "back to the first": lambda: pointing(lambda places: places[0]),
+    "to itself": lambda: pointing(lambda places: places[1]),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_pages_behind_a_damaged_one_are_told(name: str) -> None:
+    data = BROKEN[name]()
+    told = "what comes behind page 2 is cut or damaged, and could not be read"
+    found = Photo.read(data)
+    assert np.array_equal(found.pixels, LARGE)
+    assert found.notices == (told, "only the first of its 2 readable pages is in the result")
+    assert Photo.read(data, page=2).notices == (told,)
+    with pytest.raises(PhotoReadError, match="page 3 of a TIFF file of which 2 can be read"):
+        Photo.read(data, page=3)
+    with pytest.raises(PhotoReadError, match=r"what comes behind page 2 .* with --page\.$"):
+        Photo.page_count(data)
+
+
+def test_a_single_page_that_is_cut_behind_its_pixels() -> None:
+    data = tiff((LARGE, PAGE), (OTHER, PAGE))[:-8]
+    found = Photo.read(data)
+    assert np.array_equal(found.pixels, LARGE)
+    assert found.notices == ("what comes behind page 1 is cut or damaged, and could not be read",)
+
+
+def test_a_thumbnail_that_is_cut_costs_no_page() -> None:
+    data = tiff((LARGE, PAGE), (OTHER, PAGE), (SMALL, REDUCED))[:-8]
+    assert Photo.page_count(data) == 2
+    assert Photo.read(data, page=2).notices == ()
+
+
+def test_more_pages_than_are_read_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     data = tiff((LARGE, PAGE), (OTHER, PAGE), (SMALL, PAGE))
-    assert Photo.page_count(data[:-8]) == 2
+    monkeypatch.setattr(tiff_read, "_MOST_PAGES", 3)
+    assert Photo.page_count(data) == 3
+    monkeypatch.setattr(tiff_read, "_MOST_PAGES", 2)
+    with pytest.raises(PhotoReadError, match="behind page 2"):
+        Photo.page_count(data)
+
+
+def test_what_is_no_photo_has_no_pages() -> None:
     with pytest.raises(PhotoReadError):
         Photo.page_count(b"no photo")
 

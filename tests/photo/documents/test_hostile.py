@@ -152,7 +152,7 @@ def pages_of_one_list(tag: int) -> None:
         file += directory(entries, following if page < pages else 0)[8:]
     file = b"II*\0\x08\0\0\0" + file
     file = file.ljust(126 * pages, b"\0") + b"\x08\0\0\0" * count
-    assert len(tiff_read.pages(io.BytesIO(file), len(file))) <= 2
+    assert len(tiff_read.pages(io.BytesIO(file), len(file)).found) <= 2
 
 
 def packets() -> dict[str, bytes]:

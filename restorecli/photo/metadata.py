@@ -101,6 +101,7 @@ def from_info(
     width: int,
     *,
     tiff: bytes | None = None,
+    orientation: int | None = None,
     left_out: tuple[str, ...] = (),
 ) -> FileMetadata:
     """Read what Pillow left in `image.info` after decoding.
@@ -110,6 +111,7 @@ def from_info(
         height: Of the pixels as stored, before they are turned upright.
         width: Likewise.
         tiff: EXIF block gathered from a TIFF file's own directory by `exif_of_tiff`.
+        orientation: What the file says of it where there is no EXIF to say it.
         left_out: Names of what else is in the file and in no result.
 
     Returns:
@@ -118,22 +120,22 @@ def from_info(
     """
     block = photo_exif.strip_marker(tiff or _exif_bytes(info))
     notices: tuple[str, ...] = ()
-    dpi, stated = _dpi(info.get("dpi")), None
+    xmp = _bytes(info.get("xmp"))
+    match = photo_xmp.ORIENTATION.search(xmp)
+    turn = orientation or (int(match[2]) if match else 1)
+    dpi = _dpi(info.get("dpi"))
     try:
         if block:
-            stated = photo_exif.orientation(block)
+            turn = photo_exif.orientation(block) or turn  # as in Pillow: it speaks before XMP
             dpi = dpi or _dpi(photo_exif.resolution(block))
             block = photo_exif.upright_and_without_thumbnail(block)
+            block = photo_exif.turned_by_a_quarter(block) if turn >= 5 else block
             photo_exif.sized(block, height, width)  # must not fail later, when it is written
     except ValueError:
         block, notices = b"", (DAMAGED_EXIF,)
-    xmp = _bytes(info.get("xmp"))
-    if match := photo_xmp.ORIENTATION.search(xmp):
-        stated = stated or int(match[2])  # as in Pillow: XMP speaks only where EXIF is silent
     extension = _bytes(info.get("xmp_extension"))
     xmp, lost = _upright_xmp(xmp, whole=bool(extension))
-    orientation = stated or 1
-    if orientation >= 5:
+    if turn >= 5:
         height, width, dpi = width, height, dpi and (dpi[1], dpi[0])
     metadata = Metadata(
         icc=_bytes(info.get("icc_profile")) or None,
@@ -145,7 +147,7 @@ def from_info(
         dpi=dpi,
     )
     notices += missing((*lost, *left_out))
-    return FileMetadata(metadata.for_size(height, width), orientation, notices)
+    return FileMetadata(metadata.for_size(height, width), turn, notices)
 
 
 def _upright_xmp(xmp: bytes, *, whole: bool) -> tuple[bytes, tuple[str, ...]]:

@@ -11,6 +11,7 @@ import logging
 import math
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import imagecodecs
@@ -181,8 +182,8 @@ def metadata(stream: Readable, page: TiffPage) -> FileMetadata:
     except ValueError:
         orientation = page.tags.valueof(ORIENTATION, 1)
         orientation = orientation if orientation in range(1, 9) else 1
-        damaged = from_info(tags, *size, left_out=lost)
-        return FileMetadata(damaged.metadata, orientation, (DAMAGED_EXIF, *damaged.notices))
+        damaged = from_info(tags, *size, orientation=orientation, left_out=lost)
+        return replace(damaged, notices=(DAMAGED_EXIF, *damaged.notices))
     return from_info(tags, *size, tiff=exif, left_out=lost)
 
 

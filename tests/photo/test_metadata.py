@@ -152,6 +152,77 @@ def test_turning_by_a_quarter_swaps_the_resolution() -> None:
     assert Photo.read(data).metadata.dpi == (600.0, 300.0)
 
 
+def with_exif(format: str, block: bytes, **settings: object) -> bytes:
+    """A file as Pillow writes it, with a block of EXIF."""
+    marked = b"Exif\0\0" + block if format == "JPEG" else block
+    return saved(Image.fromarray(quadrants()), format, exif=marked, **settings)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("format", [*ORIENTED, "AVIF"])
+def test_turning_swaps_the_resolution_in_exif_too(format: str, turn: int) -> None:
+    block = photo_exif.with_resolution(exif_block(turn), (300.0, 600.0))
+    expected = (600.0, 300.0) if turn >= 5 else (300.0, 600.0)
+    found = Photo.read(with_exif(format, block)).metadata
+    assert found.exif is not None
+    assert photo_exif.resolution(found.exif) == expected
+    assert found.dpi == expected
+
+
+@pytest.mark.parametrize("turn", [3, 6])
+def test_heic_that_its_decoder_has_turned_has_its_resolution_turned(turn: int) -> None:
+    block = photo_exif.with_resolution(exif_block(turn), (300.0, 600.0))
+    data = Photo(pixels=quadrants(), metadata=Metadata(exif=block)).encode("heic")
+    found = Photo.read(data)
+    expected = (600.0, 300.0) if turn >= 5 else (300.0, 600.0)
+    assert found.pixels.shape == TURNS[turn](quadrants()).shape
+    assert found.metadata.dpi == expected
+    assert found.metadata.exif is not None
+    assert photo_exif.resolution(found.metadata.exif) == expected
+
+
+def test_xmp_that_turns_swaps_the_resolution_in_exif() -> None:
+    block = photo_exif.with_resolution(exif_block(None), (300.0, 600.0))
+    xmp = XMP.replace(b'Orientation="1"', b'Orientation="8"')
+    found = from_info({"xmp": xmp, "exif": block}, 4, 4).metadata
+    assert found.dpi == (600.0, 300.0)
+    assert found.exif is not None
+    assert photo_exif.resolution(found.exif) == (600.0, 300.0)
+
+
+@pytest.mark.parametrize("format", [*ORIENTED, "AVIF"])
+def test_no_resolution_is_invented_beside_exif(format: str) -> None:
+    assert Photo.read(with_exif(format, exif_block())).metadata.dpi is None
+
+
+JFIF = b"JFIF\0\1\1"
+
+
+@pytest.mark.parametrize(
+    ("unit", "density", "stated", "dpi"),
+    [
+        (1, (200, 400), None, (200.0, 400.0)),
+        (2, (100, 200), None, (254.0, 508.0)),
+        (0, (200, 400), None, None),
+        (1, (0, 0), None, None),
+        (1, (0, 0), (240.0, 120.0), (240.0, 120.0)),
+        (0, (1, 1), (240.0, 120.0), (240.0, 120.0)),
+        (1, (200, 200), (240.0, 240.0), (200.0, 200.0)),
+    ],
+)
+def test_jpeg_has_the_resolution_of_jfif_or_exif(
+    unit: int,
+    density: tuple[int, int],
+    stated: tuple[float, float] | None,
+    dpi: tuple[float, float] | None,
+) -> None:
+    block = exif_block() if stated is None else photo_exif.with_resolution(exif_block(), stated)
+    data = with_exif("JPEG", block)
+    place = data.index(JFIF) + len(JFIF)
+    head = struct.pack(">BHH", unit, *density)
+    assert Photo.read(data[:place] + head + data[place + 5 :]).metadata.dpi == dpi
+
+
 @pytest.mark.parametrize("turn", range(2, 9))
 @pytest.mark.parametrize("mode", ["RGB", "P"])
 def test_tiff_is_turned_where_orientation_is_all_it_says(mode: str, turn: int) -> None:
@@ -163,14 +234,14 @@ def test_tiff_is_turned_where_orientation_is_all_it_says(mode: str, turn: int) -
 
 
 def test_damaged_exif_in_tiff_costs_neither_profile_nor_orientation() -> None:
-    broken = Metadata(exif=exif_block(6), icc=ICC_RGB, dpi=(300.0, 300.0))
+    broken = Metadata(exif=exif_block(6), icc=ICC_RGB, dpi=(300.0, 600.0))
     data = bytearray(Photo(pixels=quadrants(), metadata=broken).encode("tiff"))
     pointer = b"\x69\x87\x04\x00\x01\x00\x00\x00"
     at = data.rindex(pointer) + len(pointer)
     data[at : at + 4] = b"\xff\xff\xff\x7f"
     photo = Photo.read(bytes(data))
     assert photo.metadata.icc == ICC_RGB
-    assert photo.metadata.dpi == (300.0, 300.0)
+    assert photo.metadata.dpi == (600.0, 300.0)
     assert np.array_equal(photo.pixels, TURNS[6](quadrants()))
 
 

@@ -134,6 +134,17 @@ def upright_and_without_thumbnail(block: bytes) -> bytes:
     return bytes(changed)
 
 
+def turned_by_a_quarter(block: bytes) -> bytes:
+    """The block of a photo whose sides have changed places: so have its two resolutions."""
+    byte_order, changed = order(block), bytearray(block)
+    names = {X_RESOLUTION: Y_RESOLUTION, Y_RESOLUTION: X_RESOLUTION}
+    sides = [entry for entry in first_directory(block).entries if entry.tag in names]
+    renamed = sorted((names[side.tag], side.kind, side.count, side.payload) for side in sides)
+    for side, fields in zip(sides, renamed, strict=True):
+        struct.pack_into(byte_order + "HHI4s", changed, side.position, *fields)
+    return bytes(changed)
+
+
 def sized(block: bytes, height: int, width: int) -> bytes:
     """The block with the pixel dimensions it states, if it states any, set to these."""
     changed = bytearray(block)

@@ -1,14 +1,22 @@
 """What a file holds beside its pixels, asked in one way of every kind that Pillow decodes."""
 
+from collections.abc import Callable
+
 from PIL import Image
 
 from restorecli.photo.documents import boxes, cicp, jpeg_segments, png_chunks
-from restorecli.photo.documents.exif import strip_marker, without_orientation
+from restorecli.photo.documents.exif import (
+    strip_marker,
+    turned_by_a_quarter,
+    without_orientation,
+)
 from restorecli.photo.files import Readable
 from restorecli.photo.metadata import FileMetadata, from_info
 
 _BOXED = ("avif", "heic", "jp2", "jxl")
 _GAIN_MAP = "gain map"
+_JFIF_UNITS = (1, 2)  # inch and centimetre; 0 is a mere proportion
+_QUARTERS = range(5, 9)  # orientations that change the places of the sides
 
 
 def chunks(stream: Readable, kind: str) -> tuple[Readable, png_chunks.Found | None]:
@@ -48,6 +56,8 @@ def found(
     elif kind == "jpeg":
         segments = jpeg_segments.read(image)
         info.update(segments.info.items())
+        if info.get("jfif_unit") not in _JFIF_UNITS:
+            info.pop("dpi", None)  # Pillow's own: EXIF's horizontal one for both, or 72 for none
         frames, lost = segments.pictures, segments.left_out
     elif kind == "webp" and b"C2PA" in _chunk_names(stream, length):
         lost = ("Content Credentials (C2PA)",)
@@ -56,7 +66,9 @@ def found(
         if kind in ("jp2", "jxl"):
             info.update(boxes.documents(stream, length).items())
         if kind == "jxl" and not getattr(image, "jpeg", False):
-            info["exif"] = _turned(info.get("exif"))
+            info["exif"] = _turned(info.get("exif"), without_orientation)
+        elif kind == "heic" and info.get("original_orientation") in _QUARTERS:
+            info["exif"] = _turned(info.get("exif"), turned_by_a_quarter)
         colours = None if info.get("icc_profile") else _codes(stream, kind, info, length)
     found = from_info(info, image.height, image.width, left_out=lost)
     if any(_GAIN_MAP in notice for notice in found.notices):
@@ -82,12 +94,12 @@ def _codes(
     return None if found is None else cicp.from_codes(*found)
 
 
-def _turned(block: object) -> bytes:
+def _turned(block: object, change: Callable[[bytes], bytes]) -> bytes:
     """EXIF of pixels that the decoder has turned already."""
     if not isinstance(block, bytes):
         return b""
     try:
-        return without_orientation(strip_marker(block))
+        return change(strip_marker(block))
     except ValueError:
         return block  # damaged, which is told where it is read
 

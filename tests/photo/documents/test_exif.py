@@ -84,6 +84,20 @@ def test_centimetres_are_inches_in_disguise() -> None:
     assert exif.resolution(unknown) is None
 
 
+@pytest.mark.parametrize("mark", ["<", ">"])
+def test_a_quarter_turn_swaps_what_is_said_of_the_sides(mark: str) -> None:
+    block = exif.with_resolution(exif_block(6, mark=mark), (300.0, 600.0))
+    turned = exif.turned_by_a_quarter(block)
+    assert exif.resolution(turned) == (600.0, 300.0)
+    assert exif.turned_by_a_quarter(turned) == block
+    tags = [entry.tag for entry in exif.first_directory(turned).entries]
+    assert tags == sorted(tags)
+    entries = [entry for entry in exif.first_directory(block).entries if entry.tag != 0x011B]
+    alone = exif.turned_by_a_quarter(exif.relocated(block, entries))
+    assert 0x011B in [entry.tag for entry in exif.first_directory(alone).entries]
+    assert exif.turned_by_a_quarter(exif_block(6, mark=mark)) == exif_block(6, mark=mark)
+
+
 def test_marks_in_front_are_taken_off() -> None:
     block = exif_block()
     assert exif.strip_marker(b"Exif\0\0Exif\0\0" + block) == block
@@ -98,6 +112,7 @@ def test_nonsense_is_a_value_error_or_harmless(block: bytes) -> None:
         exif.orientation,
         exif.upright_and_without_thumbnail,
         exif.resolution,
+        exif.turned_by_a_quarter,
         exif.without_orientation,
         lambda given: exif.sized(given, 3, 4),
     ):

@@ -223,7 +223,7 @@ def photo(
 
 
 app.command("inspect")(inspect.inspect)
-app.command("batch")(batch.batch)
+app.command("batch", cls=usage.Command)(batch.batch)
 app.command("bench")(bench.bench)
 app.command("degrade")(degrade.degrade)
 app.add_typer(cli_weights.app, name="weights")

@@ -306,13 +306,7 @@ def _in_order(parameters: Iterable[Parameter]) -> list[Parameter]:
 
 
 def without_faces(options: Options, no_faces: bool) -> Options:
-    """Leave the step of the faces out if that was asked for.
-
-    Raises:
-        PlanError: There is a choice of faces beside it.
-    """
-    if no_faces and options.faces != Options.faces:
-        raise PlanError(f"--no-faces and --faces {options.faces} contradict each other. Use one.")
+    """Leave the step of the faces out if that was asked for."""
     kept = tuple(stage for stage in options.stages if not (no_faces and stage == "faces"))
     return replace(options, stages=kept)
 

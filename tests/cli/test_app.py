@@ -155,7 +155,10 @@ def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
         (["--scale", "5"], "scale 5: "),
         (["--scale", "0"], "scale 0: "),
         (["--to", "0"], "to 0: "),
-        (["--to", "64", "--scale", "3"], "scale 3 and to 64 contradict"),
+        (["--to", "64", "--scale", "3"], "--scale 3 and --to 64 contradict each other. Use one."),
+        (["--scale", "2", "--to", "64"], "--scale 2 and --to 64 contradict each other. Use one."),
+        (["--to", "64", "-s", "2.0"], "--scale 2 and --to 64 contradict each other. Use one."),
+        (["--faces", "all", "--no-faces"], "--no-faces and --faces all contradict each other"),
         (["--stages", "denoise,polish"], "stage polish: unknown. Use some of: relight, "),
         (["--fidelity", "1.5"], "fidelity 1.5: "),
         (["--face-threshold", "0"], "face threshold 0: "),
@@ -164,7 +167,9 @@ def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
         (["--no-faces", "--faces", "0"], "--no-faces and --faces 0 contradict each other"),
     ],
 )
-@pytest.mark.parametrize("command", [["a.jpg"], ["batch", "in", "-o", "out"]])
+@pytest.mark.parametrize(
+    "command", [["a.jpg"], ["a.jpg", "b.jpg", "-o", "out"], ["batch", "in", "-o", "out"]]
+)
 def test_values_out_of_bounds_are_refused(
     command: list[str], words: list[str], fact: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,26 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
-from typer.core import TyperCommand
-
 from restorecli.cli.options import STREAM
+from restorecli.cli.parsing.usage import Command, refuse_contradictions
 from restorecli.errors import PlanError
 
 OF_ONE_PHOTO = ("compare", "save_steps", "page", "preview")
 
 
-class PhotoCommand(TyperCommand):
+class PhotoCommand(Command):
     """Hands several photos, or one with a folder for its result, on to the command `batch`."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer's own click has no public names
         """Run the command for one photo, or `batch` in its place.
 
         Raises:
-            PlanError: As of `folder_of_results`.
+            PlanError: As of `folder_of_results` and `refuse_contradictions`.
         """
         folder = folder_of_results(ctx.params)
         if folder is None:
             return super().invoke(ctx)
+        refuse_contradictions(ctx)
         batch = ctx.parent.command.get_command(ctx, "batch")
         names = {parameter.name for parameter in batch.params} & set(ctx.params)
         words = {name: ctx.params[name] for name in names}

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from restorecli.errors import PlanError, printable
@@ -38,6 +38,7 @@ OTHER_NAMES = {  # what neighbours call it, and what it is called here
     "--upscale": "--scale",
     "--weight": "--fidelity",
 }
+_CONTRADICTING = (("scale", "to"), ("no_faces", "faces"))
 _TAKE_A_NAME = ("-o", "--output", "--compare", "--save-steps", "--report", "--csv", "--folder")
 
 
@@ -69,6 +70,43 @@ class Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
         """Give what stands before the name of a command."""
         return _hide_types_of_switches(super().get_params(ctx))
+
+
+class Command(TyperCommand):
+    """A command that refuses options which contradict each other, whatever their values."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Run the command.
+
+        Raises:
+            PlanError: As of `refuse_contradictions`.
+        """
+        refuse_contradictions(ctx)
+        return super().invoke(ctx)
+
+
+def refuse_contradictions(ctx: Any) -> None:  # noqa: ANN401
+    """Refuse two options of which only one can count.
+
+    Raises:
+        PlanError: Both were typed, be it with their defaults.
+    """
+    known = {parameter.name: parameter for parameter in ctx.command.params}
+    for names in _CONTRADICTING:
+        typed = [known[name] for name in names if _is_typed(ctx, name)]
+        if len(typed) > 1:
+            said = " and ".join(_typed(option, ctx.params[option.name]) for option in typed)
+            raise PlanError(f"{said} contradict each other. Use one.")
+
+
+def _is_typed(ctx: Any, name: str) -> bool:  # noqa: ANN401
+    return getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"
+
+
+def _typed(option: Any, value: object) -> str:  # noqa: ANN401
+    """`--no-faces`, or `--scale 2`."""
+    shown = f" {value:g}" if isinstance(value, float) else f" {printable(str(value))}"
+    return _name(option) + ("" if value is True else shown)
 
 
 def refuse_dashes(words: Sequence[str]) -> None:

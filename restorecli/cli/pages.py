@@ -8,7 +8,7 @@ from pathlib import Path
 
 from restorecli.cli.options import Messages
 from restorecli.cli.parsing.job import Job, Request, make_job
-from restorecli.cli.photo import failure_recorded, given_away, outcome_of, refuse_size, report
+from restorecli.cli.photo import given_away, outcome_of, refuse_size, report
 from restorecli.options import Options, RunOptions
 from restorecli.photo import Photo
 from restorecli.photo import pages as photo_pages
@@ -25,9 +25,8 @@ def restore(
     Raises:
         RestoreError: One is refused or fails; nothing is written.
     """
-    with failure_recorded(source, request.output, as_json=messages.as_json):
-        outcomes = restore_pages(make_job(source, request, as_json=messages.as_json), options, run)
-    report(outcomes, messages)
+    job = make_job(source, request, as_json=messages.as_json)
+    report(restore_pages(job, options, run), messages)
 
 
 def restore_pages(job: Job, options: Options, run: RunOptions) -> list[Outcome]:

@@ -4,8 +4,6 @@ Stores, comparisons and pictures of the steps are loaded only where they are ask
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from restorecli import record
 from restorecli.cli import process
 from restorecli.cli.options import STREAM, Messages
 from restorecli.cli.parsing.job import Job, Request, make_job
-from restorecli.errors import RestoreError, printable
+from restorecli.errors import printable
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
 from restorecli.photo.files import remove_stale
@@ -33,10 +31,8 @@ def restore(
     Raises:
         RestoreError: It is refused or fails.
     """
-    with failure_recorded(source, request.output, as_json=messages.as_json):
-        job = make_job(source, request, as_json=messages.as_json)
-        outcome = restore_job(job, options, run, quiet=messages.quiet)
-    report([outcome], messages)
+    job = make_job(source, request, as_json=messages.as_json)
+    report([restore_job(job, options, run, quiet=messages.quiet)], messages)
 
 
 def restore_job(job: Job, options: Options, run: RunOptions, *, quiet: bool = False) -> Outcome:
@@ -101,20 +97,6 @@ def report(outcomes: list[Outcome], messages: Messages) -> None:
         if messages.verbose:
             for line in record.face_lines(outcome.faces):
                 typer.echo(line, err=True)
-
-
-@contextmanager
-def failure_recorded(source: str, output: str | None, *, as_json: bool) -> Iterator[None]:
-    """Print the record of a photo that is refused or fails; the error goes on its way."""
-    try:
-        yield
-    except RestoreError as error:
-        if as_json:
-            from restorecli.batch import remote
-
-            named = remote.masked(source), None if output is None else remote.masked(output)
-            typer.echo(record.json_line(record.failed(*named, error)))
-        raise
 
 
 def _write(result: Photo, job: Job) -> tuple[str, ...]:

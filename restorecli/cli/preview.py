@@ -7,7 +7,7 @@ from pathlib import Path
 from restorecli import record
 from restorecli.cli.options import STREAM, Messages, parse_page
 from restorecli.cli.parsing.job import Request, place_of
-from restorecli.cli.photo import failure_recorded, report
+from restorecli.cli.photo import report
 from restorecli.errors import PlanError
 from restorecli.options import Options, RunOptions, SaveOptions
 from restorecli.photo import Photo
@@ -26,9 +26,7 @@ def restore(
     Raises:
         RestoreError: It is refused or fails.
     """
-    with failure_recorded(source, request.output, as_json=messages.as_json):
-        outcome = restore_part(source, request, options, run)
-    report([outcome], messages)
+    report([restore_part(source, request, options, run)], messages)
 
 
 def restore_part(source: str, request: Request, options: Options, run: RunOptions) -> Outcome:

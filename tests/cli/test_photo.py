@@ -66,6 +66,14 @@ def test_every_option_arrives(restorer: FakeRestorer) -> None:
     assert size("b.webp") == (48, 64)
 
 
+@pytest.mark.parametrize(
+    "words", [["a.jpg"], ["a.jpg", "a.jpg", "-o", "out"], ["batch", "a.jpg", "-o", "out"]]
+)
+def test_the_longer_side_arrives_alone(words: list[str], restorer: FakeRestorer) -> None:
+    assert main([*words, "--to", "32"]) == 0
+    assert restorer.seen[0][1] == Options(to=32)
+
+
 def test_device_and_precision_arrive(
     restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +144,32 @@ def test_json_of_a_failure(restorer: FakeRestorer, capsys: pytest.CaptureFixture
     record = json.loads(captured.out)
     assert (record["status"], record["source"], record["target"]) == ("failed", "gone.jpg", None)
     assert captured.err == f"restore: {record['error']}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--scale", "9"],
+        ["--to", "0"],
+        ["--to", "200", "--scale", "2"],
+        ["--no-faces", "--faces", "0"],
+        ["--tile", "8", "--page", "all"],
+        ["--strength", "2", "--preview"],
+        ["--page", "0"],
+        ["-o", "b.gif"],
+    ],
+)
+def test_json_of_a_request_that_is_refused(
+    words: list[str], restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["a.jpg", "--json", *words]) == 2
+    captured = capsys.readouterr()
+    record = json.loads(captured.out)
+    assert (record["status"], record["source"], record["height"]) == ("failed", "a.jpg", None)
+    assert record["target"] == ("b.gif" if "-o" in words else None)
+    assert captured.err == f"restore: {record['error']}\n"
+    assert main(["a.jpg", "a.jpg", "-o", "out", "--scale", "9", "--json"]) == 2
+    assert capsys.readouterr().out == ""  # no photo's own
 
 
 def test_what_a_format_cannot_hold_is_said(

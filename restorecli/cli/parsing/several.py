@@ -1,11 +1,14 @@
 """Several photos after `restore photo` are a batch: its command does them, with the same words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+import typer
 
 from restorecli.cli.options import STREAM
 from restorecli.cli.parsing.usage import Command, refuse_contradictions
-from restorecli.errors import PlanError
+from restorecli.errors import PlanError, RestoreError
 
 OF_ONE_PHOTO = ("compare", "save_steps", "page", "preview")
 
@@ -21,12 +24,36 @@ class PhotoCommand(Command):
         """
         folder = folder_of_results(ctx.params)
         if folder is None:
-            return super().invoke(ctx)
+            with failure_recorded(ctx.params):
+                return super().invoke(ctx)
         refuse_contradictions(ctx)
         batch = ctx.parent.command.get_command(ctx, "batch")
         names = {parameter.name for parameter in batch.params} & set(ctx.params)
         words = {name: ctx.params[name] for name in names}
         return ctx.invoke(batch.callback, **{**words, "output": folder})
+
+
+@contextmanager
+def failure_recorded(words: Mapping[str, Any]) -> Iterator[None]:
+    """Print the record of a photo that is refused or fails, if JSON was asked for.
+
+    Args:
+        words: What was typed, as of `folder_of_results`.
+
+    Raises:
+        RestoreError: The one that came.
+    """
+    try:
+        yield
+    except RestoreError as error:
+        if words["as_json"]:
+            from restorecli import record
+            from restorecli.batch import remote
+
+            [source], output = words["sources"], words["output"]
+            named = remote.masked(source), None if output is None else remote.masked(output)
+            typer.echo(record.json_line(record.failed(*named, error)))
+        raise
 
 
 def folder_of_results(words: Mapping[str, Any]) -> str | None:

@@ -15,6 +15,8 @@ STAGES: tuple[Stage, ...] = ("relight", "denoise", "faces", "refine", "upscale")
 Precision = Literal["auto", "fp32", "bf16"]
 SCALES = (1, 2, 4)  # that the networks have; a result of another size is made smaller from the next
 
+LEAST_SSIM = 0.08  # of a degraded photo; below it, the outline of a person is gone
+
 
 def _whole(scale: float) -> float:
     """The same number, an int if it is one: records say 2, not 2.0."""

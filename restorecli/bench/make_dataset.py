@@ -25,9 +25,9 @@ from restorecli.bench.dataset import (
 from restorecli.degrade import DegradeConfig, degrade
 from restorecli.errors import DatasetError, PlanError, RestoreError
 from restorecli.metrics import WINDOW, ssim
+from restorecli.options import LEAST_SSIM
 from restorecli.photo import Photo, files
 
-LEAST_SSIM = 0.08  # below it, the outline of a person is gone
 ATTEMPTS = 24
 _FIRM = 6  # attempts at the plain strength, before it grows
 _GROWTH = 1.15
@@ -107,7 +107,7 @@ def make(
         PlanError: The target lies in the folder of clean photos, or `max_ssim` is out of bounds.
     """
     if not LEAST_SSIM < max_ssim <= 1:
-        raise PlanError(f"max ssim {max_ssim:g}: must lie above {LEAST_SSIM:g} and not above 1.")
+        raise PlanError(f"max ssim {max_ssim:g}: must lie above {LEAST_SSIM:g} and be at most 1.")
     sources = _sources(clean_folder, count)
     _check_target(clean_folder, target, set(sources), overwrite)
     files.try_folder(target)

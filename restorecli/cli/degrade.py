@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from restorecli.cli.options import OUTPUT, takes_fields
+from restorecli.options import LEAST_SSIM
 
 Clean = Annotated[
     Path, typer.Argument(metavar="CLEAN", help="Folder of clean photos, searched to any depth.")
@@ -24,7 +25,9 @@ Seed = Annotated[int, typer.Option("--seed", help="Equal seeds, equal bytes.")]
 MaxSsim = Annotated[
     float,
     typer.Option(
-        "--max-ssim", metavar="0..1", help="No photo is more like its clean one than this."
+        "--max-ssim",
+        metavar=f">{LEAST_SSIM:g}..1",
+        help="No photo is more like its clean one than this.",
     ),
 ]
 Limit = Annotated[

@@ -14,6 +14,7 @@ from restorecli.bench import dataset, make_dataset
 from restorecli.bench.make_dataset import MadeSet, make
 from restorecli.errors import DatasetError, PlanError
 from restorecli.metrics import ssim
+from restorecli.options import LEAST_SSIM
 from restorecli.photo import Metadata, Photo
 
 NAMES = ("b.png", "a.jpg", "한글/c.webp")
@@ -56,7 +57,7 @@ def test_pairs_obey_the_rule_and_the_table_tells_the_truth(photos: Path, tmp_pat
     for pair, row, label in zip(pairs, table, made.labels, strict=True):
         photo = dataset.read(pair)
         value = ssim(photo.degraded.image(), photo.clean.image())
-        assert make_dataset.LEAST_SSIM <= value <= 0.5
+        assert LEAST_SSIM <= value <= 0.5
         assert float(row["ssim_in"]) == pytest.approx(value, abs=1e-4)
         assert pair.family == row["family"] == label.family != "none"
     assert table[0]["source"] == "a.jpg"

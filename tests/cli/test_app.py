@@ -192,6 +192,10 @@ def test_values_out_of_bounds_are_refused(
         ("a.jpg --quality 0", "--quality 0: is not one of its values. Use a number from 1 to 100."),
         ("a.jpg --min-face -1", "--min-face -1: is not one of its values. Use a whole number from"),
         ("a.jpg --tile 1.5", "--tile 1.5: is not one of its values. Use a whole number."),
+        (
+            "degrade in -o out --max-ssim half",
+            "--max-ssim half: is not one of its values. Use a number above 0.08 and at most 1.",
+        ),
         ("batch in -o out -j two", "--jobs two: is not one of its values. Use a whole number from"),
         ("batch in", "--output: is missing. See: restore batch -h"),
         ("photo", "PHOTO: is missing. See: restore photo -h"),

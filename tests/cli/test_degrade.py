@@ -54,4 +54,6 @@ def test_degrade_makes_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert (tmp_path / "set" / "degraded" / "a.png").is_file()
     assert capsys.readouterr().out == f"{tmp_path / 'set'}: 1 pairs, 0 failed\n"
     assert main(words) == 1
-    assert main([*words, "--max-ssim", "0"]) == 2
+    assert main([*words, "--max-ssim", "0.08"]) == 2
+    said = "restore: max ssim 0.08: must lie above 0.08 and be at most 1.\n"
+    assert capsys.readouterr().err.endswith(said)

@@ -194,10 +194,11 @@ def _value(error: Any, parameter: Any) -> tuple[str, str]:  # noqa: ANN401
     cause = error.__cause__
     facts = cause.errors()[0] if hasattr(cause, "errors") else {}
     given = printable(str(facts.get("input", ""))) or "''"
-    bounds = re.fullmatch(r"(\d+)\.\.(\d+)", parameter.metavar or "")
+    bounds = re.fullmatch(r"(>?)(\d+(?:\.\d+)?)\.\.(\d+)", parameter.metavar or "")
     choices = parameter.type_descriptor.choices
     if bounds:
-        return given, f"a number from {bounds[1]} to {bounds[2]}"
+        words = ("above", "and at most") if bounds[1] else ("from", "to")
+        return given, f"a number {words[0]} {bounds[2]} {words[1]} {bounds[3]}"
     if choices or "|" in (parameter.metavar or ""):
         names = [str(name) for name in choices or parameter.metavar.split("|")]
         return given, f"{', '.join(names[:-1])} or {names[-1]}"

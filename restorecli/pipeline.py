@@ -83,7 +83,7 @@ class Restoration:
         faces: Each face found, largest first, and what was done to it.
         inspection: What was found to lie over the photo; None if nobody looked.
         presence: How much of the restoration was called for, in [0, 1]; with 0 the photo is left as
-            it came, but for light and size.
+            it came, but for light and size. None if nobody looked.
         work_factor: By how much the photo was made smaller for the work.
         seconds: Wall-clock time of the computation, that of the decision included.
         stage_seconds: Likewise of `inspect`, which also says whether it is dark, and of each later
@@ -102,7 +102,7 @@ class Restoration:
     device: str
     precision: str
     inspection: Inspection | None = None
-    presence: float = 1.0
+    presence: float | None = None
     work_factor: int = 1
     stage_seconds: dict[str, float] = field(default_factory=dict)
     steps: dict[str, Image] = field(default_factory=dict)
@@ -325,7 +325,7 @@ class Restorer:
             relit=gains is not None,
             faces=faces,
             inspection=decision.inspection,
-            presence=decision.presence,
+            presence=decision.presence if decision.inspection else None,
             work_factor=factor,
             seconds=0.0,
             device=str(self.device),

@@ -53,7 +53,8 @@ class Outcome:
         precision: What it was computed in, as in `"fp32"`.
         relit: Whether the photo was brightened.
         presence: How much of the restoration was called for, from 0, where neither a repeating
-            pattern nor noise was found and the photo was left as it came, to 1.
+            pattern nor noise was found and the photo was left as it came, to 1. None if nobody
+            looked, as without the step denoise.
         peaks: Waves of the pattern, strongest first: periods in pixels, angles in degrees.
         work_size: Size that the work was done at over that of the photo, as in `"1/2"`.
         faces: What was found and done, largest face first.

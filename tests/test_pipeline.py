@@ -122,6 +122,15 @@ def test_a_grey_photo_stays_grey(restorer: Restorer) -> None:
     assert restored.pixels.shape == (48, 40)
 
 
+def test_presence_is_not_claimed_where_nobody_looked(restorer: Restorer) -> None:
+    source = photo(24, 20)
+    for stages in (("upscale",), ("relight", "faces"), ()):
+        record = restorer.restore(source, Options(stages=stages, scale=1))
+        assert (record.inspection, record.presence) == (None, None)
+    looked = restorer.restore(source, Options(denoise="on", scale=1))
+    assert (looked.inspection is None, looked.presence) == (False, 1)
+
+
 def test_the_record_says_what_was_done(restorer: Restorer) -> None:
     record = restorer.restore(photo(24, 20), Options(scale=4, relight="on"))
     assert (record.scale, record.relit, record.device) == (4, True, "cpu")

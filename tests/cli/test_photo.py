@@ -128,7 +128,7 @@ def test_json_is_one_record(restorer: FakeRestorer, capsys: pytest.CaptureFixtur
         "device": "cpu",
         "precision": "fp32",
         "relit": False,
-        "presence": 1.0,
+        "presence": None,
         "peaks": [],
         "work_size": "1",
         "stage_seconds": {},

@@ -12,7 +12,6 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import BufferedReader, BufferedWriter, BytesIO
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -75,7 +74,7 @@ class Stored(Protocol):
         """Put it, whole or not at all."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(source: Path | str | bytes | ByteSource | Stored, name: str) -> Iterator[Readable]:
     """Open a photo's bytes as a file that can be sought.
 
@@ -116,8 +115,8 @@ def refuse_target(
 
     Raises:
         PlanError: It is a folder.
-        PhotoWriteError: It exists and must not be replaced, its folder does not exist and is not
-            the one that `will_exist` by then, or it has a name that no file can have.
+        PhotoWriteError: It exists and must not be replaced, its folder takes no file, or does not
+            exist and is not the one that `will_exist` by then, or no file can have its name.
     """
     try:
         if isinstance(path, Path):
@@ -135,6 +134,8 @@ def refuse_target(
         raise PhotoWriteError(f"{path}: exists already. Use --overwrite, or another name.")
     if isinstance(path, Path) and path.parent != will_exist and not path.parent.is_dir():
         raise PhotoWriteError(f"{path}: there is no folder {path.parent}. Make it first.")
+    if isinstance(path, Path) and (path.is_file() or not path.exists()):  # no device, no pipe
+        try_folder(Path(os.path.realpath(path)).parent, told=path)
 
 
 def there(path: Path) -> bool:
@@ -322,7 +323,7 @@ _NAME = re.compile(r"\.restore-[0-9a-f]{8}")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
-@contextmanager
+@contextlib.contextmanager
 def temporary_file(folder: Path) -> Iterator[Path]:
     """Make an empty file of this process's own; if it has that name still, it is deleted at last.
 

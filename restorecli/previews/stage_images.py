@@ -4,7 +4,7 @@ from pathlib import Path
 
 from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.options import StageImage
-from restorecli.photo import Photo
+from restorecli.photo import Photo, files
 from restorecli.pipeline import Restoration
 from restorecli.previews.face_overlay import marked
 from restorecli.previews.thumbnails import step_photo
@@ -21,7 +21,8 @@ def refuse(folder: Path, *, overwrite: bool) -> None:
 
     Raises:
         PlanError: It is a file.
-        PhotoWriteError: A picture that would go there exists and must not be replaced.
+        PhotoWriteError: A picture that would go there exists and must not be replaced, or nothing
+            can be written there.
     """
     if folder.exists() and not folder.is_dir():
         raise PlanError(f"{folder}: is a file. Name a folder for the steps.")
@@ -30,6 +31,7 @@ def refuse(folder: Path, *, overwrite: bool) -> None:
             raise PhotoWriteError(
                 f"{folder / name}: exists already. Use --overwrite, or another folder."
             )
+    files.try_folder(folder)
 
 
 def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bool) -> None:
@@ -44,10 +46,7 @@ def write(photo: Photo, restoration: Restoration, folder: Path, *, overwrite: bo
     Raises:
         PhotoWriteError: A file exists, or the folder cannot be made or written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PhotoWriteError(f"{folder}: cannot be made ({error.strerror}).") from error
+    files.make_folder(folder)
     pictures = {
         name: step_photo(restoration.steps[name], photo)
         for name in (StageImage.RELIT, StageImage.DENOISED, StageImage.COMPOSED)

@@ -115,6 +115,32 @@ def test_a_target_that_is_read_only(
     assert tree(Path("out")) == {}
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["batch", "in", "-o", "out", "--report", "ro/page.html"], "ro/page.html"),
+        (["bench", "set", "--report", "ro/page.html"], "ro/page.html"),
+        (["bench", "set", "--csv", "ro/scores.csv"], "ro/scores.csv"),
+        (["inspect", "in/0/0000.png", "--report", "ro/page.html"], "ro/page.html"),
+        (["in/0/0000.png", "--preview", "-o", "ro/page.html"], "ro/page.html"),
+        (["in/0/0000.png", "-o", "a.png", "--save-steps", "ro/steps"], "ro/steps"),
+    ],
+)
+def test_what_is_written_beside_the_photos_is_tried_before_any_work(
+    words: list[str],
+    named: str,
+    restorer: FakeRestorer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Restorer, "load", None)
+    with mounted(Path("ro"), "ro"):
+        assert main(words) == 1
+    fact = "could not be written (read-only file system). Nothing was left behind."
+    assert capsys.readouterr() == ("", f"restore: {named}: {fact}\n")
+    assert not Path("a.png").exists()
+
+
 def test_a_target_without_permission(
     restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -184,5 +184,5 @@ def test_folder_of_steps_that_is_a_file(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="is a file"):
         stage_images.refuse(taken, overwrite=True)
     photo = flat(6, 6, 7)
-    with pytest.raises(PhotoWriteError, match="cannot be made"):
+    with pytest.raises(PhotoWriteError, match="there is no folder"):
         stage_images.write(photo, FakeRestorer().restore(photo), taken / "below", overwrite=False)

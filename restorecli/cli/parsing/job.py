@@ -1,6 +1,5 @@
 """One photo: what is to be read and written, and what is refused before any work."""
 
-import os
 import stat
 import sys
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from pathlib import Path, PurePath
 from restorecli.cli.options import STREAM, parse_page
 from restorecli.errors import PhotoReadError, PlanError
 from restorecli.options import SaveOptions
-from restorecli.photo.files import Stored, path_of, refuse_target, same_file, try_folder
+from restorecli.photo.files import Stored, path_of, refuse_target, same_file
 from restorecli.photo.formats import WRITABLE, format_for, writable_suffix
 
 
@@ -169,9 +168,6 @@ def _check_files(job: Job) -> None:
                 f"{path}: cannot be written as {path.suffix or 'a file without a suffix'}. "
                 f"Use one of {', '.join(sorted(WRITABLE))}."
             )
-    for path in files:
-        if isinstance(path, Path) and not (path.exists() and not path.is_file()):
-            try_folder(Path(os.path.realpath(path)).parent, told=path)
     if job.steps is not None:
         from restorecli.previews import stage_images
 

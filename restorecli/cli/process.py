@@ -22,7 +22,7 @@ from restorecli.errors import DeviceError, PhotoWriteError, RestoreError, means_
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
-_STREAM_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_STREAM_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 
 LOOKED = 0.05  # seconds, five ticks of the system's clock
 SPARE = 0.5  # processors that others may use on a machine that counts as idle
@@ -79,6 +79,11 @@ def open_streams() -> None:
         if hasattr(stream, "reconfigure"):
             bytewise = stream is sys.stdout and stream.encoding.lower() in ("utf-8", "utf8")
             stream.reconfigure(errors="surrogateescape" if bytewise else "backslashreplace")
+
+
+def stdout_was_closed() -> bool:
+    """Whether nothing that is written to standard output goes anywhere; see `open_streams`."""
+    return getattr(sys.stdout, "name", None) == os.devnull
 
 
 def name_on_stdout(path: str) -> str:

@@ -40,11 +40,61 @@ class Tiny(torch.nn.Module):
 
 
 def test_weights_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["weights", "list", "--folder", str(folder)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    assert main(["weights", "list", "--folder", str(folder)]) == 3
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
     assert lines[0].split() == ["inspector", "missing"]
     assert lines[-1].startswith("orsnet")
     assert lines[-1].endswith("unlisted")
+    others = [name for name in weights.NETWORKS if name != "orsnet"]
+    assert err == f"restore: {', '.join(others)}: missing or damaged. Reinstall the package.\n"
+
+
+def damage_one_of_each(folder: Path) -> None:
+    """One file as the manifest says, one changed, one that nothing lists and holds no network."""
+    good = folder / "orsnet.safetensors"
+    tables = [
+        f'[{name}]\nsha256 = "{weights.sha256(good)}"\nbytes = {good.stat().st_size}\n'
+        for name in ("orsnet", "denoiser")
+    ]
+    (folder / "manifest.toml").write_text("".join(tables))
+    (folder / "denoiser.safetensors").write_bytes(b"cut off")
+    (folder / "relighter.safetensors").write_bytes(b"cut off")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_weights_list_goes_past_what_is_damaged(
+    as_json: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage_one_of_each(folder)
+    assert main(["weights", "list", "--folder", str(folder), *["--json"] * as_json]) == 3
+    out, err = capsys.readouterr()
+    if as_json:
+        found = [(record["name"], record["status"]) for record in map(json.loads, out.splitlines())]
+    else:
+        found = [(line.split()[0], line.split()[-1]) for line in out.splitlines()]
+    known = {"denoiser": "changed", "relighter": "damaged", "orsnet": "ok"}
+    assert found == [(name, known.get(name, "missing")) for name in weights.NETWORKS]
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["list", "verify"])
+def test_weights_that_cannot_be_opened(
+    command: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Forced, since permissions do not bind root."""
+
+    def refuse(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("restorecli.manifest.sha256", refuse)
+    assert main(["weights", command, "--folder", str(folder)]) == 3
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1].split()[:2] == ["orsnet", "damaged"]
+    assert "orsnet: " in err
 
 
 @pytest.mark.parametrize("command", ["list", "verify"])
@@ -57,7 +107,7 @@ def test_names_are_apart_from_what_is_said_of_them(
 
 
 def test_weights_list_in_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["weights", "list", "--folder", str(folder), "--json"]) == 0
+    assert main(["weights", "list", "--folder", str(folder), "--json"]) == 3
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert records[0]["status"] == "missing"
     assert records[0]["parameters"] is None
@@ -69,7 +119,7 @@ def test_weights_verify(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == len(weights.NETWORKS)
     others = [name for name in weights.NETWORKS if name != "orsnet"]
-    assert err.startswith(f"restore: {', '.join(others)}: not as the manifest")
+    assert err.startswith(f"restore: {', '.join(others)}: missing or damaged.")
 
 
 def test_weights_verified(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,3 +128,25 @@ def test_streams_that_were_never_open(tmp_path: Path) -> None:
     whole = completed(TINY, ["batch", "in", "-o", "same", *SMALL], cwd=tmp_path)
     assert whole.returncode == 0
     assert tree(tmp_path / "same") == tree(tmp_path / "out")
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("stdout", "fact"),
+    [
+        (">&-", "is closed. Name a file with -o."),
+        ("1</dev/null", "could not be written (bad file descriptor). Try a file."),
+    ],
+)
+def test_a_picture_into_a_stream_that_takes_none(stdout: str, fact: str, tmp_path: Path) -> None:
+    (path,) = photos(tmp_path / "in", 1)
+    module = [sys.executable, "-m", TINY, str(path), "-o", "-", *SMALL, "--quiet"]
+    run = subprocess.run(
+        ["sh", "-c", f'exec "$0" "$@" {stdout}', *module],
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (1, f"restore: <stdout>: {fact}\n")

@@ -5,8 +5,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from restorecli.cli import process
 from restorecli.cli.options import STREAM, parse_page
-from restorecli.errors import PhotoReadError, PlanError
+from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError
 from restorecli.options import SaveOptions
 from restorecli.photo.files import Stored, path_of, refuse_target, same_file
 from restorecli.photo.formats import WRITABLE, format_for, writable_suffix
@@ -130,9 +131,11 @@ def _check_source(job: Job, output: str | None) -> None:
 
 
 def _check_streams(job: Job, *, as_json: bool) -> None:
-    """Refuse a terminal at either end, and a picture mixed with a record."""
+    """Refuse a terminal at either end, a closed stream, and a picture mixed with a record."""
     if job.source is None and sys.stdin.isatty():
         raise PhotoReadError("<stdin>: is a terminal. Pipe a photo in, or name a file.")
+    if job.target is None and process.stdout_was_closed():
+        raise PhotoWriteError("<stdout>: is closed. Name a file with -o.")
     if job.target is None and sys.stdout.isatty():
         raise PlanError("<stdout>: is a terminal. Pipe the picture on, or name a file with -o.")
     if job.target is None and as_json:

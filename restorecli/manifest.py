@@ -32,6 +32,8 @@ NETWORKS = (
     "orsnet",
 )
 WEIGHTS_VARIABLE = "RESTORE_WEIGHTS"
+Status = Literal["ok", "changed", "missing", "damaged", "unlisted"]
+BAD: tuple[Status, ...] = ("changed", "missing", "damaged")
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -91,10 +93,10 @@ class WeightsFile:
     Attributes:
         name: Name without suffix, e.g. `"denoiser"`.
         path: Where it is, or where it was looked for.
-        bytes: Size on disk; 0 if missing.
-        sha256: Hash of what is on disk; empty if missing.
-        status: `"ok"`; `"changed"`: not the file the manifest describes; `"missing"`; `"unlisted"`:
-            there, but the manifest does not name it.
+        bytes: Size on disk; 0 if missing or damaged.
+        sha256: Hash of what is on disk; empty if missing or damaged.
+        status: `"ok"`; `"changed"`: not the file the manifest describes; `"missing"`; `"damaged"`:
+            cannot be read; `"unlisted"`: there, but the manifest does not name it.
         history: The manifest's other fields; empty if unlisted.
     """
 
@@ -102,7 +104,7 @@ class WeightsFile:
     path: Path
     bytes: int
     sha256: str
-    status: Literal["ok", "changed", "missing", "unlisted"]
+    status: Status
     history: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -143,7 +145,7 @@ def verify(folder: Path | None = None) -> list[WeightsFile]:
 
     Returns:
         The product's networks in their order, then other files by name. Nothing is raised for a
-        file that is missing or changed: its `status` says so.
+        file that is missing, changed or damaged: its `status` says so.
 
     Raises:
         WeightsError: The manifest itself cannot be read.
@@ -183,13 +185,14 @@ def _entry(path: Path, name: str, table: object) -> ManifestEntry:
 def _compare(folder: Path, name: str, entry: ManifestEntry | None) -> WeightsFile:
     path = folder / f"{name}{SUFFIX}"
     history = {} if entry is None else entry.history
-    if not path.is_file():
-        return WeightsFile(
-            name=name, path=path, bytes=0, sha256="", status="missing", history=history
-        )
-    digest, size = sha256(path), path.stat().st_size
-    status: Literal["ok", "changed", "unlisted"] = "unlisted"
-    if entry is not None:
+    try:
+        digest, size = sha256(path), path.stat().st_size
+    except OSError:
+        digest, size = "", 0
+    status: Status = "unlisted"
+    if not digest:
+        status = "damaged" if path.is_file() else "missing"
+    elif entry is not None:
         status = "ok" if (digest, size) == (entry.sha256, entry.bytes) else "changed"
     return WeightsFile(
         name=name, path=path, bytes=size, sha256=digest, status=status, history=history

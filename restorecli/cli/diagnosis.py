@@ -21,7 +21,7 @@ from PIL import features
 from restorecli import device as devices
 from restorecli import host, weights
 from restorecli.errors import RestoreError
-from restorecli.manifest import WEIGHTS_VARIABLE, weights_folder
+from restorecli.manifest import BAD, WEIGHTS_VARIABLE, weights_folder
 from restorecli.pipeline import BYTES_PER_PIXEL
 from restorecli.tiling.tiles import choose_tile
 
@@ -53,7 +53,7 @@ def report(device: str = "auto", precision: str = "auto") -> dict[str, Any]:
         problems += [
             f"{file['name']}: {file['status']}. Reinstall the package."
             for file in facts["weights"]["files"]
-            if file["status"] in ("missing", "changed")
+            if file["status"] in BAD
         ]
     except RestoreError as error:
         problems.append(str(error))
@@ -200,6 +200,6 @@ def _memory_rows(memory: dict[str, int]) -> list[tuple[str, str]]:
 
 
 def _describe_file(file: dict[str, Any]) -> str:
-    if file["status"] == "missing":
-        return "missing"
+    if not file["sha256"]:
+        return str(file["status"])
     return f"{file['status']}, {file['bytes'] / 1e6:.1f} MB, sha256 {file['sha256'][:12]}"

@@ -1,14 +1,21 @@
 """The commands `weights list|verify|path|import` and `doctor`. Like `cli`, without PyTorch."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from restorecli.cli.options import takes_fields
 from restorecli.cli.parsing import usage
+from restorecli.errors import WeightsError
+from restorecli.manifest import BAD, WeightsFile
 from restorecli.options import RunOptions
+
+if TYPE_CHECKING:
+    from restorecli.weights import Header
 
 app = typer.Typer(
     cls=usage.Group,
@@ -24,12 +31,11 @@ Folder = Annotated[
 @app.command("list")
 @takes_fields
 def list_files(*, folder: Folder = None, as_json: bool = False) -> None:
-    """Say of every weights file what it is: size, hash, parameters, recipe."""
+    """Say of every weights file what it is; exit code 3 if one is missing, changed or damaged."""
     from restorecli import weights
 
-    for file in weights.verify(folder):
-        present = file.status != "missing"
-        header = weights.read_header(file.path) if present else None
+    found = [_looked_into(file) for file in weights.verify(folder)]
+    for file, header in found:
         if as_json:
             typer.echo(
                 json.dumps(
@@ -46,25 +52,40 @@ def list_files(*, folder: Folder = None, as_json: bool = False) -> None:
                 )
             )
         elif header is None:
-            typer.echo(f"{file.name:<18}  missing")
+            typer.echo(f"{file.name:<18}  {file.status}")
         else:
             size = f"{file.bytes / 1e6:6.2f} MB {header.parameters / 1e6:6.2f} M parameters"
             typer.echo(f"{file.name:<18}  {size}  {file.sha256[:12]}  {file.status}")
+    _refuse_bad([file for file, _ in found])
 
 
 @app.command()
 def verify(*, folder: Folder = None) -> None:
-    """Compare every file with the manifest; exit code 3 if one is missing or changed."""
+    """Compare every file with the manifest; exit code 3 if one is missing, changed or damaged."""
     from restorecli import weights
 
     files = weights.verify(folder)
     for file in files:
         typer.echo(f"{file.name:<18}  {file.status:<10}{file.sha256[:12]}")
-    bad = [file.name for file in files if file.status in ("missing", "changed")]
-    if bad:
-        from restorecli.errors import WeightsError
+    _refuse_bad(files)
 
-        raise WeightsError(f"{', '.join(bad)}: not as the manifest says. Reinstall the package.")
+
+def _looked_into(file: WeightsFile) -> tuple[WeightsFile, "Header | None"]:
+    """A file and what its header says; it is `"damaged"` if that and no hash shows it."""
+    from restorecli import weights
+
+    if file.status in ("missing", "damaged"):
+        return file, None
+    try:
+        return file, weights.read_header(file.path)
+    except WeightsError:
+        return (file if file.status == "changed" else replace(file, status="damaged")), None
+
+
+def _refuse_bad(files: Sequence[WeightsFile]) -> None:
+    bad = [file.name for file in files if file.status in BAD]
+    if bad:
+        raise WeightsError(f"{', '.join(bad)}: missing, changed or damaged. Reinstall the package.")
 
 
 @app.command()

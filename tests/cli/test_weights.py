@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -12,6 +11,7 @@ import torch
 from restorecli import weights
 from restorecli.cli import diagnosis, main
 from restorecli.faces import import_retinaface
+from restorecli.manifest import WeightsFile
 
 
 @pytest.fixture
@@ -47,7 +47,10 @@ def test_weights_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1].startswith("orsnet")
     assert lines[-1].endswith("unlisted")
     others = [name for name in weights.NETWORKS if name != "orsnet"]
-    assert err == f"restore: {', '.join(others)}: missing or damaged. Reinstall the package.\n"
+    assert (
+        err
+        == f"restore: {', '.join(others)}: missing, changed or damaged. Reinstall the package.\n"
+    )
 
 
 def damage_one_of_each(folder: Path) -> None:
@@ -119,11 +122,11 @@ def test_weights_verify(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == len(weights.NETWORKS)
     others = [name for name in weights.NETWORKS if name != "orsnet"]
-    assert err.startswith(f"restore: {', '.join(others)}: missing or damaged.")
+    assert err.startswith(f"restore: {', '.join(others)}: missing, changed or damaged.")
 
 
 def test_weights_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = SimpleNamespace(name="denoiser", status="ok", sha256="0" * 64)
+    good = WeightsFile(name="denoiser", path=Path(), bytes=1, sha256="0" * 64, status="ok")
     monkeypatch.setattr(weights, "verify", lambda folder: [good])
     assert main(["weights", "verify"]) == 0
 

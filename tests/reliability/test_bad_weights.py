@@ -95,7 +95,7 @@ def test_verify_and_doctor_name_what_was_tampered_with(
 ) -> None:
     damage(folder / NAME)
     assert main(["weights", "verify"]) == 3
-    assert capsys.readouterr().err.startswith("restore: relighter: not as the manifest says.")
+    assert capsys.readouterr().err.startswith("restore: relighter: missing, changed or damaged.")
     assert main(["doctor"]) == 1
     assert "relighter" in capsys.readouterr().out
     assert main(["weights", "list"]) == 3

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from restorecli.cli.options import ReportTarget, parse_stages, takes_fields
+from restorecli.errors import PlanError
 from restorecli.options import STAGES, Options, RunOptions
 
 Dataset = Annotated[
@@ -44,6 +45,9 @@ Speed = Annotated[
         help="Time photos of 0.26 to 35 megapixels by stage; --limit 2 takes the small ones.",
     ),
 ]
+UNHEEDED = (  # by --speed
+    "DATASET", "--metric", "--stages", "--csv", "--report", "--overwrite", "--fidelity", "--tile",
+)  # fmt: skip
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Also write every score.")]
 
 
@@ -68,6 +72,7 @@ def bench(
     from restorecli.reports.bench import open_report
 
     if speed:
+        _refuse_beside_speed(options, (dataset, metric, rows, csv, report, overwrite))
         scoring.time_sizes(run, sizes=limit, as_json=as_json, quiet=quiet)
         return
     if csv is not None:
@@ -90,9 +95,16 @@ def bench(
 
 
 def _refuse_csv(csv: Path, report: Path | None, *, overwrite: bool) -> None:
-    from restorecli.errors import PlanError
     from restorecli.photo.files import refuse_target
 
     if report is not None and csv.resolve() == report.resolve():
         raise PlanError(f"{csv}: is named as two results. Give each a file of its own.")
     refuse_target(csv, overwrite=overwrite)
+
+
+def _refuse_beside_speed(options: Options, given: tuple[object, ...]) -> None:
+    """Refuse what photos that are only timed have no use for."""
+    values = (*given, options.fidelity != Options.fidelity, options.tile)
+    named = [name for name, value in zip(UNHEEDED, values, strict=True) if value]
+    if named:
+        raise PlanError(f"--speed and {', '.join(named)} contradict each other. Leave one out.")

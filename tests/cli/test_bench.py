@@ -95,6 +95,31 @@ def test_bench_refuses(
     assert capsys.readouterr().err.startswith(f"restore: {fact}")
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["set"], "DATASET"),
+        (["--metric", "ssim", "--limit", "1"], "--metric"),
+        (["--stages", "denoise"], "--stages"),
+        (["--csv", "a.csv", "--overwrite"], "--csv, --overwrite"),
+        (["--report", "a.html"], "--report"),
+        (["--fidelity", "1"], "--fidelity"),
+        (["--tile", "64"], "--tile"),
+    ],
+)
+def test_speed_refuses_what_it_does_not_heed(
+    words: list[str],
+    named: str,
+    restorer: Untouching,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("restorecli.bench.speed.measure_speed", None)
+    assert main(["bench", "--speed", *words]) == 2
+    said = f"restore: --speed and {named} contradict each other. Leave one out.\n"
+    assert capsys.readouterr() == ("", said)
+
+
 def test_bench_with_a_bad_pair_exits_with_1(
     restorer: Untouching, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -249,7 +249,7 @@ def test_folder_that_cannot_be_searched_is_refused(monkeypatch: pytest.MonkeyPat
     def refuse(path: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("restorecli.batch.plan.os.scandir", refuse)
+    monkeypatch.setattr("restorecli.batch.search.os.scandir", refuse)
     with pytest.raises(PlanError, match=r"^in: cannot be searched \(Permission denied\)"):
         plan.make(["in"], Path("out"))
 

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from restorecli import record
 from restorecli.batch import remote_plan
 from restorecli.batch.remote import Place, RemotePath, is_result
 from restorecli.batch.search import Find, expand, inside, real, without_results
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
 from restorecli.photo.files import there
 from restorecli.photo.formats import READABLE, WRITABLE, spelled, writable_suffix
+from restorecli.record import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ class Plan:
         results: Files and folders that are results of an earlier run, and so were passed over.
         out: Folder for the results.
         within: It lies in a folder that was searched for photos.
+        failures: What became of folders that cannot be searched.
     """
 
     tasks: tuple[Task, ...]
@@ -48,6 +51,7 @@ class Plan:
     results: tuple[Place, ...] = ()
     out: Place | None = None
     within: bool = False
+    failures: tuple[Outcome, ...] = ()
 
 
 def make(
@@ -73,8 +77,10 @@ def make(
         overwrite: Let targets exist.
 
     Raises:
-        PlanError: Two photos have one target, a target is a source, `ext` cannot be written, a
-            folder is missing or unreadable, or both ways to treat existing targets are asked for.
+        PlanError: Two photos have one target, a target is a source, `ext` cannot be written, or
+            both ways to treat existing targets are asked for.
+        PhotoReadError: A source or a list is missing, or there is nothing but a folder that
+            cannot be searched.
         PhotoWriteError: A target exists, and nothing says what to do about it.
         NothingToDoError: No photo was found.
     """
@@ -87,8 +93,9 @@ def make(
     photos: dict[str, Find] = {}
     for find in (find for find in finds if find.is_photo):
         photos.setdefault(key(find.source), find)
+    refusals = {str(find.source): find.refusal for find in finds if find.refusal is not None}
     if not photos:
-        raise NothingToDoError(_nothing(sources, finds))
+        raise next(iter(refusals.values()), NothingToDoError(_nothing(sources, finds)))
     tasks = _tasks(list(photos.values()), out, suffix)
     _refuse_collisions(tasks)
     existing = _existing(tasks, out, filled=skip_existing)
@@ -98,14 +105,16 @@ def make(
             "Use --skip-existing to go on with the others, or --overwrite."
         )
     skipped = set(existing) if skip_existing else set()
+    others = [find for find in finds if not (find.is_photo or find.refusal)]
     return Plan(
         tasks=tuple(task for task in tasks if task not in skipped),
         skipped=tuple(task for task in tasks if task in skipped),
-        ignored=sum(not find.is_photo for find in finds),
-        others=tuple(find.source for find in finds if not (find.is_photo or find.is_hidden)),
+        ignored=len(others),
+        others=tuple(find.source for find in others if not find.is_hidden),
         results=tuple(dict.fromkeys(find.source for find in results)),
         out=out,
         within=any(find.searched and _holds(find, out) for find in finds),
+        failures=tuple(record.failed(name, None, why) for name, why in refusals.items()),
     )
 
 

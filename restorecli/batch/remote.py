@@ -88,22 +88,22 @@ class RemotePath:
         """Whether there is an object of this very name.
 
         Raises:
-            PlanError: The store cannot be asked.
+            PhotoReadError: The store cannot be asked.
         """
-        with self._told(PlanError, "cannot be looked up"):
+        with self._told(PhotoReadError, "cannot be looked up"):
             return self._is_there()
 
     def keys_below(self) -> list[str]:
         """Names of all objects below this one, from its end on; of the object itself, `""`.
 
         Raises:
-            PlanError: The store cannot be asked.
+            PhotoReadError: The store cannot be asked.
         """
         return list(self.sizes_below())
 
     def sizes_below(self) -> dict[str, int]:
         """Bytes of every object below this one, by the names of `keys_below`; errors as there."""
-        with self._told(PlanError, "cannot be searched"):
+        with self._told(PhotoReadError, "cannot be searched"):
             try:
                 objects = self._client().find(self.key, detail=True)
             except FileNotFoundError:
@@ -118,9 +118,9 @@ class RemotePath:
         """Bytes of the object, None if there is none.
 
         Raises:
-            PlanError: The store cannot be asked.
+            PhotoReadError: The store cannot be asked.
         """
-        with self._told(PlanError, "cannot be looked up"):
+        with self._told(PhotoReadError, "cannot be looked up"):
             return (
                 int(str(self._client().info(self.key)["size"] or 0)) if self._is_there() else None
             )

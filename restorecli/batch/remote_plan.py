@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from restorecli.batch.remote import Place, RemotePath
-from restorecli.errors import PlanError
+from restorecli.errors import PhotoReadError, PlanError
 from restorecli.photo.formats import READABLE
 
 WILDCARDS = frozenset("*?[")
@@ -24,7 +24,8 @@ def expand(source: RemotePath, out: Place) -> Iterator[Find]:
         out: What lies below it is no source.
 
     Raises:
-        PlanError: Nothing is there, it is the output itself, or the store cannot be asked.
+        PlanError: It is the output itself, or no pattern.
+        PhotoReadError: Nothing is there, or the store cannot be asked.
     """
     wild = [part for part in source.key.split("/") if WILDCARDS & set(part) or part == ".."]
     if wild and (source.key.startswith(wild[0]) or ".." in wild):
@@ -48,7 +49,7 @@ def _walk(source: RemotePath, out: Place) -> Iterator[Find]:
     keys = [] if source.suffix.lower() in READABLE else source.keys_below()
     if keys in ([], [""]):
         if not keys and source.suffix.lower() not in READABLE:
-            raise PlanError(f"{source}: no such object, and nothing below it. Check the name.")
+            raise PhotoReadError(f"{source}: no such object, and nothing below it. Check the name.")
         yield source, PurePosixPath(source.name)
     for path, relative in _below(source, keys, out):
         if not any(part.startswith(".") for part in relative.parts[:-1]):

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from restorecli.batch import remote_plan
 from restorecli.batch.remote import Place, RemotePath, is_url, parse_place
 from restorecli.batch.remote_plan import MARK, WILDCARDS
-from restorecli.errors import PlanError
+from restorecli.errors import PhotoReadError, PlanError
 from restorecli.photo.files import path_of, same_file, there
 from restorecli.photo.formats import READABLE
 
@@ -28,6 +28,7 @@ class Find:
         searched: It was found in a folder or by a pattern, not named.
         result: It is, or all in it are, of an earlier run.
         special: It is a pipe, a device or the like that was found in a folder.
+        refusal: It is a folder that cannot be searched, and this is why.
     """
 
     source: Place
@@ -35,6 +36,7 @@ class Find:
     searched: bool = True
     result: bool = False
     special: bool = False
+    refusal: PhotoReadError | None = None
 
     @property
     def is_hidden(self) -> bool:
@@ -45,7 +47,7 @@ class Find:
     def is_photo(self) -> bool:
         """Whether it is called like a kind that can be read, and is nothing else."""
         named_so = self.source.suffix.lower() in READABLE
-        return named_so and not (self.special or self.is_hidden)
+        return named_so and not (self.special or self.is_hidden or self.refusal)
 
     @property
     def folder(self) -> str:
@@ -73,7 +75,8 @@ def _lines(path: Place) -> list[str]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise PlanError(f"{path}: cannot be read as a list ({error.strerror}).") from error
+        fact = f"cannot be read as a list ({error.strerror})"
+        raise PhotoReadError(f"{path}: {fact}. Check its name.") from error
     return _split(content)
 
 
@@ -103,7 +106,7 @@ def _expand_path(source: str, out: Place) -> Iterator[Find]:
     elif (fixed := _without_wildcards(path)) is not None:
         yield from _match(path, fixed, out)
     else:
-        raise PlanError(f"{path}: no such file or folder. Check the name.")
+        raise PhotoReadError(f"{path}: no such file or folder. Check the name.")
 
 
 def _without_wildcards(path: Path) -> int | None:
@@ -154,7 +157,8 @@ def _match(pattern: Path, fixed: int, out: Place) -> Iterator[Find]:
 def _walk(folder: Path, base: Path, out: Place) -> Iterator[Find]:
     """Yield the files below a folder, by name; each real folder once, the output folder never."""
     visited: set[tuple[int, int]] = set()
-    for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse_folder):
+    refused: list[OSError] = []
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=refused.append):
         status = Path(root).stat()
         if (status.st_dev, status.st_ino) in visited or same_file(Path(root), out):
             folders.clear()
@@ -168,6 +172,11 @@ def _walk(folder: Path, base: Path, out: Place) -> Iterator[Find]:
         for name in sorted(files):
             path = Path(root, name)
             yield Find(source=path, relative=path.relative_to(base), special=_is_special(path))
+    for error in refused:
+        path = Path(error.filename)
+        fact = f"cannot be searched ({error.strerror}). Check its permissions."
+        refusal = PhotoReadError(f"{path}: {fact}")
+        yield Find(source=path, relative=path.relative_to(base), refusal=refusal)
 
 
 def _is_special(path: Path) -> bool:
@@ -179,12 +188,6 @@ def _is_special(path: Path) -> bool:
     except OSError:  # a link to nothing, which fails when it is read
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
-def _refuse_folder(error: OSError) -> None:
-    raise PlanError(
-        f"{error.filename}: cannot be searched ({error.strerror}). Check its permissions."
-    ) from error
 
 
 def _marked(path: Path, base: Path) -> Path | None:

@@ -23,7 +23,7 @@ from restorecli.bench.dataset import (
     spread,
 )
 from restorecli.degrade import DegradeConfig, degrade
-from restorecli.errors import DatasetError, PlanError, RestoreError
+from restorecli.errors import DatasetError, NothingToDoError, PlanError, RestoreError
 from restorecli.metrics import WINDOW, ssim
 from restorecli.options import LEAST_SSIM
 from restorecli.photo import Photo, files
@@ -102,7 +102,8 @@ def make(
         What was made, in the order of the names.
 
     Raises:
-        DatasetError: No photos, two with one name, or a target that holds something else.
+        DatasetError: No such folder, two photos of one name, or a target that holds something else.
+        NothingToDoError: No photos.
         PhotoWriteError: Nothing can be written there.
         PlanError: The target lies in the folder of clean photos, or `max_ssim` is out of bounds.
     """
@@ -144,7 +145,7 @@ def _sources(folder: Path, count: int | None) -> dict[str, Path]:
             )
         sources[name] = path
     if not sources:
-        raise DatasetError(f"{folder}: no photos in it. Give a folder of clean photos.")
+        raise NothingToDoError(f"{folder}: no photos in it. Give a folder of clean photos.")
     return dict(spread(sorted(sources.items()), count))
 
 

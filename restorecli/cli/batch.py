@@ -85,8 +85,7 @@ def batch(
     work = plan.make(sources, out, ext=ext, skip_existing=skip_existing, overwrite=save.overwrite)
     page = open_report(report, work, options, overwrite=save.overwrite)
     if dry_run:
-        progress.present_plan(work, messages)
-        return
+        raise typer.Exit(progress.present_plan(work, messages))
     run = replace(run, thumbnails=page is not None)
     save = replace(save, skip_existing=skip_existing)
     outcomes = engines.restore_batch(work, options, save, run, workers)

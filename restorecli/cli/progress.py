@@ -46,7 +46,7 @@ def present(
     became of them; it goes to stdout, or to stderr if stdout carries JSON.
 
     Args:
-        outcomes: Of the plan's tasks, as they come.
+        outcomes: Of the plan's tasks as they come, and its failures.
         plan: Its skipped photos are reported first.
         messages: JSON is one record a photo on stdout, then a summary; `quiet` leaves the progress
             out, `verbose` adds a line for each photo restored.
@@ -62,8 +62,9 @@ def present(
     said: set[str] = set()
     if as_json:
         _print_records(skipped(plan))
+    total = len(plan.tasks) + len(plan.failures)
     try:
-        for outcome in followed(outcomes, len(plan.tasks), unit="photo", quiet=quiet, clock=clock):
+        for outcome in followed(outcomes, total, unit="photo", quiet=quiet, clock=clock):
             counts[outcome.status] += 1
             _present_one(outcome, messages, said)
     except KeyboardInterrupt:
@@ -119,24 +120,31 @@ def skipped(plan: Plan) -> list[Outcome]:
     return [record.skipped(str(task.source), str(task.target)) for task in plan.skipped]
 
 
-def present_plan(plan: Plan, messages: Messages) -> None:
-    """Print what a batch would do, a line a photo, to stdout."""
+def present_plan(plan: Plan, messages: Messages) -> int:
+    """Print what a batch would do, a line a photo, to stdout, and what it could not.
+
+    Returns:
+        The exit code: 1 if a folder cannot be searched.
+    """
     if not messages.quiet:
         _name_what_is_left(plan)
+    for failure in plan.failures:
+        print_above_bar(f"restore: {failure.error}")
     planned = [
         Outcome(source=str(task.source), target=str(task.target), status="planned")
         for task in plan.tasks
     ]
     if messages.as_json:
-        _print_records([*planned, *skipped(plan)])
-        counts = {"planned": len(plan.tasks), "skipped": len(plan.skipped)}
-        counts["ignored"] = len(plan.others)
+        counts = {"planned": len(plan.tasks), "failed": len(plan.failures)}
+        counts |= {"skipped": len(plan.skipped), "ignored": len(plan.others)}
+        _print_records([*plan.failures, *planned, *skipped(plan)])
         typer.echo(record.summary_line(counts, 0.0))
-        return
+        return 1 if plan.failures else 0
     for outcome in planned:
         source, target = map(process.name_on_stdout, (outcome.source, str(outcome.target)))
         typer.echo(f"{source} → {target}", color=True)  # else escapes in names would be lost
     typer.echo(f"{len(plan.tasks)} to restore, {len(plan.skipped)} skipped", err=True)
+    return 1 if plan.failures else 0
 
 
 def followed(

@@ -195,7 +195,7 @@ class BatchReport:
             "cards": [card for card in cards if card.outcome.status == "restored"],
             "failed": failed,
             "skipped": sorted(skipped, key=natural),
-            "missing": len(self._work.tasks) - len(cards),
+            "missing": len(self._work.tasks) + len(self._work.failures) - len(cards),
             "titles": TITLES,
             "faces": len(faces),
             "faces_restored": sum(face.status == FaceStatus.RESTORED for face in faces),

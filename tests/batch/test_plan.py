@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from restorecli.batch import plan
 from restorecli.batch.remote_plan import MARK
-from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
+from restorecli.errors import NothingToDoError, PhotoReadError, PhotoWriteError, PlanError
 from restorecli.photo.formats import READABLE, WRITABLE
 
 
@@ -113,14 +113,17 @@ def test_list_is_read_a_source_a_line() -> None:
 
 
 def test_missing_list_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"list\.txt: cannot be read as a list \(No such file"):
+    with pytest.raises(PhotoReadError, match=r"list\.txt: cannot be read as a list \(No such file"):
+        plan.make(["@list.txt"], Path("out"))
+    Path("list.txt").mkdir()
+    with pytest.raises(PhotoReadError, match=r"list\.txt: cannot be read as a list \(Is a dir"):
         plan.make(["@list.txt"], Path("out"))
 
 
 def test_missing_photo_fails_later_but_a_missing_folder_is_refused() -> None:
     touch("a.jpg")
     assert len(plan.make(["a.jpg", "gone.jpg"], Path("out")).tasks) == 2
-    with pytest.raises(PlanError, match=r"^phtos: no such file or folder"):
+    with pytest.raises(PhotoReadError, match=r"^phtos: no such file or folder"):
         plan.make(["a.jpg", "phtos"], Path("out"))
 
 
@@ -243,15 +246,36 @@ def test_linked_photo_is_a_photo(tmp_path: Path) -> None:
     assert len(plan.make(["in"], Path("out")).tasks) == 2
 
 
-def test_folder_that_cannot_be_searched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    touch("in/a.jpg")
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders called `locked` cannot be searched; forced, since permissions do not bind root."""
+    scandir = os.scandir
 
-    def refuse(path: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
+    def refuse(path: str) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
 
     monkeypatch.setattr("restorecli.batch.search.os.scandir", refuse)
-    with pytest.raises(PlanError, match=r"^in: cannot be searched \(Permission denied\)"):
-        plan.make(["in"], Path("out"))
+
+
+@pytest.mark.usefixtures("locked")
+def test_a_folder_that_cannot_be_searched_fails_alone() -> None:
+    touch("in/a.jpg", "in/b/c.jpg", "in/b/locked/d.jpg", "in/locked/e.jpg")
+    work = plan.make(["in", "in/b"], Path("out"))
+    assert list(pairs(work)) == ["in/a.jpg", "in/b/c.jpg"]
+    assert [(outcome.source, outcome.target, outcome.error) for outcome in work.failures] == [
+        (name, None, f"{name}: cannot be searched (Permission denied). Check its permissions.")
+        for name in ("in/b/locked", "in/locked")
+    ]
+    assert work.ignored == 0
+
+
+@pytest.mark.usefixtures("locked")
+def test_nothing_but_a_folder_that_cannot_be_searched_is_refused() -> None:
+    touch("locked/a.jpg")
+    with pytest.raises(PhotoReadError, match=r"^locked: cannot be searched \(Permission denied\)"):
+        plan.make(["locked"], Path("out"))
 
 
 def test_home_is_expanded_and_an_unknown_user_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +343,7 @@ def test_a_pipe_in_a_folder_is_not_waited_for() -> None:
 def test_a_missing_photo_of_a_folder_with_wildcards_in_its_name_is_missing() -> None:
     touch("d[1]/a.png")
     assert list(pairs(plan.make(["d[1]/b.png"], Path("out")))) == ["d[1]/b.png"]
-    with pytest.raises(PlanError, match="no such file"):
+    with pytest.raises(PhotoReadError, match="no such file"):
         plan.make(["d[1]/b"], Path("out"))
 
 

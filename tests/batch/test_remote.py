@@ -143,7 +143,9 @@ def test_a_cause_may_hold_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.EIO, "sesame") from refused("InternalError")
 
     monkeypatch.setattr(RemotePath, "_client", fail)
-    with pytest.raises(PlanError, match=r"cannot be searched \(the store says InternalError\)"):
+    with pytest.raises(
+        PhotoReadError, match=r"cannot be searched \(the store says InternalError\)"
+    ):
         RemotePath("s3", "b").keys_below()
 
 

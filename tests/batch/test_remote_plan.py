@@ -15,7 +15,13 @@ from restorecli.batch import plan
 from restorecli.batch.remote import RemotePath, parse_place
 from restorecli.batch.remote_plan import MARK, WILDCARDS
 from restorecli.cli import main
-from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
+from restorecli.errors import (
+    NothingToDoError,
+    PhotoReadError,
+    PhotoWriteError,
+    PlanError,
+    RestoreError,
+)
 from tests.support.fake_restorer import FakeRestorer
 
 
@@ -67,7 +73,7 @@ def test_a_store_and_a_folder_give_the_same_plan(tree: set[str], source: str) ->
         def planned(base: str) -> object:
             try:
                 work = plan.make([f"{base}/{source}"], parse_place(f"{base}/out"))
-            except (PlanError, NothingToDoError) as refusal:
+            except RestoreError as refusal:
                 return type(refusal)
             shown = [
                 (str(task.source).removeprefix(base), str(task.target).removeprefix(base))
@@ -168,7 +174,7 @@ def test_existing_targets_cost_one_listing(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_what_is_no_source_is_refused(source: str, fact: str) -> None:
     touch("in/a.jpg")
-    with pytest.raises(PlanError) as refusal:
+    with pytest.raises(PhotoReadError if source == "none" else PlanError) as refusal:
         pairs(source)
     assert fact in str(refusal.value)
 

@@ -12,7 +12,7 @@ from PIL import ImageCms
 
 from restorecli.bench import dataset, make_dataset
 from restorecli.bench.make_dataset import MadeSet, make
-from restorecli.errors import DatasetError, PlanError
+from restorecli.errors import DatasetError, NothingToDoError, PlanError
 from restorecli.metrics import ssim
 from restorecli.options import LEAST_SSIM
 from restorecli.photo import Metadata, Photo
@@ -200,7 +200,7 @@ def test_targets_and_sources_that_cannot_be(photos: Path, tmp_path: Path) -> Non
     with pytest.raises(DatasetError, match="no such folder"):
         make(tmp_path / "nowhere", tmp_path / "set", seed=0)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="no photos in it"):
+    with pytest.raises(NothingToDoError, match="no photos in it"):
         make(tmp_path / "empty", tmp_path / "set", seed=0)
     scene(5).write(photos / "a.png")
     with pytest.raises(DatasetError, match=r"a\.jpg and a\.png would make one pair"):

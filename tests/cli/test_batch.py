@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,7 +88,9 @@ def test_overwrite_and_ext(restorer: FakeRestorer) -> None:
     [
         (["in", "-o", "in"], 2, "in: is both source and output."),
         (["in", "b/a.gif", "-o", "out"], 2, "in/a.png and b/a.gif would both become out/a.png."),
-        (["none", "-o", "out"], 2, "none: no such file or folder."),
+        (["none", "-o", "out"], 1, "none: no such file or folder."),
+        (["@none", "-o", "out"], 1, "none: cannot be read as a list"),
+        (["@in", "-o", "out"], 1, "in: cannot be read as a list"),
         (["in/*.tif", "-o", "out"], 5, "in/*.tif: no file found."),
         (["in", "-o", "out", "--skip-existing", "--overwrite"], 2, "--skip-existing and"),
         (["in", "-o", "out", "--stages", "x"], 2, "stage x: unknown."),
@@ -113,6 +116,47 @@ def test_refusals_come_before_any_work(
     assert not Path("out").exists()
 
 
+def lock(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let a folder be one that cannot be searched; permissions do not bind root."""
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == name:
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr("restorecli.batch.search.os.scandir", refuse)
+
+
+def test_a_folder_that_cannot_be_searched_is_one_failure(
+    restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock(monkeypatch, "deep")
+    said = "in/deep: cannot be searched (Permission denied). Check its permissions."
+    words = ["batch", "in", "-o", "out", "--report", "page.html"]
+    assert main([*words, "--dry-run"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "in/a.png → out/a.png\n"
+    assert f"restore: {said}\n" in captured.err
+    assert main(words) == 1
+    assert written() == {"out/a.png"}
+    assert capsys.readouterr() == (
+        "1 restored, 1 failed, 0 skipped\n",
+        f"{LEFT}restore: {said}\n",
+    )
+    page = Path("page.html").read_text("utf-8")
+    assert "Check its permissions" in page
+    assert "The batch was stopped" not in page
+    assert main([*words[:4], "--skip-existing", "--json", "--quiet"]) == 1
+    records = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    assert [record.get("status") for record in records] == ["skipped", "failed", None]
+    assert (records[1]["source"], records[1]["target"]) == ("in/deep", None)
+    assert main([*words[:4], "--skip-existing", "--json", "--quiet", "--dry-run"]) == 1
+    records = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    assert [record.get("status") for record in records] == ["failed", "skipped", None]
+    assert records[-1]["summary"]["failed"] == 1
+
+
 def test_dry_run_does_nothing(
     restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,7 +176,13 @@ def test_dry_run_in_json(restorer: FakeRestorer, capsys: pytest.CaptureFixture[s
     out, err = capsys.readouterr()
     *records, last = map(json.loads, out.splitlines())
     assert [record["status"] for record in records] == ["planned", "planned", "skipped"]
-    assert last["summary"] == {"planned": 2, "skipped": 1, "ignored": 1, "seconds": 0.0}
+    assert last["summary"] == {
+        "planned": 2,
+        "failed": 0,
+        "skipped": 1,
+        "ignored": 1,
+        "seconds": 0.0,
+    }
     assert err == LEFT
 
 

@@ -57,3 +57,14 @@ def test_degrade_makes_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main([*words, "--max-ssim", "0.08"]) == 2
     said = "restore: max ssim 0.08: must lie above 0.08 and be at most 1.\n"
     assert capsys.readouterr().err.endswith(said)
+
+
+def test_a_folder_without_photos_is_nothing_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "in"
+    empty.mkdir()
+    assert main(["degrade", str(empty), "-o", str(tmp_path / "set")]) == 5
+    said = f"restore: {empty}: no photos in it. Give a folder of clean photos.\n"
+    assert capsys.readouterr() == ("", said)
+    assert main(["degrade", str(tmp_path / "none"), "-o", str(tmp_path / "set")]) == 1

@@ -83,7 +83,7 @@ def batch(
 
     out = remote.parse_place(output)
     work = plan.make(sources, out, ext=ext, skip_existing=skip_existing, overwrite=save.overwrite)
-    page = open_report(report, work, options, overwrite=save.overwrite)
+    page = open_report(report, work, options, overwrite=save.overwrite, skip_existing=skip_existing)
     if dry_run:
         raise typer.Exit(progress.present_plan(work, messages))
     run = replace(run, thumbnails=page is not None)

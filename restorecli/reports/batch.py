@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from restorecli import record
 from restorecli.batch.plan import Plan
 from restorecli.errors import PhotoWriteError, PlanError
 from restorecli.faces.restore import FaceStatus
@@ -24,6 +25,7 @@ from restorecli.previews.thumbnails import KIND
 from restorecli.record import Outcome, Thumbnails
 from restorecli.reports import pages
 
+TEMPLATE = "batch.html"
 INSIDE_BELOW = 50  # photos
 PICTURE = "thumbnail-{}.jpg"  # named by content: equal runs give equal files
 DIGITS = 20  # of its hash
@@ -85,7 +87,15 @@ class Card:
 class BatchReport:
     """Gathers what became of photos, and writes the page."""
 
-    def __init__(self, target: Path, work: Plan, options: Options, *, overwrite: bool) -> None:
+    def __init__(
+        self,
+        target: Path,
+        work: Plan,
+        options: Options,
+        *,
+        overwrite: bool,
+        skip_existing: bool = False,
+    ) -> None:
         """Refuse a page that could not be written later.
 
         Args:
@@ -93,6 +103,7 @@ class BatchReport:
             work: What is going to be done.
             options: Said at the top of the page.
             overwrite: Whether the page may exist.
+            skip_existing: Whether the page of an earlier batch may.
 
         Raises:
             PlanError: The target is no page, or its folder of pictures is or would be a source,
@@ -100,6 +111,11 @@ class BatchReport:
             PhotoWriteError: The page exists, or its folder does not and is not the results' own.
         """
         pages.refuse_other(target)
+        if skip_existing and not overwrite and target.is_file():
+            if not pages.was_made_of(TEMPLATE, target):
+                fact = "exists already, and is no report of a batch"
+                raise PhotoWriteError(f"{target}: {fact}. Choose another name.")
+            overwrite = True
         files.refuse_target(target, overwrite=overwrite, will_exist=work.out)
         self.folder = target.with_name(f"{target.stem}_files")
         self._inside = len(work.tasks) < INSIDE_BELOW
@@ -134,7 +150,7 @@ class BatchReport:
         if self._target.parent == self._work.out:
             with contextlib.suppress(OSError):  # what stands in the way is said below
                 self._target.parent.mkdir(parents=True, exist_ok=True)
-        pages.write("batch.html", self._values(), self._target, overwrite=self._overwrite)
+        pages.write(TEMPLATE, self._values(), self._target, overwrite=self._overwrite)
         pictures = [] if self._inside else [card.pictures for card in self._cards]
         _sweep(self.folder, {Path(link).name for links in pictures for link in links.values()})
         if self._failure is not None:
@@ -187,14 +203,15 @@ class BatchReport:
     def _values(self) -> dict[str, object]:
         cards = sorted(self._cards, key=Card.rank)
         faces = [face for card in cards for face in card.outcome.faces]
-        skipped = [str(task.source) for task in self._work.skipped]
-        skipped += [card.outcome.source for card in cards if card.outcome.status == "skipped"]
+        skipped = [record.skipped(str(t.source), str(t.target)) for t in self._work.skipped]
+        skipped += [card.outcome for card in cards if card.outcome.status == "skipped"]
+        skipped.sort(key=lambda outcome: natural(outcome.source))
         failed = [card.outcome for card in cards if card.outcome.status == "failed"]
         return {
             "title": "Photos before and after",
             "cards": [card for card in cards if card.outcome.status == "restored"],
             "failed": failed,
-            "skipped": sorted(skipped, key=natural),
+            "skipped": [Card(outcome=one, links=self._links(one)) for one in skipped],
             "missing": len(self._work.tasks) + len(self._work.failures) - len(cards),
             "titles": TITLES,
             "faces": len(faces),
@@ -212,10 +229,22 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def open_report(
-    target: Path | None, work: Plan, options: Options, *, overwrite: bool
+    target: Path | None,
+    work: Plan,
+    options: Options,
+    *,
+    overwrite: bool,
+    skip_existing: bool = False,
 ) -> BatchReport | None:
-    """Make ready for a report if one is asked for; arguments and errors as in `BatchReport`."""
-    return None if target is None else BatchReport(target, work, options, overwrite=overwrite)
+    """Make ready for a report if one is asked for; arguments and errors as in `BatchReport`.
+
+    A batch that goes on with nothing left to do leaves the page that tells of what was done.
+    """
+    if target is None:
+        return None
+    report = BatchReport(target, work, options, overwrite=overwrite, skip_existing=skip_existing)
+    finished = skip_existing and not (work.tasks or work.failures)
+    return None if finished and target.exists() else report
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 Whatever is filled in is text, never markup: the templates escape it.
 """
 
+import contextlib
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from restorecli.errors import PlanError
 from restorecli.photo.files import Writable, replace_file
 
 SUFFIXES = (".html", ".htm")
+_MARK = '<meta name="generator" content="restore {}">'  # as layout.html has it
+_HEAD = 1024  # bytes of a page in which it stands
 
 
 def is_page(path: Path) -> bool:
@@ -28,6 +31,13 @@ def refuse_other(path: Path) -> None:
     """
     if not is_page(path):
         raise PlanError(f"{path}: is no name of a page. Let it end in .html.")
+
+
+def was_made_of(template: str, path: Path) -> bool:
+    """Whether a file is there that `write` made of this template."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return _MARK.format(template).encode() in file.read(_HEAD)
+    return False
 
 
 def text(template: str, values: Mapping[str, object]) -> str:
@@ -69,7 +79,7 @@ def _filled(template: str, values: Mapping[str, object]) -> Iterable[str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).generate(values)
+    return environment.get_template(template).generate(values, template=template)
 
 
 def _write(pieces: Iterable[str], file: Writable) -> None:

@@ -1,7 +1,5 @@
 """Tests of what a batch finds, where it writes, and what it refuses."""
 
-import io
-import os
 from pathlib import Path
 
 import pytest
@@ -78,46 +76,6 @@ def test_patterns_are_expanded_here_and_keep_the_tree_from_the_first_wildcard() 
 def test_existing_name_with_wildcards_means_itself() -> None:
     touch("in/a[1].jpg", "in/a1.jpg")
     assert pairs(plan.make(["in/a[1].jpg"], Path("out"))) == {"in/a[1].jpg": "out/a[1].jpg"}
-
-
-def test_pattern_that_climbs_is_refused() -> None:
-    touch("in/a/1.jpg")
-    with pytest.raises(PlanError, match="leads out of the tree"):
-        plan.make(["in/*/../*.jpg"], Path("out"))
-
-
-def test_pattern_that_python_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise ValueError("Invalid pattern")
-
-    monkeypatch.setattr(Path, "glob", refuse)
-    with pytest.raises(PlanError, match=r"in/a\*\*b: is no pattern \(Invalid pattern\)"):
-        plan.make(["in/a**b"], Path("out"))
-
-
-def test_pattern_finds_hidden_folders_only_if_it_says_so() -> None:
-    touch("in/.cache/1.jpg", "in/a/1.jpg")
-    assert list(pairs(plan.make(["in/*/*.jpg"], Path("out")))) == ["in/a/1.jpg"]
-    assert list(pairs(plan.make(["in/.c*/*.jpg"], Path("out")))) == ["in/.cache/1.jpg"]
-
-
-def test_list_is_read_a_source_a_line() -> None:
-    touch("in/a.jpg", "two words.png", "@real.jpg")
-    Path("list.txt").write_bytes("\ufeffin\r\n\r\ntwo words.png\n@real.jpg\n".encode())
-    assert pairs(plan.make(["@list.txt"], Path("out"))) == {
-        "in/a.jpg": "out/a.jpg",
-        "two words.png": "out/two words.png",
-        "@real.jpg": "out/@real.jpg",
-    }
-    assert pairs(plan.make(["./@real.jpg"], Path("out"))) == {"@real.jpg": "out/@real.jpg"}
-
-
-def test_missing_list_is_refused() -> None:
-    with pytest.raises(PhotoReadError, match=r"list\.txt: cannot be read as a list \(No such file"):
-        plan.make(["@list.txt"], Path("out"))
-    Path("list.txt").mkdir()
-    with pytest.raises(PhotoReadError, match=r"list\.txt: cannot be read as a list \(Is a dir"):
-        plan.make(["@list.txt"], Path("out"))
 
 
 def test_missing_photo_fails_later_but_a_missing_folder_is_refused() -> None:
@@ -246,38 +204,6 @@ def test_linked_photo_is_a_photo(tmp_path: Path) -> None:
     assert len(plan.make(["in"], Path("out")).tasks) == 2
 
 
-@pytest.fixture
-def locked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders called `locked` cannot be searched; forced, since permissions do not bind root."""
-    scandir = os.scandir
-
-    def refuse(path: str) -> object:
-        if Path(path).name == "locked":
-            raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
-
-    monkeypatch.setattr("restorecli.batch.search.os.scandir", refuse)
-
-
-@pytest.mark.usefixtures("locked")
-def test_a_folder_that_cannot_be_searched_fails_alone() -> None:
-    touch("in/a.jpg", "in/b/c.jpg", "in/b/locked/d.jpg", "in/locked/e.jpg")
-    work = plan.make(["in", "in/b"], Path("out"))
-    assert list(pairs(work)) == ["in/a.jpg", "in/b/c.jpg"]
-    assert [(outcome.source, outcome.target, outcome.error) for outcome in work.failures] == [
-        (name, None, f"{name}: cannot be searched (Permission denied). Check its permissions.")
-        for name in ("in/b/locked", "in/locked")
-    ]
-    assert work.ignored == 0
-
-
-@pytest.mark.usefixtures("locked")
-def test_nothing_but_a_folder_that_cannot_be_searched_is_refused() -> None:
-    touch("locked/a.jpg")
-    with pytest.raises(PhotoReadError, match=r"^locked: cannot be searched \(Permission denied\)"):
-        plan.make(["locked"], Path("out"))
-
-
 def test_home_is_expanded_and_an_unknown_user_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     touch("home/a.jpg")
     monkeypatch.setenv("HOME", str(Path("home").resolve()))
@@ -329,54 +255,6 @@ def test_what_is_not_restored_is_kept_by_name() -> None:
     found = plan.make(["in"], Path("out"))
     assert set(found.others) == {Path("in/b.xyz"), Path("in/IMG0001")}
     assert found.ignored == 3
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
-def test_a_pipe_in_a_folder_is_not_waited_for() -> None:
-    touch("in/a.png", "in/b.txt")
-    os.mkfifo("in/z.png")
-    work = plan.make(["in"], Path("out"))
-    assert list(pairs(work)) == ["in/a.png"]
-    assert work.ignored == 2
-
-
-def test_a_missing_photo_of_a_folder_with_wildcards_in_its_name_is_missing() -> None:
-    touch("d[1]/a.png")
-    assert list(pairs(plan.make(["d[1]/b.png"], Path("out")))) == ["d[1]/b.png"]
-    with pytest.raises(PhotoReadError, match="no such file"):
-        plan.make(["d[1]/b"], Path("out"))
-
-
-def test_a_folder_with_wildcards_in_its_name_means_itself_in_a_pattern_too() -> None:
-    touch("d[1]/a.png", "d1/b.png", "d[1]/e[2]/c.png")
-    assert pairs(plan.make(["d[1]/*.png"], Path("out"))) == {"d[1]/a.png": "out/a.png"}
-    assert list(pairs(plan.make(["d[1]/e[2]/*.png"], Path("out")))) == ["d[1]/e[2]/c.png"]
-    assert list(pairs(plan.make(["d[12]/*.png"], Path("out")))) == ["d1/b.png"]
-
-
-class Input(io.TextIOWrapper):
-    """Standard input over bytes in memory."""
-
-    def __init__(self, content: bytes, *, terminal: bool = False) -> None:
-        super().__init__(io.BytesIO(content))
-        self.terminal = terminal
-
-    def isatty(self) -> bool:
-        return self.terminal
-
-
-@pytest.mark.parametrize("content", [b"in\nc d.png\n", b"in\r\nc d.png", b"in\0c d.png\0"])
-def test_a_list_on_standard_input(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    touch("in/a.jpg", "c d.png")
-    monkeypatch.setattr("sys.stdin", Input(content))
-    found = pairs(plan.make(["-"], Path("out")))
-    assert found == {"in/a.jpg": "out/a.jpg", "c d.png": "out/c d.png"}
-
-
-def test_a_terminal_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", Input(b"", terminal=True))
-    with pytest.raises(PlanError, match=r"^<stdin>: is a terminal\. Pipe a list in"):
-        plan.make(["-"], Path("out"))
 
 
 @settings(max_examples=40, deadline=None)

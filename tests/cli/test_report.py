@@ -6,7 +6,10 @@ import pytest
 
 from restorecli.cli import main
 from restorecli.previews import thumbnails
+from restorecli.reports import pages
 from tests.support.fake_restorer import FakeRestorer, picture
+
+COMPARED = {"title": "a", "sizes": "", "width": 1, "height": 1, "before": "", "after": ""}
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +66,51 @@ def test_it_may_lie_among_the_results_before_their_folder_is_there(
     other = ["batch", "in", "-o", out, "--quiet", "--report", "other/report.html"]
     assert main(other) == 1
     assert not Path("other").exists()
+
+
+WORDS = ["batch", "in", "-o", "out", "--quiet", "--jobs", "1", "--report", "report.html"]
+
+
+def test_a_stopped_run_goes_on_with_a_page_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        picture(Path("in") / name)
+    FakeRestorer(interrupting="b.png").installed(monkeypatch)
+    assert main(WORDS) == 130
+    assert Path("out/a.png").exists()
+    FakeRestorer(failing=frozenset({"c.png"})).installed(monkeypatch)
+    assert main([*WORDS, "--skip-existing"]) == 1
+    text = Path("report.html").read_text("utf-8")
+    assert "1 photos whose result was there already" in text
+    links = '<a href="./in/a.png">input</a>, <a href="./out/a.png">result</a>'
+    assert f"<li>in/a.png: {links}</li>" in text
+    assert "not looked at in this run" in text
+    assert "<h3>in/b.png</h3>" in text
+    assert "<h3>in/a.png</h3>" not in text
+    FakeRestorer().installed(monkeypatch)
+    assert main([*WORDS, "--skip-existing"]) == 0
+    whole = Path("report.html").read_text("utf-8")
+    assert "<h3>in/c.png</h3>" in whole
+    assert main([*WORDS, "--skip-existing"]) == 0
+    assert Path("report.html").read_text("utf-8") == whole  # nothing was done that it could show
+
+
+@pytest.mark.parametrize("content", ["mine", "<title>Photos before and after</title>", None])
+def test_going_on_replaces_no_other_file(
+    content: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(Path("in/a.png"))
+    restorer = FakeRestorer().installed(monkeypatch)
+    if content is None:  # another page of ours
+        Path("report.html").write_text(pages.text("compare.html", COMPARED), "utf-8")
+    else:
+        Path("report.html").write_text(content)
+    before = Path("report.html").read_bytes()
+    assert main([*WORDS, "--skip-existing"]) == 1
+    assert capsys.readouterr().err == (
+        "restore: report.html: exists already, and is no report of a batch. Choose another name.\n"
+    )
+    assert main(WORDS) == 1
+    said = "restore: report.html: exists already. Use --overwrite, or another name.\n"
+    assert capsys.readouterr().err == said
+    assert Path("report.html").read_bytes() == before
+    assert restorer.seen == []

@@ -24,7 +24,10 @@ that a browser opens without a server or a network.
 A batch of fewer than 50 photos gives a single file. From 50 on the pictures, 640 px each, lie
 beside the page in `report_files/`, and are loaded as they are looked at: move the two together, and
 keep them out of folders of photos. The page appears whole at the end, or when the batch is stopped,
-and replaces another one only with `--overwrite`; pictures of that one are deleted then.
+and replaces another one only with `--overwrite`, or with `--skip-existing` the page of an earlier
+batch; pictures of that one are deleted then. A page shows what its own run restored: photos that
+were skipped are listed with links to them and their results, and where nothing was left to do the
+earlier page stays.
 """
 Command = Any  # Typer carries its own click, whose classes have no public name
 Row = tuple[str, str]

@@ -98,12 +98,12 @@ def read(pair: Pair) -> PhotoPair:
             break
     else:
         raise DatasetError(
-            f"{pair.name}: clean is {clean.width}×{clean.height}, degraded "
+            f"{pair.clean}: {clean.width}×{clean.height}, and {pair.degraded} "
             f"{degraded.width}×{degraded.height}. Clean must be 1, 2 or 4 times as large."
         )
     if min(clean.height, clean.width) < WINDOW:
         raise DatasetError(
-            f"{pair.name}: {clean.width}×{clean.height} is too small to be scored. "
+            f"{pair.clean}: {clean.width}×{clean.height} is too small to be scored. "
             f"Use photos of at least {WINDOW}×{WINDOW}."
         )
     return PhotoPair(clean=clean, degraded=degraded, scale=scale)
@@ -159,9 +159,7 @@ def _photos(folder: Path) -> dict[str, Path]:
     for path in photos_below(folder):
         name = name_of(path.relative_to(folder))
         if name in photos:
-            raise DatasetError(
-                f"{folder}: {photos[name].name} and {path.name} have one name. Remove one of them."
-            )
+            raise DatasetError(f"{photos[name]} and {path.name} have one name. Remove one of them.")
         photos[name] = path
     return photos
 
@@ -174,8 +172,8 @@ def _without_scale(degraded: dict[str, Path], clean: Mapping[str, Path]) -> dict
         known = name if name in clean or plain not in clean else plain
         if known in renamed:
             raise DatasetError(
-                f"{path.parent}: {renamed[known].name} and {path.name} have one partner, "
-                f"{clean[known].name}. Keep one scale."
+                f"{renamed[known]} and {path.name} have one partner, {clean[known]}. "
+                "Keep one scale."
             )
         renamed[known] = path
     return renamed

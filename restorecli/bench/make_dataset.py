@@ -140,8 +140,7 @@ def _sources(folder: Path, count: int | None) -> dict[str, Path]:
         name = name_of(path.relative_to(folder))
         if name in sources:
             raise DatasetError(
-                f"{folder}: {sources[name].name} and {path.name} would make one pair. "
-                f"Rename one of them."
+                f"{sources[name]} and {path.name} would make one pair. Rename one of them."
             )
         sources[name] = path
     if not sources:
@@ -177,7 +176,7 @@ def _make_pair(
 ) -> Label:
     original = Photo.read(path)
     profile = original.metadata.of_colours()
-    photo = Photo.from_image(original.image(), original.name)
+    photo = Photo.from_image(original.image(), str(path))
     clean, degraded, label = _degrade(photo, name, source, seed, max_ssim)
     for part, picture in ((CLEAN, clean), (DEGRADED, degraded)):
         file = target / part / f"{name}.png"
@@ -199,7 +198,7 @@ def _degrade(
     """
     if min(photo.height, photo.width) < WINDOW:
         raise DatasetError(
-            f"{name}: {photo.width}×{photo.height} is too small to be scored. "
+            f"{photo.name}: {photo.width}×{photo.height} is too small to be scored. "
             f"Use photos of at least {WINDOW}×{WINDOW}."
         )
     clean, best = photo.image(), None
@@ -230,7 +229,7 @@ def _degrade(
             break
     if best is None:
         raise DatasetError(
-            f"{name}: none of {ATTEMPTS} patterns brought its SSIM down to {max_ssim:g}. "
+            f"{photo.name}: none of {ATTEMPTS} patterns brought its SSIM down to {max_ssim:g}. "
             f"Use a higher --max-ssim."
         )
     return best

@@ -65,8 +65,8 @@ def test_small_photos_may_carry_their_scale(tmp_path: Path) -> None:
 
 
 def test_two_scales_of_one_photo_are_refused(tmp_path: Path) -> None:
-    make(tmp_path, ["1.png"], ["1x2.png", "1x4.png"])
-    with pytest.raises(DatasetError, match=r"1x2\.png and 1x4\.png have one partner, 1\.png"):
+    make(tmp_path, ["b/1.png"], ["b/1x2.png", "b/1x4.png"])
+    with pytest.raises(DatasetError, match=r"/b/1x2\.png and 1x4\.png .*/clean/b/1\.png"):
         dataset.find(tmp_path)
 
 
@@ -84,8 +84,8 @@ def test_other_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_two_photos_of_one_name_are_refused(tmp_path: Path) -> None:
-    make(tmp_path, ["a.png", "a.jpg"], ["a.png"])
-    with pytest.raises(DatasetError, match=r"a\.jpg and a\.png have one name"):
+    make(tmp_path, ["a.png", "b/a.png", "b/a.jpg"], ["a.png", "b/a.png"])
+    with pytest.raises(DatasetError, match=r"/clean/b/a\.jpg and a\.png have one name"):
         dataset.find(tmp_path)
 
 
@@ -142,14 +142,16 @@ def test_the_scale_is_the_ratio_of_the_sizes(tmp_path: Path, scale: int) -> None
 def test_sizes_that_do_not_fit_are_named(tmp_path: Path, height: int, width: int) -> None:
     write(tmp_path / "clean" / "a.png", height, width)
     write(tmp_path / "degraded" / "a.png")
-    with pytest.raises(DatasetError, match=f"a: clean is {width}×{height}, degraded 13×12"):
+    with pytest.raises(
+        DatasetError, match=rf"clean/a\.png: {width}×{height}, and .*/degraded/a\.png 13×12\."
+    ):
         dataset.read(dataset.find(tmp_path)[0])
 
 
 def test_too_small_to_be_scored(tmp_path: Path) -> None:
     for part in ("clean", "degraded"):
         write(tmp_path / part / "a.png", 40, 10)
-    with pytest.raises(DatasetError, match="a: 10×40 is too small to be scored"):
+    with pytest.raises(DatasetError, match=r"clean/a\.png: 10×40 is too small to be scored"):
         dataset.read(dataset.find(tmp_path)[0])
 
 

@@ -114,7 +114,7 @@ def test_one_bad_photo_does_not_stop_the_rest(photos: Path, tmp_path: Path) -> N
     made = make(photos, tmp_path / "set", seed=0)
     assert made_in_order(made) == ["a", "b", "한글/c"]
     assert [source for source, _ in made.failures] == ["broken.png", "tiny.png"]
-    assert "too small to be scored" in made.failures[1][1]
+    assert made.failures[1][1].startswith(f"{photos / 'tiny.png'}: 40×10 is too small")
     assert made.exit_code == 1
     assert len(dataset.find(tmp_path / "set")) == 3
 
@@ -202,6 +202,6 @@ def test_targets_and_sources_that_cannot_be(photos: Path, tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     with pytest.raises(NothingToDoError, match="no photos in it"):
         make(tmp_path / "empty", tmp_path / "set", seed=0)
-    scene(5).write(photos / "a.png")
-    with pytest.raises(DatasetError, match=r"a\.jpg and a\.png would make one pair"):
+    scene(5).write(photos / "한글" / "c.jpg")
+    with pytest.raises(DatasetError, match=r"한글/c\.jpg and c\.webp would make one pair"):
         make(photos, tmp_path / "set", seed=0)

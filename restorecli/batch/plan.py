@@ -173,9 +173,10 @@ def _refuse_collisions(tasks: Sequence[Task]) -> None:
     for task in tasks:
         name = key(task.target)
         if name in owners:
+            apart = "Restore them apart, or name the one folder that both are in."
+            advice = "Rename one of them." if _beside(owners[name], task.source) else apart
             raise PlanError(
-                f"{owners[name]} and {task.source} would both become {task.target}. "
-                "Restore them apart, or name the one folder that both are in."
+                f"{owners[name]} and {task.source} would both become {task.target}. {advice}"
             )
         if name in sources:
             raise PlanError(
@@ -183,6 +184,11 @@ def _refuse_collisions(tasks: Sequence[Task]) -> None:
                 "Name another folder with -o."
             )
         owners[name] = task.source
+
+
+def _beside(one: Place, other: Place) -> bool:
+    """Whether two files lie in one folder."""
+    return str(one).removesuffix(one.name) == str(other).removesuffix(other.name)
 
 
 def _nothing(sources: Sequence[str], finds: Sequence[Find]) -> str:

@@ -124,9 +124,13 @@ def test_photos_that_differ_in_their_kind_alone_keep_it_in_their_names() -> None
 
 def test_a_name_that_is_taken_all_the_same_is_refused() -> None:
     touch("in/a.gif", "in/a.png", "in/a.gif.png")
-    expected = r"^in/a\.gif and in/a\.gif\.png would both become out/a\.gif\.png\. Restore them"
+    expected = r"^in/a\.gif and in/a\.gif\.png would both become out/a\.gif\.png\. Rename one of"
     with pytest.raises(PlanError, match=expected):
         plan.make(["in"], Path("out"))
+    touch("b/a.jpg", "b/a.png", "b/a.jpg.png")
+    expected = r"^b/a\.jpg and b/a\.jpg\.png would both become out/a\.jpg\.png\. Rename one of them"
+    with pytest.raises(PlanError, match=expected):
+        plan.make(["b"], Path("out"), ext="png")
 
 
 def test_same_names_from_two_folders_are_refused() -> None:

@@ -56,13 +56,19 @@ def present(
         The exit code: 1 if a photo failed.
     """
     began, as_json, quiet = clock(), messages.as_json, messages.quiet
+    total = len(plan.tasks) + len(plan.failures)
     counts: Counter[str] = Counter(restored=0, failed=0, skipped=len(plan.skipped))
+
+    def sum_up() -> None:
+        left = total + len(plan.skipped) - counts.total()
+        counted = dict(counts) | {"left": left, "ignored": len(plan.others)}
+        typer.echo(record.summary_line(counted, clock() - began))
+
     if not quiet:
         _name_what_is_left(plan)
     said: set[str] = set()
     if as_json:
         _print_records(skipped(plan))
-    total = len(plan.tasks) + len(plan.failures)
     try:
         for outcome in followed(outcomes, total, unit="photo", quiet=quiet, clock=clock):
             counts[outcome.status] += 1
@@ -71,10 +77,11 @@ def present(
         print_above_bar(
             "restore: stopped; files that are there are whole. Go on with --skip-existing."
         )
+        if as_json:
+            sum_up()
         raise
     if as_json:
-        counted = dict(counts) | {"ignored": len(plan.others)}
-        typer.echo(record.summary_line(counted, clock() - began))
+        sum_up()
     if not (as_json and quiet):
         typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()), err=as_json)
     return 1 if counts["failed"] else 0

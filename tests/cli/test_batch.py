@@ -200,6 +200,7 @@ def test_json_is_a_record_a_line_and_a_summary(
     assert (records[2]["width"], records[2]["height"]) == (12, 16)
     summary = last["summary"]
     assert (summary["restored"], summary["failed"], summary["skipped"]) == (1, 1, 1)
+    assert summary["left"] == 0
     assert err == "restore: b.jpg: no memory. Use a smaller --tile.\n"
 
 

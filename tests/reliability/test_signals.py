@@ -1,5 +1,6 @@
 """SIGTERM, a closed terminal, a closed pipe: an end from which the work goes on."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -62,6 +63,21 @@ def test_a_signal_ends_the_batch_as_ctrl_c_does(
     done = check_whole(tmp_path)
     assert 0 < done < COUNT
     check_goes_on(tmp_path, done, monkeypatch, capsys)
+
+
+@LINUX
+def test_a_stopped_batch_sums_up_what_it_told(tmp_path: Path) -> None:
+    photos(tmp_path / "in", COUNT)
+    run = started(TINY, [*BATCH, "--json"], cwd=tmp_path)
+    assert run.stdout is not None
+    first = run.stdout.readline()
+    run.send_signal(signal.SIGTERM)
+    *others, last = run.communicate()[0].splitlines()
+    assert run.returncode == 143
+    summary = json.loads(last)["summary"]
+    told = [json.loads(line)["status"] for line in (first, *others)]
+    assert told == ["restored"] * summary["restored"]
+    assert summary["left"] == COUNT - len(told) > 0
 
 
 @LINUX

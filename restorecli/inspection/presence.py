@@ -36,6 +36,7 @@ OFF_AXES = 15.0  # degrees that waves of a screen keep from the axes
 FAINTEST_SCREEN, LEAST_SHARE = 0.008, 0.4  # amplitude of the weaker one, and over the stronger
 FAINTEST_SURE = 0.015  # amplitude from which on a wave may tell more than the network
 OVERLAID = 0.06  # amplitude from which on a single wave may be a pattern by itself
+DOUBTED = 0.015  # the same where the network sees something
 WHOLLY, IN_PHASE = 0.9, 0.95  # share of the photo that it covers, share of it that is one wave
 LONGEST, ASKEW = 48.0, 6.0  # px, and degrees off the axes
 MOST_PEAKS, MOST_WAVES = 6, 12  # that are told, and looked through
@@ -106,13 +107,14 @@ class Inspection:
         """Whether the strongest wave is too strong, too regular and too oblique for a scene.
 
         It lies over nearly the whole photo, in one phase from edge to edge, and off the axes, along
-        which lines of text and walls of houses do the same.
+        which lines of text and walls of houses do the same. Where the network sees something as
+        well, a fainter one will do.
         """
         if not self.peaks:
             return False
         first = self.peaks[0]
         return (
-            first.strength > OVERLAID
+            first.strength > (DOUBTED if self.pattern > self.bounds[0] else OVERLAID)
             and first.coverage > WHOLLY
             and first.coherence > IN_PHASE
             and first.period < LONGEST

@@ -178,3 +178,14 @@ def test_one_oblique_wave_in_one_phase_over_the_whole_photo_is_a_pattern() -> No
 def test_cloth_lines_of_text_and_faint_waves_are_not(other: dict[str, float]) -> None:
     assert single(**other).presence == 0
     assert not single(**other).patterned
+
+
+@pytest.mark.parametrize(
+    ("changes", "presence"),
+    [({}, 1.0), ({"strength": 0.014}, 0.5), ({"angle": 2.0}, 0.5), ({"coherence": 0.8}, 0.5)],
+)
+def test_a_fainter_wave_settles_a_doubt(changes: dict[str, float], presence: float) -> None:
+    doubt = (FAINTEST + SUREST) / 2
+    faint = single(**{"strength": 0.016, **changes})
+    assert replace(faint, pattern=doubt).presence == pytest.approx(presence)
+    assert faint.presence == 0

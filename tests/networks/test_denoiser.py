@@ -53,6 +53,19 @@ def test_every_parameter_takes_part() -> None:
     assert idle == []
 
 
+def test_what_inference_keeps_serves_training_too() -> None:
+    """Windows' shares and the like are kept from call to call; gradients go through them later."""
+    network = Denoiser(DenoiserConfig(widths=(4,), encoder_blocks=(1,), decoder_blocks=(),
+                                      gates=(4,), window=40, window_overlap=8))  # fmt: skip
+    wake(network)
+    x = torch.rand(1, 3, 72, 40)  # of no other test
+    with torch.inference_mode():
+        inferred = network.picture(x)
+    image, _ = network(x)
+    image.square().mean().backward()
+    torch.testing.assert_close(image.detach(), inferred)
+
+
 def test_a_gate_starts_as_nothing() -> None:
     x = torch.rand(1, 6, 16, 16)
     assert torch.equal(SpectralGate(6, 4, SMALL)(x), x)

@@ -1,5 +1,7 @@
 """The denoiser's network: size law, starting point, gradients, refusals."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -55,8 +57,7 @@ def test_every_parameter_takes_part() -> None:
 
 def test_what_inference_keeps_serves_training_too() -> None:
     """Windows' shares and the like are kept from call to call; gradients go through them later."""
-    network = Denoiser(DenoiserConfig(widths=(4,), encoder_blocks=(1,), decoder_blocks=(),
-                                      gates=(4,), window=40, window_overlap=8))  # fmt: skip
+    network = Denoiser(replace(TINY, window=40, window_overlap=8))
     wake(network)
     x = torch.rand(1, 3, 72, 40)  # of no other test
     with torch.inference_mode():

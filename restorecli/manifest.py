@@ -162,12 +162,20 @@ def set_hash(folder: Path | None = None) -> str:
 
     Equal sets have equal hashes wherever they lie; any changed, added, removed or renamed file
     gives another one.
+
+    Raises:
+        WeightsError: A file cannot be read.
     """
     folder = weights_folder() if folder is None else folder
     files = sorted(folder.glob(f"*{SUFFIX}"))
     if not files:
         return "none"
-    lines = "".join(f"{path.name} {sha256(path)}\n" for path in files)
+    try:
+        lines = "".join(f"{path.name} {sha256(path)}\n" for path in files)
+    except OSError as error:
+        raise WeightsError(
+            f"{error.filename}: cannot be read ({error.strerror}). Check its permissions."
+        ) from error
     return hashlib.sha256(lines.encode()).hexdigest()[:12]
 
 

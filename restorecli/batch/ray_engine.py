@@ -23,7 +23,7 @@ from typing import Any, Protocol, TextIO, cast, runtime_checkable
 import numpy as np
 import torch
 
-from restorecli import record, weights
+from restorecli import host, record, weights
 from restorecli.batch import local
 from restorecli.batch.plan import Task
 from restorecli.errors import DeviceError, PlanError, RestoreError, WeightsError
@@ -172,7 +172,8 @@ def _connected(cluster: Cluster, threads: int) -> Iterator[int]:
         _check_reachable(cluster.address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it writes to standard error
-    os.environ.pop("GOMP_SPINCOUNT", None)  # workers share the processors: their threads sleep
+    if os.environ.get("GOMP_SPINCOUNT") == str(host.SPINS):  # the command's choice, not the user's
+        del os.environ["GOMP_SPINCOUNT"]  # workers share the processors: their threads sleep
     try:
         import ray
         import ray.data

@@ -91,7 +91,11 @@ def _split(content: bytes) -> list[str]:
 def _standard_input() -> bytes:
     if sys.stdin.isatty():
         raise PlanError("<stdin>: is a terminal. Pipe a list in, one photo or folder a line.")
-    return sys.stdin.buffer.read()
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        fact = f"cannot be read as a list ({error.strerror or error})"
+        raise PhotoReadError(f"<stdin>: {fact}. Pipe one in.") from error
 
 
 def _expand_path(source: str, out: Place) -> Iterator[Find]:

@@ -224,7 +224,7 @@ def photo(
 
 app.command("inspect")(inspect.inspect)
 app.command("batch", cls=usage.Command)(batch.batch)
-app.command("bench")(bench.bench)
+app.command("bench", cls=usage.Command)(bench.bench)
 app.command("degrade")(degrade.degrade)
 app.add_typer(cli_weights.app, name="weights")
 app.command("doctor")(cli_weights.doctor)

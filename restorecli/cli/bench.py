@@ -45,9 +45,6 @@ Speed = Annotated[
         help="Time photos of 0.26 to 35 megapixels by stage; --limit 2 takes the small ones.",
     ),
 ]
-UNHEEDED = (  # by --speed
-    "DATASET", "--metric", "--stages", "--csv", "--report", "--overwrite", "--fidelity", "--tile",
-)  # fmt: skip
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Also write every score.")]
 
 
@@ -72,7 +69,6 @@ def bench(
     from restorecli.reports.bench import open_report
 
     if speed:
-        _refuse_beside_speed(options, (dataset, metric, rows, csv, report, overwrite))
         scoring.time_sizes(run, sizes=limit, as_json=as_json, quiet=quiet)
         return
     if csv is not None:
@@ -100,11 +96,3 @@ def _refuse_csv(csv: Path, report: Path | None, *, overwrite: bool) -> None:
     if report is not None and csv.resolve() == report.resolve():
         raise PlanError(f"{csv}: is named as two results. Give each a file of its own.")
     refuse_target(csv, overwrite=overwrite)
-
-
-def _refuse_beside_speed(options: Options, given: tuple[object, ...]) -> None:
-    """Refuse what photos that are only timed have no use for."""
-    values = (*given, options.fidelity != Options.fidelity, options.tile)
-    named = [name for name, value in zip(UNHEEDED, values, strict=True) if value]
-    if named:
-        raise PlanError(f"--speed and {', '.join(named)} contradict each other. Leave one out.")

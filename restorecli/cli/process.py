@@ -26,7 +26,6 @@ _STREAM_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 
 LOOKED = 0.05  # seconds, five ticks of the system's clock
 SPARE = 0.5  # processors that others may use on a machine that counts as idle
-SPINS = 7_000  # turns of a waiting thread before it sleeps: 0.1 to 0.4 ms
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # parameters of glibc's mallopt
 KEPT = 256 * 2**20  # bytes of one tensor; four times a level of 1024²
@@ -167,7 +166,7 @@ def share_processors(*, computing: bool) -> None:
     elif computing and ours and processors > 1:
         idle = host.idle_processors(LOOKED)
         if idle is not None and idle > processors - SPARE:
-            os.environ["GOMP_SPINCOUNT"] = str(SPINS)
+            os.environ["GOMP_SPINCOUNT"] = str(host.SPINS)
 
 
 def keep_memory() -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,8 +33,9 @@ def list_files(*, folder: Folder = None, as_json: bool = False) -> None:
     """Say of every weights file what it is; exit code 3 if one is missing, changed or damaged."""
     from restorecli import weights
 
-    found = [_looked_into(file) for file in weights.verify(folder)]
-    for file, header in found:
+    files = weights.verify(folder)
+    for file in files:
+        header = _header(file)
         if as_json:
             typer.echo(
                 json.dumps(
@@ -56,7 +56,7 @@ def list_files(*, folder: Folder = None, as_json: bool = False) -> None:
         else:
             size = f"{file.bytes / 1e6:6.2f} MB {header.parameters / 1e6:6.2f} M parameters"
             typer.echo(f"{file.name:<18}  {size}  {file.sha256[:12]}  {file.status}")
-    _refuse_bad([file for file, _ in found])
+    _refuse_bad(files)
 
 
 @app.command()
@@ -70,16 +70,16 @@ def verify(*, folder: Folder = None) -> None:
     _refuse_bad(files)
 
 
-def _looked_into(file: WeightsFile) -> tuple[WeightsFile, "Header | None"]:
-    """A file and what its header says; it is `"damaged"` if that and no hash shows it."""
+def _header(file: WeightsFile) -> "Header | None":
+    """What a file says of itself; None if it is not there, or no weights file at all."""
     from restorecli import weights
 
     if file.status in ("missing", "damaged"):
-        return file, None
+        return None
     try:
-        return file, weights.read_header(file.path)
+        return weights.read_header(file.path)
     except WeightsError:
-        return (file if file.status == "changed" else replace(file, status="damaged")), None
+        return None
 
 
 def _refuse_bad(files: Sequence[WeightsFile]) -> None:

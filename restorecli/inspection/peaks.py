@@ -165,13 +165,14 @@ def _members(side: int) -> tuple[Tensor, Tensor]:
     The latter is a row of places in the flattened plane for each ring, filled up with the place
     behind the last.
     """
-    ring = _radius(side).round().long()
-    flat = ring.flatten()
-    order, counts = flat.argsort(stable=True), flat.bincount()
-    column = torch.arange(len(flat)) - (counts.cumsum(0) - counts)[flat[order]]
-    members = torch.full((len(counts), int(counts.max())), len(flat))
-    members[flat[order], column] = order
-    return ring, members
+    with torch.inference_mode(mode=False):
+        ring = _radius(side).round().long()
+        flat = ring.flatten()
+        order, counts = flat.argsort(stable=True), flat.bincount()
+        column = torch.arange(len(flat)) - (counts.cumsum(0) - counts)[flat[order]]
+        members = torch.full((len(counts), int(counts.max())), len(flat))
+        members[flat[order], column] = order
+        return ring, members
 
 
 def _medians(values: Float[Tensor, "side bins"], members: Tensor) -> Float[Tensor, " rings"]:

@@ -100,7 +100,7 @@ def page_count(stream: Readable, name: str) -> int:
 
         pages = tiff_read.pages(stream, stream.seek(0, 2))
         for fact in pages.cut:
-            raise UnreadableError(f"{fact}. Take the pages before one by one with --page")
+            raise UnreadableError(f"{fact}. Take the pages before one by one")
         return len(pages.found)
 
 

@@ -71,8 +71,7 @@ class Pages(NamedTuple):
     @property
     def cut(self) -> tuple[str, ...]:
         """One sentence about the others, none if there are none."""
-        place = f"what comes behind page {len(self.found)}"
-        return () if self.whole else (f"{place} is cut or damaged, and could not be read",)
+        return () if self.whole else (f"what comes behind page {len(self.found)} cannot be read",)
 
 
 def pages(stream: Readable, length: int) -> Pages:
@@ -132,13 +131,13 @@ def _later(stream: Readable, file: TiffFile, length: int) -> tuple[list[TiffPage
 
 
 def _following(stream: Readable, page: TiffPage) -> int:
-    """Where the page says that the next one is, 0 for none; struct.error where the file ends."""
+    """Where the page says that the next one is, 0 for none, and where the file ends before that."""
     tiff = page.parent.tiff
     stream.seek(page.offset)
     (entries,) = struct.unpack(tiff.tagnoformat, stream.read(tiff.tagnosize))
     stream.seek(page.offset + tiff.tagnosize + entries * tiff.tagsize)
-    (offset,) = struct.unpack(tiff.offsetformat, stream.read(tiff.offsetsize))
-    return int(offset)
+    place = stream.read(tiff.offsetsize)
+    return int(struct.unpack(tiff.offsetformat, place)[0]) if place else 0
 
 
 def _is_copy(page: TiffPage) -> bool:

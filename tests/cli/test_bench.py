@@ -98,13 +98,14 @@ def test_bench_refuses(
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["set"], "DATASET"),
-        (["--metric", "ssim", "--limit", "1"], "--metric"),
-        (["--stages", "denoise"], "--stages"),
-        (["--csv", "a.csv", "--overwrite"], "--csv, --overwrite"),
-        (["--report", "a.html"], "--report"),
-        (["--fidelity", "1"], "--fidelity"),
-        (["--tile", "64"], "--tile"),
+        (["set"], "DATASET set"),
+        (["--metric", "ssim", "--metric", "psnr"], "--metric ssim psnr"),
+        (["--stages", "denoise"], "--stages denoise"),
+        (["--csv", "a.csv"], "--csv a.csv"),
+        (["--overwrite"], "--overwrite"),
+        (["--report", "a.html"], "--report a.html"),
+        (["--fidelity", "0.5"], "--fidelity 0.5"),
+        (["--tile", "64"], "--tile 64"),
     ],
 )
 def test_speed_refuses_what_it_does_not_heed(
@@ -116,7 +117,7 @@ def test_speed_refuses_what_it_does_not_heed(
 ) -> None:
     monkeypatch.setattr("restorecli.bench.speed.measure_speed", None)
     assert main(["bench", "--speed", *words]) == 2
-    said = f"restore: --speed and {named} contradict each other. Leave one out.\n"
+    said = f"restore: --speed and {named} contradict each other. Use one.\n"
     assert capsys.readouterr() == ("", said)
 
 

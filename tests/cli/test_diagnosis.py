@@ -75,6 +75,22 @@ def test_an_unreadable_manifest_is_a_problem(folder: Path) -> None:
     assert "manifest.toml: not readable as TOML" in diagnosis.render(facts)
 
 
+def test_weights_that_cannot_be_opened_are_a_problem(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forced, since permissions do not bind root."""
+
+    def refuse(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("restorecli.manifest.sha256", refuse)
+    facts = diagnosis.report(device="cpu")
+    assert facts["weights"] is None
+    assert facts["problems"][0].endswith(
+        "cannot be read (Permission denied). Check its permissions."
+    )
+
+
 @pytest.mark.usefixtures("folder")
 def test_an_unknown_device_is_a_problem() -> None:
     facts = diagnosis.report(device="abacus")

@@ -92,8 +92,8 @@ def test_pages_that_are_cut_are_told_and_never_left_out_of_all(
     Path("cut.tif").write_bytes(Path("scan.tif").read_bytes()[:-8])
     assert main(["cut.tif", "--page", "all", "--json"]) == 1
     out, err = capsys.readouterr()
-    said = "cut.tif: what comes behind page 2 is cut or damaged, and could not be read. "
-    assert err == f"restore: {said}Take the pages before one by one with --page.\n"
+    said = "cut.tif: what comes behind page 2 cannot be read. "
+    assert err == f"restore: {said}Take the pages before one by one.\n"
     assert json.loads(out)["error"] == err.removeprefix("restore: ").rstrip()
     assert not Path("cut.restored.tif").exists()
 
@@ -105,7 +105,7 @@ def test_pages_that_are_cut_are_in_the_record(
     assert main(["cut.tif", "--page", "2", "--json"]) == 0
     out, err = capsys.readouterr()
     (notice,) = json.loads(out)["notices"]
-    assert notice == "what comes behind page 2 is cut or damaged, and could not be read"
+    assert notice == "what comes behind page 2 cannot be read"
     assert f"cut.tif: {notice}\n" in err
 
 

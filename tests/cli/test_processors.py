@@ -34,7 +34,7 @@ def share(monkeypatch: pytest.MonkeyPatch) -> Share:
 
 
 def test_on_an_idle_machine_threads_spin_for_a_moment(share: Share) -> None:
-    spinning = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": str(process.SPINS)}
+    spinning = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": str(host.SPINS)}
     assert share(idle=4.0) == share(idle=3.6) == spinning
 
 

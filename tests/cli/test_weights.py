@@ -76,9 +76,24 @@ def test_weights_list_goes_past_what_is_damaged(
         found = [(record["name"], record["status"]) for record in map(json.loads, out.splitlines())]
     else:
         found = [(line.split()[0], line.split()[-1]) for line in out.splitlines()]
-    known = {"denoiser": "changed", "relighter": "damaged", "orsnet": "ok"}
+    known = {"denoiser": "changed", "relighter": "unlisted", "orsnet": "ok"}
     assert found == [(name, known.get(name, "missing")) for name in weights.NETWORKS]
     assert err.count("\n") == 1
+
+
+def test_list_and_verify_say_the_same_of_every_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage_one_of_each(folder)
+    (folder / "stray.safetensors").write_bytes(b"none at all")
+    told = []
+    for command in ("list", "verify"):
+        main(["weights", command, "--folder", str(folder)])
+        out, err = capsys.readouterr()
+        statuses = {"ok", "changed", "missing", "damaged", "unlisted"}
+        told.append([statuses & set(line.split()) for line in out.splitlines()] + [err])
+    assert told[0] == told[1]
+    assert "stray" not in told[0][-1]
 
 
 @pytest.mark.parametrize("command", ["list", "verify"])

@@ -141,14 +141,14 @@ BROKEN: dict[str, Callable[[], bytes]] = {  # three pages, of which two can be r
 @pytest.mark.parametrize("name", BROKEN)
 def test_pages_behind_a_damaged_one_are_told(name: str) -> None:
     data = BROKEN[name]()
-    told = "what comes behind page 2 is cut or damaged, and could not be read"
+    told = "what comes behind page 2 cannot be read"
     found = Photo.read(data)
     assert np.array_equal(found.pixels, LARGE)
     assert found.notices == (told, "only the first of its 2 readable pages is in the result")
     assert Photo.read(data, page=2).notices == (told,)
     with pytest.raises(PhotoReadError, match="page 3 of a TIFF file of which 2 can be read"):
         Photo.read(data, page=3)
-    with pytest.raises(PhotoReadError, match=r"what comes behind page 2 .* with --page\.$"):
+    with pytest.raises(PhotoReadError, match=r"what comes behind page 2 .* one by one\.$"):
         Photo.page_count(data)
 
 
@@ -156,7 +156,14 @@ def test_a_single_page_that_is_cut_behind_its_pixels() -> None:
     data = tiff((LARGE, PAGE), (OTHER, PAGE))[:-8]
     found = Photo.read(data)
     assert np.array_equal(found.pixels, LARGE)
-    assert found.notices == ("what comes behind page 1 is cut or damaged, and could not be read",)
+    assert found.notices == ("what comes behind page 1 cannot be read",)
+
+
+def test_a_file_that_ends_where_the_next_page_would_be_named_is_whole() -> None:
+    """As some writers of single pages leave it."""
+    data = three()[: pointer(three(), directories(three())[1])]
+    assert Photo.page_count(data) == 2
+    assert Photo.read(data, page=2).notices == ()
 
 
 def test_a_thumbnail_that_is_cut_costs_no_page() -> None:

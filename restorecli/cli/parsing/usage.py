@@ -38,7 +38,10 @@ OTHER_NAMES = {  # what neighbours call it, and what it is called here
     "--upscale": "--scale",
     "--weight": "--fidelity",
 }
-_CONTRADICTING = (("scale", "to"), ("no_faces", "faces"))
+_OF_SCORES = ("dataset", "metric", "rows", "csv", "report", "overwrite", "fidelity", "tile")
+_CONTRADICTING = (
+    ("scale", "to"), ("no_faces", "faces"), *(("speed", name) for name in _OF_SCORES)
+)  # fmt: skip
 _TAKE_A_NAME = ("-o", "--output", "--compare", "--save-steps", "--report", "--csv", "--folder")
 
 
@@ -93,7 +96,7 @@ def refuse_contradictions(ctx: Any) -> None:  # noqa: ANN401
     """
     known = {parameter.name: parameter for parameter in ctx.command.params}
     for names in _CONTRADICTING:
-        typed = [known[name] for name in names if _is_typed(ctx, name)]
+        typed = [known[name] for name in names if name in known and _is_typed(ctx, name)]
         if len(typed) > 1:
             said = " and ".join(_typed(option, ctx.params[option.name]) for option in typed)
             raise PlanError(f"{said} contradict each other. Use one.")
@@ -105,7 +108,8 @@ def _is_typed(ctx: Any, name: str) -> bool:  # noqa: ANN401
 
 def _typed(option: Any, value: object) -> str:  # noqa: ANN401
     """`--no-faces`, or `--scale 2`."""
-    shown = f" {value:g}" if isinstance(value, float) else f" {printable(str(value))}"
+    said = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    shown = f" {value:g}" if isinstance(value, float) else f" {printable(said)}"
     return _name(option) + ("" if value is True else shown)
 
 

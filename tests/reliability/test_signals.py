@@ -68,11 +68,12 @@ def test_a_signal_ends_the_batch_as_ctrl_c_does(
 @LINUX
 def test_a_stopped_batch_sums_up_what_it_told(tmp_path: Path) -> None:
     photos(tmp_path / "in", COUNT)
-    run = started(TINY, [*BATCH, "--json"], cwd=tmp_path)
-    assert run.stdout is not None
-    first = run.stdout.readline()
-    run.send_signal(signal.SIGTERM)
-    *others, last = run.communicate()[0].splitlines()
+    with started(TINY, [*BATCH, "--json"], cwd=tmp_path) as run:
+        assert run.stdout is not None
+        first = run.stdout.readline()
+        run.send_signal(signal.SIGTERM)
+        rest = run.stdout.read()  # `communicate` would lose what `readline` has buffered
+    *others, last = rest.splitlines()
     assert run.returncode == 143
     summary = json.loads(last)["summary"]
     told = [json.loads(line)["status"] for line in (first, *others)]

@@ -111,7 +111,8 @@ class BatchReport:
             PhotoWriteError: The page exists, or its folder does not and is not the results' own.
         """
         pages.refuse_other(target)
-        if skip_existing and not overwrite and target.is_file():
+        self._keeps = skip_existing and target.is_file()
+        if self._keeps and not overwrite:
             if not pages.was_made_of(TEMPLATE, target):
                 fact = "exists already, and is no report of a batch"
                 raise PhotoWriteError(f"{target}: {fact}. Choose another name.")
@@ -142,11 +143,15 @@ class BatchReport:
     def write(self) -> None:
         """Write the page of what was gathered, whether that is the whole batch or not.
 
-        Pictures of an earlier page of this name are deleted if this one does not show them.
+        Pictures of an earlier page of this name are deleted if this one does not show them. A batch
+        that goes on and restored nothing leaves the page that tells of what was done.
 
         Raises:
             PhotoWriteError: The page or one of its pictures could not be written.
         """
+        restored = any(card.outcome.status == "restored" for card in self._cards)
+        if self._keeps and not restored:
+            return
         if self._target.parent == self._work.out:
             with contextlib.suppress(OSError):  # what stands in the way is said below
                 self._target.parent.mkdir(parents=True, exist_ok=True)
@@ -236,15 +241,10 @@ def open_report(
     overwrite: bool,
     skip_existing: bool = False,
 ) -> BatchReport | None:
-    """Make ready for a report if one is asked for; arguments and errors as in `BatchReport`.
-
-    A batch that goes on with nothing left to do leaves the page that tells of what was done.
-    """
+    """Make ready for a report if one is asked for; arguments and errors as in `BatchReport`."""
     if target is None:
         return None
-    report = BatchReport(target, work, options, overwrite=overwrite, skip_existing=skip_existing)
-    finished = skip_existing and not (work.tasks or work.failures)
-    return None if finished and target.exists() else report
+    return BatchReport(target, work, options, overwrite=overwrite, skip_existing=skip_existing)
 
 
 @contextlib.contextmanager

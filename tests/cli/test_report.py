@@ -7,6 +7,7 @@ import pytest
 from restorecli.cli import main
 from restorecli.previews import thumbnails
 from restorecli.reports import pages
+from restorecli.reports.batch import INSIDE_BELOW
 from tests.support.fake_restorer import FakeRestorer, picture
 
 COMPARED = {"title": "a", "sizes": "", "width": 1, "height": 1, "before": "", "after": ""}
@@ -114,3 +115,27 @@ def test_going_on_replaces_no_other_file(
     assert capsys.readouterr().err == said
     assert Path("report.html").read_bytes() == before
     assert restorer.seen == []
+
+
+@pytest.mark.parametrize("count", [1, INSIDE_BELOW])
+def test_going_on_without_success_leaves_the_page_and_its_pictures(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the rest is broken, or somebody stops it; as many are left as were restored."""
+    for number in range(count):
+        picture(Path(f"in/a{number}.png"))
+    FakeRestorer().installed(monkeypatch)
+    assert main(WORDS) == 0
+    before = [(path, path.read_bytes()) for path in sorted(Path.cwd().glob("report*/**/*.*"))]
+    before += [(Path("report.html"), Path("report.html").read_bytes())]
+    assert len(before) == (1 if count == 1 else 1 + len(set(Path("report_files").iterdir())))
+    for number in range(count):
+        Path(f"in/b{number}.png").write_bytes(b"no picture")
+    assert main([*WORDS, "--skip-existing"]) == 1
+    picture(Path("in/c.png"))
+    FakeRestorer(interrupting="c.png").installed(monkeypatch)
+    assert main([*WORDS, "--skip-existing"]) == 130
+    assert all(path.read_bytes() == content for path, content in before)
+    FakeRestorer().installed(monkeypatch)
+    assert main([*WORDS, "--skip-existing"]) == 1
+    assert "<h3>in/c.png</h3>" in Path("report.html").read_text("utf-8")

@@ -26,8 +26,8 @@ beside the page in `report_files/`, and are loaded as they are looked at: move t
 keep them out of folders of photos. The page appears whole at the end, or when the batch is stopped,
 and replaces another one only with `--overwrite`, or with `--skip-existing` the page of an earlier
 batch; pictures of that one are deleted then. A page shows what its own run restored: photos that
-were skipped are listed with links to them and their results, and where nothing was left to do the
-earlier page stays.
+were skipped are listed with links to them and their results, and a run with `--skip-existing` that
+restored none leaves the earlier page and its pictures as they are.
 """
 Command = Any  # Typer carries its own click, whose classes have no public name
 Row = tuple[str, str]

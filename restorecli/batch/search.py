@@ -129,7 +129,10 @@ def _without_wildcards(path: Path) -> int | None:
 
 
 def _match(pattern: Path, fixed: int, out: Place) -> Iterator[Find]:
-    """Expand a pattern here, for shells that do not; folders that match are searched."""
+    """Expand a pattern here, for shells that do not; folders that match are searched.
+
+    A folder that it leads into and that cannot be searched is a find that says so.
+    """
     parts = pattern.parts
     base = Path(*parts[:fixed])
     if ".." in parts[fixed:]:
@@ -139,10 +142,10 @@ def _match(pattern: Path, fixed: int, out: Place) -> Iterator[Find]:
     out_below = inside(out, base) and not same_file(out, base)
     hidden = any(part.startswith(".") for part in parts[fixed:])
     try:
-        matches = sorted(base.glob(str(Path(*parts[fixed:]))))  # `**` follows no links: no loops
+        matches = _matches(base, parts[fixed:])
     except ValueError as error:
         raise PlanError(f"{pattern}: is no pattern ({error}).") from error
-    for path in matches:
+    for path, refused in sorted(matches.items()):
         relative = path.relative_to(base)
         if not hidden and any(part.startswith(".") for part in relative.parts):
             continue
@@ -152,10 +155,46 @@ def _match(pattern: Path, fixed: int, out: Place) -> Iterator[Find]:
         if marked is not None:
             yield Find(source=marked, relative=marked.relative_to(base), result=True)
             continue
-        if path.is_dir():
+        if refused is not None:
+            yield _shut(path, base, refused)
+        elif there(path) and path.is_dir():
             yield from _walk(path, base, out)
         else:
             yield Find(source=path, relative=relative)
+
+
+def _matches(base: Path, parts: Sequence[str]) -> dict[Path, OSError | None]:
+    """What a pattern below a folder matches, and why it cannot be searched where it leads on.
+
+    `Path.glob` passes over such folders without a word, so each is tried before.
+    """
+    folders: list[Path] = [base]
+    shut: dict[Path, OSError | None] = {}
+    for index, part in enumerate(parts):
+        found: dict[Path, OSError | None] = {}
+        for folder in folders:
+            refused = _tried(folder, part)
+            if refused is not None:
+                shut[folder] = refused
+                continue
+            last = index == len(parts) - 1  # only folders lead on
+            found |= dict.fromkeys(folder.glob(part if last else f"{part}/"))  # `**`: no links
+        folders = list(found)
+    return shut | found
+
+
+def _tried(folder: Path, part: str) -> OSError | None:
+    """Why a part of a pattern cannot be looked for in a folder, if it is one."""
+    try:
+        if WILDCARDS & set(part):
+            os.scandir(folder).close()
+        else:
+            (folder / part).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return error
+    return None
 
 
 def _walk(folder: Path, base: Path, out: Place) -> Iterator[Find]:
@@ -177,10 +216,14 @@ def _walk(folder: Path, base: Path, out: Place) -> Iterator[Find]:
             path = Path(root, name)
             yield Find(source=path, relative=path.relative_to(base), special=_is_special(path))
     for error in refused:
-        path = Path(error.filename)
-        fact = f"cannot be searched ({error.strerror}). Check its permissions."
-        refusal = PhotoReadError(f"{path}: {fact}")
-        yield Find(source=path, relative=path.relative_to(base), refusal=refusal)
+        yield _shut(Path(error.filename), base, error)
+
+
+def _shut(folder: Path, base: Path, error: OSError) -> Find:
+    """A folder that cannot be searched."""
+    fact = f"cannot be searched ({error.strerror}). Check its permissions."
+    refusal = PhotoReadError(f"{folder}: {fact}")
+    return Find(source=folder, relative=folder.relative_to(base), refusal=refusal)
 
 
 def _is_special(path: Path) -> bool:

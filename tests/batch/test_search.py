@@ -48,6 +48,60 @@ def test_nothing_but_a_folder_that_cannot_be_searched_is_refused() -> None:
         plan.make(["locked"], Path("out"))
 
 
+@pytest.mark.usefixtures("locked")
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("in/**/*.jpg", ["in/a.jpg", "in/b/c.jpg", "in/b/locked/d.jpg", "in/locked/e.jpg"]),
+        ("in/*/*.jpg", ["in/b/c.jpg", "in/locked/e.jpg"]),
+        ("in/b/l*/*.jpg", ["in/b/locked/d.jpg"]),
+        ("in/locked/*.jpg", ["in/locked/e.jpg"]),
+        ("in/*/locked/*.jpg", ["in/b/locked/d.jpg"]),
+        ("in/*.jpg", ["in/a.jpg"]),
+        ("in/.h*/*/*.jpg", ["in/.hidden/locked/f.jpg"]),
+    ],
+)
+def test_a_folder_that_a_pattern_cannot_search_fails_alone(pattern: str, found: list[str]) -> None:
+    touch("in/a.jpg", "in/b/c.jpg", "in/b/locked/d.jpg", "in/locked/e.jpg")
+    touch("in/.hidden/locked/f.jpg", "out/locked/g.jpg", "one.jpg")
+    work = plan.make(["one.jpg", pattern], Path("out"))
+    shut = [name for name in found if "locked" in name]
+    assert list(pairs(work)) == ["one.jpg", *(name for name in found if name not in shut)]
+    assert [outcome.error for outcome in work.failures] == [
+        f"{Path(name).parent}: cannot be searched (Permission denied). Check its permissions."
+        for name in shut
+    ]
+
+
+@pytest.mark.usefixtures("locked")
+def test_a_folder_of_results_that_a_pattern_cannot_search_is_none_of_its_failures() -> None:
+    touch("in/a.jpg", "in/out/locked/b.jpg", "in/old/locked/c.jpg", "in/old/.restore-results")
+    assert plan.make(["in/**/*.jpg"], Path("in/out")).failures == ()
+
+
+@pytest.mark.usefixtures("locked")
+def test_nothing_but_a_folder_that_a_pattern_cannot_search_is_refused() -> None:
+    touch("in/locked/a.jpg")
+    with pytest.raises(PhotoReadError, match=r"^in/locked: cannot be searched \(Permission denied"):
+        plan.make(["in/locked/*.jpg"], Path("out"))
+
+
+def test_a_name_behind_a_wildcard_in_a_folder_that_cannot_be_entered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    touch("in/a/x.jpg", "in/locked/x.jpg")
+    lstat = Path.lstat
+
+    def refuse(path: Path) -> os.stat_result:
+        if path.parent.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", refuse)
+    work = plan.make(["in/*/x.jpg"], Path("out"))
+    assert [outcome.source for outcome in work.failures] == ["in/locked"]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
 def test_a_pipe_in_a_folder_is_not_waited_for() -> None:
     touch("in/a.png", "in/b.txt")

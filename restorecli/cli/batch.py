@@ -88,7 +88,10 @@ def batch(
         raise typer.Exit(progress.present_plan(work, messages))
     run = replace(run, thumbnails=page is not None)
     save = replace(save, skip_existing=skip_existing)
-    outcomes = engines.restore_batch(work, options, save, run, workers)
+    try:
+        outcomes = engines.restore_batch(work, options, save, run, workers)
+    except KeyboardInterrupt as stop:  # while the networks were loaded: there is nothing to show
+        page, outcomes = None, progress.stopped(work, stop)
     with following(outcomes, page) as followed:
         code = progress.present(followed, work, messages)
     raise typer.Exit(code)

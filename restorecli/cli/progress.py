@@ -87,6 +87,12 @@ def present(
     return 1 if counts["failed"] else 0
 
 
+def stopped(plan: Plan, stop: KeyboardInterrupt) -> Iterator[Outcome]:
+    """Give `present` a batch that was stopped before its first photo."""
+    yield from plan.failures
+    raise stop
+
+
 def _present_one(outcome: Outcome, messages: Messages, said: set[str]) -> None:
     """Print what became of a photo; what keeps every photo from being written is said but once."""
     if messages.as_json:

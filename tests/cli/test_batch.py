@@ -204,6 +204,28 @@ def test_json_is_a_record_a_line_and_a_summary(
     assert err == "restore: b.jpg: no memory. Use a smaller --tile.\n"
 
 
+def test_a_batch_that_is_stopped_while_it_loads_sums_up(
+    restorer: FakeRestorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Restorer, "load", stop)
+    lock(monkeypatch, "deep")
+    picture(Path("in/b.png"))
+    picture(Path("out/a.png"))
+    words = ["batch", "in", "-o", "out", "--json", "--skip-existing", "--report", "page.html"]
+    assert main(words) == 130
+    out, err = capsys.readouterr()
+    *records, last = map(json.loads, out.splitlines())
+    assert [record["status"] for record in records] == ["skipped", "failed"]
+    summary = last["summary"]
+    assert (summary["restored"], summary["failed"], summary["skipped"]) == (0, 1, 1)
+    assert (summary["left"], summary["ignored"]) == (1, 1)
+    assert err.splitlines()[-1].startswith("restore: stopped; ")
+    assert not Path("page.html").exists()
+
+
 def test_verbose_tells_of_every_photo(
     restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
 ) -> None:

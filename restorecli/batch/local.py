@@ -58,7 +58,8 @@ def restore_tasks(
     A photo that fails does not stop the rest, but a full disk does: what is left fails for the same
     reason and is not computed. A result that came meanwhile is left if `save` says so. When the
     iterator is closed or interrupted, files that are being written are finished, and nothing else
-    is begun. Free memory goes back to the system after each.
+    is begun; an interruption is raised after their outcomes. Free memory goes back to the system
+    after each.
 
     Args:
         tasks: What to restore; folders of targets are made as needed.
@@ -87,12 +88,23 @@ def restore_tasks(
             del done  # held by its writer alone
             give_back()
             while writing and (len(writing) > jobs or writing[0].done()):
-                yield writing.popleft().result()
+                yield _first(writing)
         while writing:
-            yield writing.popleft().result()
+            yield _first(writing)
+    except KeyboardInterrupt:
+        writers.shutdown(cancel_futures=True)
+        yield from (future.result() for future in writing if not future.cancelled())
+        raise
     finally:
         readers.shutdown(cancel_futures=True)
         writers.shutdown(cancel_futures=True)
+
+
+def _first(writing: deque[Future[Outcome]]) -> Outcome:
+    """Wait for the first photo to be written; if that is interrupted, it stays where it is."""
+    outcome = writing[0].result()
+    writing.popleft()
+    return outcome
 
 
 def remove_unfinished(work: Plan) -> None:

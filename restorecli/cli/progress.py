@@ -71,7 +71,10 @@ def present(
         _print_records(skipped(plan))
     try:
         for outcome in followed(outcomes, total, unit="photo", quiet=quiet, clock=clock):
+            line = f"{record.json_line(outcome)}\n" if as_json else None
             counts[outcome.status] += 1
+            if line is not None:  # at once, so that a stop hardly ever comes between the two
+                sys.stdout.write(line)
             _present_one(outcome, messages, said)
     except KeyboardInterrupt:
         print_above_bar(
@@ -94,9 +97,8 @@ def stopped(plan: Plan, stop: KeyboardInterrupt) -> Iterator[Outcome]:
 
 
 def _present_one(outcome: Outcome, messages: Messages, said: set[str]) -> None:
-    """Print what became of a photo; what keeps every photo from being written is said but once."""
-    if messages.as_json:
-        _print_records([outcome])
+    """Say what became of a photo; what keeps every photo from being written is said but once."""
+    sys.stdout.flush()
     name = printable(outcome.source)
     if outcome.error is not None:
         if outcome.error not in said:

@@ -124,6 +124,27 @@ def test_interruption_leaves_whole_files_only(tmp_path: Path, parallel: int) -> 
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(names)]
 
 
+def test_what_is_being_written_when_it_is_interrupted_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted = threading.Event()
+    write = Photo.write
+
+    def late(photo: Photo, target: Path, *, quality: int, overwrite: bool) -> tuple[str, ...]:
+        assert interrupted.wait(60)
+        return write(photo, target, quality=quality, overwrite=overwrite)
+
+    monkeypatch.setattr(Photo, "write", late)
+    restorer = FakeRestorer(
+        interrupting="3.png", meanwhile=lambda number: interrupted.set() if number == 3 else None
+    )
+    outcomes = run(tasks(tmp_path, 5), restorer, jobs=3)
+    told = {next(outcomes).target for _ in range(3)}
+    with pytest.raises(KeyboardInterrupt):
+        next(outcomes)
+    assert told == {str(path) for path in (tmp_path / "out").rglob("*.png")}
+
+
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_closing_stops_the_work(tmp_path: Path, parallel: int) -> None:
     restorer = FakeRestorer()

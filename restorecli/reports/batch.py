@@ -114,8 +114,8 @@ class BatchReport:
         self._keeps = skip_existing and target.is_file()
         if self._keeps and not overwrite:
             if not pages.was_made_of(TEMPLATE, target):
-                fact = "exists already, and is no report of a batch"
-                raise PhotoWriteError(f"{target}: {fact}. Choose another name.")
+                fact = "exists already, and is no report of a batch, or one of an earlier version"
+                raise PhotoWriteError(f"{target}: {fact}. Move it away, or choose another name.")
             overwrite = True
         files.refuse_target(target, overwrite=overwrite, will_exist=work.out)
         self.folder = target.with_name(f"{target.stem}_files")

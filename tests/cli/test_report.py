@@ -108,7 +108,8 @@ def test_going_on_replaces_no_other_file(
     before = Path("report.html").read_bytes()
     assert main([*WORDS, "--skip-existing"]) == 1
     assert capsys.readouterr().err == (
-        "restore: report.html: exists already, and is no report of a batch. Choose another name.\n"
+        "restore: report.html: exists already, and is no report of a batch, or one of an earlier "
+        "version. Move it away, or choose another name.\n"
     )
     assert main(WORDS) == 1
     said = "restore: report.html: exists already. Use --overwrite, or another name.\n"

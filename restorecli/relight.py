@@ -23,6 +23,8 @@ TABLE = 2048  # entries of the gain table, spaced evenly in √luminance
 WHITE = 0.6  # luminance; dimming that counts as "too dark" leaves no more than 0.48
 SURE = 0.9  # probability from which on a photo is dark that did not look so under its pattern
 WHITES = 0.005  # share of the pixels; the date in a corner of a dark photo is less
+BLACK = 0.2  # luminance; dimming darkens blacks too, fading and a blank sheet have none
+BLACKS = 0.01  # share of the pixels
 
 
 class LitSource:
@@ -65,7 +67,7 @@ def estimate(
         source: Whole photo, sRGB; it is read strip by strip.
         relighter: On the CPU.
         mode: `"auto"` acts only where the network is sure that the photo was taken too dark, and
-            never on one that `has_whites`; `"on"` always, `"off"` never.
+            never on one that `is_light`; `"on"` always, `"off"` never.
         strength: Share of the change, in [0, 1].
         again: Whether it was light enough as it came, before a pattern was taken away: then the
             network must be surer.
@@ -73,7 +75,7 @@ def estimate(
     Returns:
         Gains for `brighten`, or None if the photo is to stay as it is.
     """
-    if mode == "off" or not strength or (mode == "auto" and has_whites(source)):
+    if mode == "off" or not strength or (mode == "auto" and is_light(source)):
         return None
     darkness, curve = relighter(thumbnail(source, relighter.config.thumbnail))
     least = max(SURE, relighter.config.threshold) if again else relighter.config.threshold
@@ -97,18 +99,22 @@ def thumbnail(source: ImageSource, side: int) -> Float[Tensor, "1 3 side side"]:
     return torch.cat([F.adaptive_avg_pool2d(strip, (1, side)) for strip in strips], dim=2)
 
 
-def has_whites(source: ImageSource) -> bool:
-    """Whether more than `WHITES` of a photo are brighter than `WHITE`: then it got light enough.
+def is_light(source: ImageSource) -> bool:
+    """Whether a photo has whites, more than `WHITES` above `WHITE`, or fewer blacks than `BLACKS`.
 
-    The network cannot see this: in its thumbnail white letters on black are a dark grey.
+    Then it got light enough, or is faded or blank, which no light mends. The network cannot see
+    this: in its thumbnail white letters on black are a dark grey.
     """
-    white, most = 0, WHITES * source.height * source.width
+    area = source.height * source.width
+    white = black = 0
     for _, strip in in_strips(source):
         weights = strip.new_tensor(LUMINANCE).view(1, 3, 1, 1)
-        white += int(((strip * weights).sum(1) > WHITE).sum())
-        if white > most:  # of a light photo only a part is read
+        luminance = (strip * weights).sum(1)
+        white += int((luminance > WHITE).sum())
+        black += int((luminance < BLACK).sum())
+        if white > WHITES * area:  # of a light photo only a part is read
             return True
-    return False
+    return black < BLACKS * area
 
 
 def gain_table(curve: Float[Tensor, " knots"]) -> Float[Tensor, " table"]:

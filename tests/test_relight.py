@@ -12,6 +12,8 @@ from restorecli.networks.relighter import LUMINANCE, knots
 from restorecli.options import Options
 from restorecli.pipeline import Restorer
 from restorecli.relight import (
+    BLACK,
+    BLACKS,
     MAX_GAIN,
     WHITE,
     WHITES,
@@ -19,7 +21,7 @@ from restorecli.relight import (
     brighten,
     estimate,
     gain_table,
-    has_whites,
+    is_light,
     lit,
     thumbnail,
 )
@@ -86,7 +88,24 @@ def test_whites_are_counted_over_all_strips(height: int, width: int, share: floa
     image = torch.zeros(1, 3, height, width)
     count = round(share * height * width)
     image.view(3, -1)[:, torch.randperm(height * width)[:count]] = WHITE + 0.01
-    assert has_whites(TensorSource(image)) is (count > WHITES * height * width)
+    assert is_light(TensorSource(image)) is (count > WHITES * height * width)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 60), st.integers(1, 60), st.floats(0, 2 * BLACKS))
+def test_so_are_blacks(height: int, width: int, share: float) -> None:
+    image = torch.full((1, 3, height, width), BLACK + 0.01)
+    count = round(share * height * width)
+    image.view(3, -1)[:, torch.randperm(height * width)[:count]] = BLACK - 0.01
+    assert is_light(TensorSource(image)) is (count < BLACKS * height * width)
+
+
+@pytest.mark.parametrize("grey", [0.22, 0.3, 0.4, 0.5])
+def test_grey_cards_and_faded_prints_are_not_dark(grey: float) -> None:
+    noise = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(1)) * 0.08
+    photo = TensorSource(grey + noise)
+    assert estimate(photo, certain_relighter(dark=True), "auto") is None
+    assert estimate(photo, certain_relighter(dark=True), "on") is not None
 
 
 def test_strips_give_what_the_whole_gives(
@@ -95,9 +114,9 @@ def test_strips_give_what_the_whole_gives(
     light = lit(TensorSource(image), gain_table(knots(32).sqrt()))
     part = light.read(10, 5, 50, 40)
     torch.testing.assert_close(part, whole(light)[..., 10:50, 5:40])
-    counted = has_whites(light)
+    counted = is_light(light)
     monkeypatch.setattr(strips, "PIXELS_AT_ONCE", 100)
-    assert has_whites(light) is counted
+    assert is_light(light) is counted
 
 
 @settings(deadline=None, max_examples=30)

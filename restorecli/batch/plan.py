@@ -4,6 +4,7 @@ Everything that can be refused about a batch is refused here, before the first p
 with one target, a target that is a source, results that are already there. Nothing is written.
 """
 
+import os
 import sys
 import unicodedata
 from collections import Counter
@@ -14,6 +15,7 @@ from pathlib import Path, PurePath
 from restorecli import record
 from restorecli.batch import remote_plan
 from restorecli.batch.remote import Place, RemotePath, is_result
+from restorecli.batch.remote_plan import MARK
 from restorecli.batch.search import Find, expand, inside, real, without_results
 from restorecli.errors import NothingToDoError, PhotoWriteError, PlanError
 from restorecli.photo.files import there
@@ -77,8 +79,8 @@ def make(
         overwrite: Let targets exist.
 
     Raises:
-        PlanError: Two photos have one target, a target is a source, `ext` cannot be written, or
-            both ways to treat existing targets are asked for.
+        PlanError: Two photos have one target, a target is a source, `out` may hold sources, `ext`
+            cannot be written, or both ways to treat existing targets are asked for.
         PhotoReadError: A source or a list is missing, or there is nothing but a folder that
             cannot be searched.
         PhotoWriteError: A target exists, and nothing says what to do about it.
@@ -98,12 +100,12 @@ def make(
         raise next(iter(refusals.values()), NothingToDoError(_nothing(sources, finds)))
     tasks = _tasks(list(photos.values()), out, suffix)
     _refuse_collisions(tasks)
+    within = any(find.searched and _holds(find, out) for find in finds)
+    if within:
+        _refuse_originals(out)
     existing = _existing(tasks, out, filled=skip_existing)
-    if existing and not (skip_existing or overwrite):
-        raise PhotoWriteError(
-            f"{existing[0].target}: exists already, as do {len(existing)} of {len(tasks)} results. "
-            "Use --skip-existing to go on with the others, or --overwrite."
-        )
+    if not (skip_existing or overwrite):
+        _refuse_existing(existing, tasks)
     skipped = set(existing) if skip_existing else set()
     others = [find for find in finds if not (find.is_photo or find.refusal)]
     return Plan(
@@ -113,7 +115,7 @@ def make(
         others=tuple(find.source for find in others if not find.is_hidden),
         results=tuple(dict.fromkeys(find.source for find in results)),
         out=out,
-        within=any(find.searched and _holds(find, out) for find in finds),
+        within=within,
         failures=tuple(record.failed(name, None, why) for name, why in refusals.items()),
     )
 
@@ -124,6 +126,17 @@ def _holds(find: Find, out: Place) -> bool:
     if isinstance(find.source, Path):
         return inside(out, Path(root))
     return str(out).startswith(root)
+
+
+def _refuse_originals(out: Place) -> None:
+    """Refuse a folder for results that holds photos, and no mark that a batch has made them."""
+    if not isinstance(out, Path) or there(out / MARK):
+        return
+    for root, _, names in os.walk(out):
+        for name in sorted(names):
+            if Find(source=Path(root, name), relative=PurePath(name)).is_photo:
+                fact = f"lies in a folder of photos, and {Path(root, name)} may be one of them"
+                raise PlanError(f"{out}: {fact}. Name another folder with -o.")
 
 
 def _tasks(photos: Sequence[Find], out: Place, suffix: str | None) -> list[Task]:
@@ -166,24 +179,36 @@ def _there(path: Place) -> bool:
     return isinstance(path, Path) and there(path)
 
 
+def _refuse_existing(existing: Sequence[Task], tasks: Sequence[Task]) -> None:
+    if existing:
+        raise PhotoWriteError(
+            f"{existing[0].target}: exists already, as do {len(existing)} of {len(tasks)} results. "
+            "Use --skip-existing to go on with the others, or --overwrite."
+        )
+
+
 def _refuse_collisions(tasks: Sequence[Task]) -> None:
-    """Refuse two sources with one target, and a target that is a source."""
-    sources = {key(task.source) for task in tasks}
+    """Refuse two sources with one target, and a target that is a source, also through a link."""
+    sources = {name for task in tasks for name in _names(task.source)}
     owners: dict[str, Place] = {}
     for task in tasks:
-        name = key(task.target)
-        if name in owners:
+        names = _names(task.target)
+        owner = next((owners[name] for name in names if name in owners), None)
+        if owner is not None:
             apart = "Restore them apart, or name the one folder that both are in."
-            advice = "Rename one of them." if _beside(owners[name], task.source) else apart
-            raise PlanError(
-                f"{owners[name]} and {task.source} would both become {task.target}. {advice}"
-            )
-        if name in sources:
+            advice = "Rename one of them." if _beside(owner, task.source) else apart
+            raise PlanError(f"{owner} and {task.source} would both become {task.target}. {advice}")
+        if not sources.isdisjoint(names):
             raise PlanError(
                 f"{task.target}: is a photo to restore and the result of {task.source} at once. "
                 "Name another folder with -o."
             )
-        owners[name] = task.source
+        owners |= dict.fromkeys(names, task.source)
+
+
+def _names(path: Place) -> tuple[str, str]:
+    """A file's key, and that of the file which a link of this name leads to."""
+    return key(path), key(path if isinstance(path, RemotePath) else real(path))
 
 
 def _beside(one: Place, other: Place) -> bool:

@@ -108,8 +108,9 @@ def table(record: dict[str, object]) -> str:
         lines.append("  wave  period, px  lines/inch  angle, °  strength  covers")
     for number, wave in enumerate(waves, start=1):
         per_inch = "–" if wave["lines_per_inch"] is None else f"{wave['lines_per_inch']:.1f}"
+        angle = round(wave["angle"], 1) % 180
         lines.append(
-            f"  {number:<4}  {wave['period']:>10.2f}  {per_inch:>10}  {wave['angle']:>8.1f}"
+            f"  {number:<4}  {wave['period']:>10.2f}  {per_inch:>10}  {angle:>8.1f}"
             f"  {wave['strength']:>8.3f}  {round(100 * wave['coverage']):>4} %"
         )
     return "\n".join([*lines, f"  {_verdict(record)}"])

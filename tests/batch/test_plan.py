@@ -153,10 +153,34 @@ def test_letter_case_collides_where_it_does_on_disk(
 
 
 def test_output_inside_the_source_is_no_source() -> None:
-    touch("in/a.jpg", "in/out/old.jpg", "in/b/out/c.jpg")
+    touch("in/a.jpg", "in/out/old.jpg", "in/b/out/c.jpg", f"in/out/{MARK}")
     expected = {"in/a.jpg": "in/out/a.jpg", "in/b/out/c.jpg": "in/out/b/out/c.jpg"}
     assert pairs(plan.make(["in"], Path("in/out"))) == expected
     assert pairs(plan.make(["in/**/*.jpg"], Path("in/out"))) == expected
+
+
+@pytest.mark.parametrize("old", ["in/out/old.jpg", "in/out/deep/er/old.tif"])
+@pytest.mark.parametrize("source", ["in", "in/*", "in/**/*.jpg"])
+def test_output_inside_the_source_that_may_hold_originals_is_refused(old: str, source: str) -> None:
+    touch("in/a.jpg", old, "in/out/notes.txt")
+    with pytest.raises(PlanError, match=rf"^in/out: lies in a folder of photos, and {old} may be"):
+        plan.make([source], Path("in/out"), overwrite=True)
+    Path(old).unlink()
+    assert pairs(plan.make([source], Path("in/out"))) == {"in/a.jpg": "in/out/a.jpg"}
+
+
+def test_a_link_among_the_results_that_leads_to_a_source_is_refused() -> None:
+    touch("in/a.jpg", "in/b.jpg")
+    Path("out").mkdir()
+    Path("out/a.jpg").symlink_to(Path("in/b.jpg").resolve())
+    with pytest.raises(PlanError, match=r"^out/a\.jpg: is a photo to restore"):
+        plan.make(["in"], Path("out"), overwrite=True)
+    Path("in/c.jpg").symlink_to(Path("elsewhere.jpg").resolve())  # a source by another name
+    touch("elsewhere.jpg")
+    Path("out/a.jpg").unlink()
+    Path("out/a.jpg").symlink_to(Path("elsewhere.jpg").resolve())
+    with pytest.raises(PlanError, match=r"^out/a\.jpg: is a photo to restore"):
+        plan.make(["in"], Path("out"), overwrite=True)
 
 
 def test_source_inside_the_output_is_a_source() -> None:

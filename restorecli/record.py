@@ -7,7 +7,7 @@ and boxes are in pixels of the upright source.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from restorecli.errors import one_line, printable
 from restorecli.faces.restore import FaceRecord, FaceStatus
@@ -43,6 +43,7 @@ class Outcome:
         target: Path of the result, `-` for standard output, None if it was not settled yet.
         status: `"restored"`, `"failed"`, `"skipped"` (it was there) or `"planned"` (a dry run).
         error: Why it failed, one line.
+        page: Of the source, from 1 on; None if none was asked for.
         height: Of the upright source, in pixels.
         width: Of the upright source, in pixels.
         scale: Size of the result over that of the source.
@@ -68,6 +69,7 @@ class Outcome:
     target: str | None
     status: Status
     error: str | None = None
+    page: int | None = None
     height: int | None = None
     width: int | None = None
     scale: float | None = None
@@ -89,13 +91,16 @@ class Outcome:
         return sum(face.status == FaceStatus.RESTORED for face in self.faces)
 
 
-def restored(source: str, target: str, photo: Photo, restoration: Restoration) -> Outcome:
-    """Note a photo that was restored and written."""
+def restored(
+    source: str, target: str, photo: Photo, restoration: Restoration, *, page: int | None = None
+) -> Outcome:
+    """Note a photo, or a page of one, that was restored and written."""
     inspection, factor = restoration.inspection, restoration.work_factor
     return Outcome(
         source=source,
         target=target,
         status="restored",
+        page=page,
         height=photo.height,
         width=photo.width,
         scale=restoration.scale,
@@ -130,9 +135,20 @@ def json_line(outcome: Outcome) -> str:
     return json.dumps(_rounded(fields))
 
 
-def summary_line(outcomes: dict[str, int], seconds: float) -> str:
-    """Spell the counts of a batch by status, and its seconds, as one line of JSON."""
-    return json.dumps({"summary": outcomes | {"seconds": round(seconds, 3)}})
+def summary_line(
+    outcomes: Mapping[str, int], seconds: float, *, left: int = 0, ignored: int
+) -> str:
+    """Spell what became of a batch as one line of JSON.
+
+    Args:
+        outcomes: Number of photos by status; what is not named is 0.
+        seconds: That it took.
+        left: Photos of which nothing is known.
+        ignored: Files of other kinds.
+    """
+    counts = dict.fromkeys(get_args(Status), 0) | dict(outcomes)
+    others = {"left": left, "ignored": ignored, "seconds": round(seconds, 3)}
+    return json.dumps({"summary": counts | others})
 
 
 def sentence(outcome: Outcome) -> str:

@@ -13,7 +13,7 @@ KEPT = FaceRecord(
     box=(0, 0, 4, 5), landmarks=FACE.landmarks, score=0.7, status=FaceStatus.TOO_SMALL
 )
 FIELDS = [
-    *("source", "target", "status", "error", "height", "width", "scale", "seconds"),
+    *("source", "target", "status", "error", "page", "height", "width", "scale", "seconds"),
     *("stage_seconds", "device"),
     *("precision", "relit", "presence", "peaks", "work_size", "faces", "notices"),
 ]
@@ -84,5 +84,6 @@ def test_sentences() -> None:
 
 
 def test_summary() -> None:
-    line = record.summary_line({"restored": 2, "failed": 1}, 1.23456)
-    assert json.loads(line) == {"summary": {"restored": 2, "failed": 1, "seconds": 1.235}}
+    line = record.summary_line({"restored": 2, "failed": 1}, 1.23456, left=4, ignored=3)
+    counts = {"restored": 2, "failed": 1, "skipped": 0, "planned": 0, "left": 4, "ignored": 3}
+    assert json.loads(line) == {"summary": counts | {"seconds": 1.235}}

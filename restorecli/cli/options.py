@@ -95,7 +95,7 @@ OPTIONS: dict[str, Any] = {
     "scale": typer.Option(
         "--scale",
         "-s",
-        metavar="0..4",
+        metavar=">0..4",
         help="Size of the result over that of the photo.",
         rich_help_panel=PICTURE,
     ),
@@ -154,7 +154,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "face_threshold": typer.Option(
         "--face-threshold",
-        metavar="0..1",
+        metavar=">0..<1",
         help="Score from which on a find counts as a face.",
         rich_help_panel=FACES,
     ),

@@ -46,7 +46,7 @@ def restore_pages(job: Job, options: Options, run: RunOptions) -> list[Outcome]:
             restoration = restorer.restore(photo, options)
             result = given_away(restoration.photo, job.save)
             yield result
-            outcome = outcome_of(job, photo, restoration)
+            outcome = outcome_of(job, photo, restoration, number)
             notices = outcome.notices + photo_pages.losses(result, number)
             told = tuple(f"page {number}: {notice}" for notice in notices)
             outcomes.append(replace(outcome, notices=told))

@@ -60,7 +60,7 @@ def restore_job(job: Job, options: Options, run: RunOptions, *, quiet: bool = Fa
     restoration = replace(restoration, photo=given_away(restoration.photo, job.save))
     losses = _write(restoration.photo, job)
     _write_extras(photo, restoration, job)
-    outcome = outcome_of(job, photo, restoration)
+    outcome = outcome_of(job, photo, restoration, job.page)
     return replace(outcome, notices=outcome.notices + losses)
 
 
@@ -76,10 +76,10 @@ def given_away(result: Photo, save: SaveOptions) -> Photo:
     return result.stripped(gps=save.strip_gps, metadata=save.strip_metadata)
 
 
-def outcome_of(job: Job, photo: Photo, restoration: Restoration) -> Outcome:
-    """What became of a photo, by the words that it was named with."""
+def outcome_of(job: Job, photo: Photo, restoration: Restoration, page: int | None) -> Outcome:
+    """What became of a photo or a page of it, by the words that it was named with."""
     source, target = (str(place or STREAM) for place in (job.source, job.target))
-    return record.restored(source, target, photo, restoration)
+    return record.restored(source, target, photo, restoration, page=page)
 
 
 def report(outcomes: list[Outcome], messages: Messages) -> None:

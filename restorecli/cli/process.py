@@ -80,9 +80,9 @@ def open_streams() -> None:
             stream.reconfigure(errors="surrogateescape" if bytewise else "backslashreplace")
 
 
-def stdout_was_closed() -> bool:
-    """Whether nothing that is written to standard output goes anywhere; see `open_streams`."""
-    return getattr(sys.stdout, "name", None) == os.devnull
+def was_closed(stream: object) -> bool:
+    """Whether a standard stream leads nowhere, since there was none; see `open_streams`."""
+    return getattr(stream, "name", None) == os.devnull
 
 
 def name_on_stdout(path: str) -> str:

@@ -61,8 +61,8 @@ def present(
 
     def sum_up() -> None:
         left = total + len(plan.skipped) - counts.total()
-        counted = dict(counts) | {"left": left, "ignored": len(plan.others)}
-        typer.echo(record.summary_line(counted, clock() - began))
+        seconds, ignored = clock() - began, len(plan.others)
+        typer.echo(record.summary_line(counts, seconds, left=left, ignored=ignored))
 
     if not quiet:
         _name_what_is_left(plan)
@@ -150,10 +150,10 @@ def present_plan(plan: Plan, messages: Messages) -> int:
         for task in plan.tasks
     ]
     if messages.as_json:
-        counts = {"planned": len(plan.tasks), "failed": len(plan.failures)}
-        counts |= {"skipped": len(plan.skipped), "ignored": len(plan.others)}
-        _print_records([*plan.failures, *planned, *skipped(plan)])
-        typer.echo(record.summary_line(counts, 0.0))
+        outcomes = [*plan.failures, *planned, *skipped(plan)]
+        _print_records(outcomes)
+        counts: Counter[str] = Counter(outcome.status for outcome in outcomes)
+        typer.echo(record.summary_line(counts, 0.0, ignored=len(plan.others)))
         return 1 if plan.failures else 0
     for outcome in planned:
         source, target = map(process.name_on_stdout, (outcome.source, str(outcome.target)))

@@ -20,8 +20,7 @@ from restorecli.errors import DeviceError, PhotoReadError, PhotoTooLargeError
 from restorecli.photo import modes
 from restorecli.photo.canvas import Canvas, UnreadableError, check_size
 from restorecli.photo.documents import boxes, cicp, extras
-from restorecli.photo.files import Readable
-from restorecli.photo.formats import SIGNATURE_LENGTH, announced_length, signature, title
+from restorecli.photo.formats import SIGNATURE_LENGTH, Readable, announced_length, signature, title
 from restorecli.photo.metadata import FileMetadata, Metadata, colour_space
 
 # Everything that Pillow, libheif, OpenCV, tifffile, imagecodecs and littleCMS were seen to raise
@@ -111,8 +110,7 @@ def _told(stream: Readable, name: str) -> Iterator[str]:
     stream.seek(0)
     kind = signature(stream.read(SIGNATURE_LENGTH))
     if kind is None:
-        fact = "not a photo of a known kind" if length else "empty file"
-        raise _refusal(name, f"{fact}, {_amount(length)}")
+        raise _refusal(name, "not a photo of a known kind" if length else "empty file, 0 bytes")
     stream.seek(0)
     try:
         yield kind

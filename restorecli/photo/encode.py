@@ -13,8 +13,7 @@ from restorecli.photo import capacity, png16
 from restorecli.photo.documents import jpeg_segments, png_chunks
 from restorecli.photo.documents import xmp as photo_xmp
 from restorecli.photo.documents.exif import with_resolution, without_orientation
-from restorecli.photo.files import Writable
-from restorecli.photo.formats import FORMATS, Format, format_for
+from restorecli.photo.formats import FORMATS, Format, Writable, format_for
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import Rows
 

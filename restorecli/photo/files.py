@@ -12,41 +12,25 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from io import BufferedReader, BufferedWriter, BytesIO
+from io import BytesIO
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from restorecli.errors import PhotoReadError, PhotoWriteError, PlanError, printable
+from restorecli.photo.formats import (
+    SIGNATURE_LENGTH,
+    ByteSource,
+    Readable,
+    Target,
+    Writable,
+    signature,
+)
 
-Readable = BufferedReader | BytesIO  # binary and can be sought
-Writable = BufferedWriter | BytesIO
 _NO_NAME = (errno.EINVAL, errno.EILSEQ)  # what FAT and its like say of a name that they forbid
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _CHANCES = 5
 _ROOM = 4096  # bytes that a folder must have room for
 _OFTEN_FORBIDDEN = frozenset('"*:<>?\\|')
-
-
-@runtime_checkable
-class ByteSource(Protocol):
-    """Any binary stream to read from, such as `sys.stdin.buffer`."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Read up to `size` bytes, everything by default."""
-        ...
-
-
-@runtime_checkable
-class Target(Protocol):
-    """Any binary stream to write to, such as `sys.stdout.buffer`."""
-
-    def write(self, data: bytes, /) -> object:
-        """Write all of the bytes."""
-        ...
-
-    def flush(self) -> object:
-        """Hand everything to the system."""
-        ...
 
 
 @runtime_checkable
@@ -90,11 +74,11 @@ def opened(source: Path | str | bytes | ByteSource | Stored, name: str) -> Itera
             yield BytesIO(source)
         elif isinstance(source, Path | str):
             with Path(source).open("rb") as file:
-                yield file if file.seekable() else BytesIO(file.read())
+                yield file if file.seekable() else BytesIO(read_whole(file))
         elif isinstance(source, Stored):
             yield BytesIO(source.read_bytes())
         else:
-            yield BytesIO(source.read())
+            yield BytesIO(read_whole(source))
     except FileNotFoundError as error:
         raise PhotoReadError(f"{name}: no such file. Check the path.") from error
     except IsADirectoryError as error:
@@ -106,6 +90,14 @@ def opened(source: Path | str | bytes | ByteSource | Stored, name: str) -> Itera
         raise PhotoReadError(
             f"{name}: cannot be opened ({fact.lower()}). Check the path."
         ) from error
+
+
+def read_whole(stream: ByteSource) -> bytes:
+    """What a stream gives to its end; of what is no photo the start alone: it may have no end."""
+    start = b""
+    while len(start) < SIGNATURE_LENGTH and (more := stream.read(SIGNATURE_LENGTH - len(start))):
+        start += more
+    return start if signature(start) is None else start + stream.read()
 
 
 def refuse_target(

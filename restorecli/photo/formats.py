@@ -1,4 +1,4 @@
-"""Which files are photos: names, signatures, and what each format can hold.
+"""Which files are photos: names, signatures, what each format can hold; streams they come in.
 
 Content decides how a file is read, its name how one is written. Nothing here opens a file.
 """
@@ -6,13 +6,37 @@ Content decides how a file is read, its name how one is written. Nothing here op
 import re
 import struct
 from dataclasses import dataclass
+from io import BufferedReader, BufferedWriter, BytesIO
 from pathlib import PurePath
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from restorecli.errors import PlanError
-from restorecli.photo.files import Readable
 
+Readable = BufferedReader | BytesIO  # binary and can be sought
+Writable = BufferedWriter | BytesIO
 _TITLES = {"webp": "WebP", "jp2": "JPEG 2000", "jxl": "JPEG XL", "ppm": "PPM"}
+
+
+@runtime_checkable
+class ByteSource(Protocol):
+    """Any binary stream to read from, such as `sys.stdin.buffer`."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read up to `size` bytes, everything by default."""
+        ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Any binary stream to write to, such as `sys.stdout.buffer`."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write all of the bytes."""
+        ...
+
+    def flush(self) -> object:
+        """Hand everything to the system."""
+        ...
 
 
 def title(name: str) -> str:

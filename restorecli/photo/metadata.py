@@ -11,7 +11,7 @@ from PIL import Image
 
 from restorecli.photo.documents import exif as photo_exif
 from restorecli.photo.documents import xmp as photo_xmp
-from restorecli.photo.files import Readable
+from restorecli.photo.formats import Readable
 
 _METRE_STEP = 0.0254  # dots per inch between neighbours in PNG's whole dots per metre
 # What TIFF's main directory says about the picture; its other tags describe the file's layout.

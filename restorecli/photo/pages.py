@@ -6,8 +6,8 @@ from pathlib import Path
 from restorecli.errors import PhotoWriteError, printable
 from restorecli.photo import capacity, encode, files
 from restorecli.photo.documents import exif
-from restorecli.photo.files import Stored, Target, Writable
-from restorecli.photo.formats import FORMATS
+from restorecli.photo.files import Stored
+from restorecli.photo.formats import FORMATS, Target, Writable
 from restorecli.photo.photo import Photo
 from restorecli.photo.rows import Rows
 

@@ -18,8 +18,8 @@ from restorecli.errors import printable
 from restorecli.options import RunOptions, SaveOptions
 from restorecli.photo import capacity, decode, encode, files
 from restorecli.photo.encode import Encoded
-from restorecli.photo.files import ByteSource, Stored, Target
-from restorecli.photo.formats import READABLE, WRITABLE
+from restorecli.photo.files import Stored
+from restorecli.photo.formats import READABLE, WRITABLE, ByteSource, Target
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import to_8_bits, to_16_bits
 

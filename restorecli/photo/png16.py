@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 
 from restorecli.photo.documents import png_chunks
-from restorecli.photo.files import Writable
+from restorecli.photo.formats import Writable
 from restorecli.photo.metadata import Metadata
 from restorecli.photo.rows import Rows
 

@@ -21,7 +21,7 @@ from tifffile import TiffFile, TiffPage
 from restorecli.photo.canvas import Canvas, UnreadableError
 from restorecli.photo.documents.exif import ORIENTATION
 from restorecli.photo.documents.jpeg_segments import iptc_of
-from restorecli.photo.files import Readable
+from restorecli.photo.formats import Readable
 from restorecli.photo.metadata import DAMAGED_EXIF, FileMetadata, exif_of_tiff, from_info
 
 _RAW, _LZW, _PACKBITS = 1, 5, 32773

@@ -12,7 +12,7 @@ import numpy as np
 
 from restorecli.photo.documents import exif
 from restorecli.photo.documents.exif import Entry
-from restorecli.photo.files import Writable
+from restorecli.photo.formats import Writable
 from restorecli.photo.metadata import DESCRIPTIVE, Metadata
 from restorecli.photo.rows import Rows
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import jinja2
 
 from restorecli.errors import PlanError
-from restorecli.photo.files import Writable, replace_file
+from restorecli.photo.files import replace_file
+from restorecli.photo.formats import Writable
 
 SUFFIXES = (".html", ".htm")
 _MARK = '<meta name="generator" content="restore {}">'  # as layout.html has it

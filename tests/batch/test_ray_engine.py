@@ -91,7 +91,7 @@ def test_two_workers_on_s3_give_the_bytes_and_records_of_this_process(
     assert main([*there, "--address", address, "--workers", "2", *words]) == 1
     out, err = capsys.readouterr()
     assert records(out) == expected
-    counts = {"restored": 5, "failed": 2, "skipped": 0, "left": 0, "ignored": 0}
+    counts = {"restored": 5, "failed": 2, "skipped": 0, "planned": 0, "left": 0, "ignored": 0}
     assert expected[1] == {"summary": counts}
     assert server.objects("out/") == written("out")
     assert len(err.splitlines()) == 2, err  # the two bad ones; nothing of Ray's

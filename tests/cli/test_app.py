@@ -165,12 +165,20 @@ def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
         (["--faces", "biggest"], "faces 'biggest': "),
         (["--tile", "8"], "tile 8: "),
         (["--no-faces", "--faces", "0"], "--no-faces and --faces 0 contradict each other"),
+        (["--no-faces", "--min-face", "9"], "--no-faces and --min-face 9 contradict each other"),
+        (["-q", "-v"], "--quiet and --verbose contradict each other"),
+        (["--stages", "denoise", "--fidelity", "0.3"], "--fidelity 0.3: is about faces, a step "),
+        (["--stages", "denoise", "--relight", "on"], "--relight on: is about relight, a step "),
+        (["--stages", "faces", "--denoise", "on"], "--denoise on: is about denoise, a step that "),
+        (["--stages", "denoise", "--best"], "--best: is about refine, a step that --stages "),
+        (["--scale", "much"], "--scale much: is not one of its values. Use a number above 0 "),
+        (["--face-threshold", "x"], "--face-threshold x: is not one of its values. Use a number a"),
     ],
 )
 @pytest.mark.parametrize(
     "command", [["a.jpg"], ["a.jpg", "b.jpg", "-o", "out"], ["batch", "in", "-o", "out"]]
 )
-def test_values_out_of_bounds_are_refused(
+def test_words_that_do_not_fit_are_refused(
     command: list[str], words: list[str], fact: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*command, *words]) == 2
@@ -183,7 +191,10 @@ def test_values_out_of_bounds_are_refused(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("a.jpg --scale 2x", "--scale 2x: is not one of its values. Use a number from 0 to 4."),
+        (
+            "a.jpg --scale 2x",
+            "--scale 2x: is not one of its values. Use a number above 0 and at most 4.",
+        ),
         ("a.jpg --relight yes", "--relight yes: is not one of its values. Use auto, on or off."),
         (
             "a.jpg --strength half",

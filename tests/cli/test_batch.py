@@ -177,9 +177,11 @@ def test_dry_run_in_json(restorer: FakeRestorer, capsys: pytest.CaptureFixture[s
     *records, last = map(json.loads, out.splitlines())
     assert [record["status"] for record in records] == ["planned", "planned", "skipped"]
     assert last["summary"] == {
-        "planned": 2,
+        "restored": 0,
         "failed": 0,
         "skipped": 1,
+        "planned": 2,
+        "left": 0,
         "ignored": 1,
         "seconds": 0.0,
     }

@@ -121,6 +121,16 @@ def test_speed_refuses_what_it_does_not_heed(
     assert capsys.readouterr() == ("", said)
 
 
+def test_fidelity_needs_a_row_with_faces(
+    restorer: Untouching, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "set", "--fidelity", "0.3", "--stages", "denoise"]
+    assert main(words) == 2
+    said = "restore: --fidelity 0.3: is about faces, a step that --stages leaves out.\n"
+    assert capsys.readouterr() == ("", said)
+    assert main([*words, "--stages", "denoise,faces"]) == 0
+
+
 def test_bench_with_a_bad_pair_exits_with_1(
     restorer: Untouching, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,12 +50,12 @@ def test_result_lies_beside_the_photo(
 
 
 def test_every_option_arrives(restorer: FakeRestorer) -> None:
-    words = "--scale 4 --stages faces,denoise --relight on --fidelity 0.25 --faces 0,2"
+    words = "--scale 4 --stages faces,relight,denoise --relight on --fidelity 0.25 --faces 0,2"
     words += " --face-threshold 0.75 --min-face 9 --tile 128 -o b.webp --quality 60"
     assert main(["photo", "a.jpg", *words.split()]) == 0
     assert restorer.seen[0][1] == Options(
         scale=4,
-        stages=("denoise", "faces"),
+        stages=("relight", "denoise", "faces"),
         relight="on",
         fidelity=0.25,
         faces="0,2",
@@ -111,6 +111,10 @@ def test_quiet_leaves_the_path_and_verbose_tells_of_faces(
     assert capsys.readouterr().err.endswith(expected)
 
 
+def test_off_is_heeded_by_a_step_that_is_left_out(restorer: FakeRestorer) -> None:
+    assert main(["a.jpg", "--stages", "denoise", "--relight", "off", "--no-faces"]) == 0
+
+
 def test_json_is_one_record(restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["a.jpg", "--json", "--quiet"]) == 0
     captured = capsys.readouterr()
@@ -121,6 +125,7 @@ def test_json_is_one_record(restorer: FakeRestorer, capsys: pytest.CaptureFixtur
         "target": "a.restored.png",
         "status": "restored",
         "error": None,
+        "page": None,
         "width": 12,
         "height": 16,
         "scale": 2,
@@ -156,6 +161,7 @@ def test_json_of_a_failure(restorer: FakeRestorer, capsys: pytest.CaptureFixture
         ["--tile", "8", "--page", "all"],
         ["--strength", "2", "--preview"],
         ["--page", "0"],
+        ["--stages", "denoise", "--best"],
         ["-o", "b.gif"],
     ],
 )

@@ -46,6 +46,11 @@ def level(path: str, page: int = 1) -> int:
     return int(Photo.read(path, page=page).pixels[-1, -1, 0])
 
 
+def size(path: str) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
 def test_other_pages_are_told(restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["scan.tif"]) == 0
     assert level("scan.restored.png") == 10
@@ -59,6 +64,16 @@ def test_one_page_by_its_number(restorer: FakeRestorer, capsys: pytest.CaptureFi
     assert "page" not in capsys.readouterr().err
 
 
+def test_each_page_has_a_name_of_its_own(
+    restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["scan.tif", "--page", "2", "--json"]) == 0
+    assert main(["scan.tif", "--page", "3", "--ext", "jpg"]) == 0
+    assert level("scan.page2.restored.png") == 20
+    assert size("scan.page3.restored.jpg") == (32, 24)
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["page"] == 2
+
+
 def test_all_pages_become_one_tiff(
     restorer: FakeRestorer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,6 +82,7 @@ def test_all_pages_become_one_tiff(
     assert Photo.page_count("scan.restored.tif") == 3
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [record["status"] for record in records] == ["restored"] * 3
+    assert [record["page"] for record in records] == [1, 2, 3]
     assert {record["target"] for record in records} == {"scan.restored.tif"}
     assert main(["scan.tif", "--page", "all"]) == 1
     assert "exists already" in capsys.readouterr().err

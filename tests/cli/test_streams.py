@@ -154,6 +154,21 @@ def test_names_that_are_no_text_reach_the_next_program(monkeypatch: pytest.Monke
     assert written.getvalue() == "사진".encode() + b"\xff.jpg"
 
 
+def test_a_photo_from_a_closed_stream_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["-", "-o", "a.png"]) == 1
+    sys.stdin.close()
+    assert capsys.readouterr() == ("", "restore: <stdin>: is closed. Name a file.\n")
+
+
+def test_a_photo_from_a_stream_has_no_name_in_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-", "-o", "out/"]) == 2
+    said = "restore: -: has no name for its result in a folder. Name a file with -o.\n"
+    assert capsys.readouterr() == ("", said)
+
+
 def test_closed_streams_are_opened_on_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)

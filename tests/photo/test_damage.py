@@ -72,6 +72,17 @@ def test_what_is_no_photo(content: bytes) -> None:
     assert "not a photo of a known kind" in refusal(content)
 
 
+def test_a_stream_that_is_no_photo_is_not_read_to_its_end() -> None:
+    class Endless:
+        @staticmethod
+        def read(size: int = -1, /) -> bytes:
+            assert size > 0
+            return bytes(min(size, 10))
+
+    with pytest.raises(PhotoReadError, match="not a photo of a known kind"):
+        Photo.read(Endless())
+
+
 def test_postscript_is_never_run() -> None:
     assert "known kind" in refusal(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
 

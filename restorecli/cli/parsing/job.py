@@ -65,8 +65,8 @@ def make_job(source: str, request: Request, *, as_json: bool) -> Job:
     Args:
         source: A file, a URL, or `-`; a photo from standard input goes to standard output without
             another word.
-        request: Its result lies beside the photo without another word: `photo.restored.png`, or
-            `photo.restored.tif` of all pages.
+        request: Its result lies beside the photo without another word: `photo.restored.png`,
+            `photo.page2.restored.png` of a page, or `photo.restored.tif` of all pages.
         as_json: Whether standard output is taken by the record.
 
     Raises:
@@ -78,7 +78,8 @@ def make_job(source: str, request: Request, *, as_json: bool) -> Job:
     place = None if source == STREAM else place_of(source)
     if output is None:
         unnamed = isinstance(place, Path) and not place.name  # `.`, which is refused below
-        target = place if place is None or unnamed else place.with_suffix(f".restored{suffix}")
+        ending = f".page{page}.restored{suffix}" if isinstance(page, int) else f".restored{suffix}"
+        target = place if place is None or unnamed else place.with_suffix(ending)
     elif ext is not None and output != STREAM:
         raise PlanError(f"--ext and --output {output} both name the kind. Use one of them.")
     else:
@@ -132,9 +133,11 @@ def _check_source(job: Job, output: str | None) -> None:
 
 def _check_streams(job: Job, *, as_json: bool) -> None:
     """Refuse a terminal at either end, a closed stream, and a picture mixed with a record."""
+    if job.source is None and process.was_closed(sys.stdin):
+        raise PhotoReadError("<stdin>: is closed. Name a file.")
     if job.source is None and sys.stdin.isatty():
         raise PhotoReadError("<stdin>: is a terminal. Pipe a photo in, or name a file.")
-    if job.target is None and process.stdout_was_closed():
+    if job.target is None and process.was_closed(sys.stdout):
         raise PhotoWriteError("<stdout>: is closed. Name a file with -o.")
     if job.target is None and sys.stdout.isatty():
         raise PlanError("<stdout>: is a terminal. Pipe the picture on, or name a file with -o.")

@@ -75,6 +75,8 @@ def folder_of_results(words: Mapping[str, Any]) -> str | None:
     if output is None:
         last = f", or for one result: restore {sources[0]} -o {sources[1]}" if count == 2 else ""
         raise PlanError(f"{sources[1]}: is a second photo, without -o. Use -o FOLDER{last}")
+    if sources == [STREAM]:
+        raise PlanError("-: has no name for its result in a folder. Name a file with -o.")
     if STREAM in sources or output == STREAM:
         raise PlanError("-: is one photo, and there are several. Name files, and a folder with -o.")
     if any(words[name] for name in OF_ONE_PHOTO):

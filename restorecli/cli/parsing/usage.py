@@ -12,7 +12,9 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from restorecli.cli.options import parse_stages
 from restorecli.errors import PlanError, printable
+from restorecli.options import Stage
 
 OTHER_NAMES = {  # what neighbours call it, and what it is called here
     "--bf16": "--precision",
@@ -39,9 +41,19 @@ OTHER_NAMES = {  # what neighbours call it, and what it is called here
     "--weight": "--fidelity",
 }
 _OF_SCORES = ("dataset", "metric", "rows", "csv", "report", "overwrite", "fidelity", "tile")
+_OF_FACES = ("faces", "fidelity", "face_threshold", "min_face")
 _CONTRADICTING = (
-    ("scale", "to"), ("no_faces", "faces"), *(("speed", name) for name in _OF_SCORES)
-)  # fmt: skip
+    ("scale", "to"),
+    ("quiet", "verbose"),
+    *(("no_faces", name) for name in _OF_FACES),
+    *(("speed", name) for name in _OF_SCORES),
+)
+_NEEDED: dict[str, tuple[Stage, ...]] = {  # by an option, one of these steps
+    "relight": ("relight",),
+    "denoise": ("denoise",),
+    "best": ("refine", "upscale"),  # at x1, `upscale` is `refine`
+    **dict.fromkeys(_OF_FACES, ("faces",)),
+}
 _TAKE_A_NAME = ("-o", "--output", "--compare", "--save-steps", "--report", "--csv", "--folder")
 
 
@@ -100,6 +112,27 @@ def refuse_contradictions(ctx: Any) -> None:  # noqa: ANN401
         if len(typed) > 1:
             said = " and ".join(_typed(option, ctx.params[option.name]) for option in typed)
             raise PlanError(f"{said} contradict each other. Use one.")
+    _refuse_unheeded(ctx, known)
+
+
+def _refuse_unheeded(ctx: Any, known: dict[str, Any]) -> None:  # noqa: ANN401
+    """Refuse an option of a step that `--stages` leaves out.
+
+    Raises:
+        PlanError: It was typed, and nothing would heed it.
+    """
+    option = next((name for name, one in known.items() if "--stages" in one.opts), None)
+    if option is None or not _is_typed(ctx, option):
+        return
+    rows = ctx.params[option]  # of `bench` a list of texts, one a row of its table
+    parsed = map(parse_stages, rows) if isinstance(rows, list) else [rows]
+    stages = {stage for row in parsed for stage in row}
+    for name, steps in _NEEDED.items():
+        if name not in known or not _is_typed(ctx, name) or stages & set(steps):
+            continue
+        if ctx.params[name] != "off":
+            said = _typed(known[name], ctx.params[name])
+            raise PlanError(f"{said}: is about {steps[0]}, a step that --stages leaves out.")
 
 
 def _is_typed(ctx: Any, name: str) -> bool:  # noqa: ANN401
@@ -198,11 +231,12 @@ def _value(error: Any, parameter: Any) -> tuple[str, str]:  # noqa: ANN401
     cause = error.__cause__
     facts = cause.errors()[0] if hasattr(cause, "errors") else {}
     given = printable(str(facts.get("input", ""))) or "''"
-    bounds = re.fullmatch(r"(>?)(\d+(?:\.\d+)?)\.\.(\d+)", parameter.metavar or "")
+    bounds = re.fullmatch(r"(>?)(\d+(?:\.\d+)?)\.\.(<?)(\d+)", parameter.metavar or "")
     choices = parameter.type_descriptor.choices
     if bounds:
         words = ("above", "and at most") if bounds[1] else ("from", "to")
-        return given, f"a number {words[0]} {bounds[2]} {words[1]} {bounds[3]}"
+        end = "and below" if bounds[3] else words[1]
+        return given, f"a number {words[0]} {bounds[2]} {end} {bounds[4]}"
     if choices or "|" in (parameter.metavar or ""):
         names = [str(name) for name in choices or parameter.metavar.split("|")]
         return given, f"{', '.join(names[:-1])} or {names[-1]}"

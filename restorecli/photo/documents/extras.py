@@ -10,7 +10,7 @@ from restorecli.photo.documents.exif import (
     turned_by_a_quarter,
     without_orientation,
 )
-from restorecli.photo.files import Readable
+from restorecli.photo.formats import Readable
 from restorecli.photo.metadata import FileMetadata, from_info
 
 _BOXED = ("avif", "heic", "jp2", "jxl")

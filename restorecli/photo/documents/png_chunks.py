@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from restorecli.photo.documents import cicp
-from restorecli.photo.files import Readable
+from restorecli.photo.formats import Readable
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOURS = (b"cICP", b"gAMA", b"cHRM", b"sRGB")

@@ -16,7 +16,6 @@ A `Restorer` holds networks and nothing else, so nothing of a photo is kept afte
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -61,7 +60,14 @@ from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import estimate, lighten, lit
 from restorecli.tiling import tiles as tiling
-from restorecli.tiling.networks import RetryCounter, Stopwatch, Tiles, TileSteps, Watch, changed
+from restorecli.tiling.networks import (
+    RetryCounter,
+    Stopwatch,
+    Tiles,
+    TileSteps,
+    Watch,
+    last_steps,
+)
 from restorecli.tiling.sources import Canvas, PixelCanvas
 from restorecli.tiling.stage_images import StageImages
 from restorecli.tiling.strips import plain_strips
@@ -234,33 +240,46 @@ class Restorer:
         return inspection
 
     def decide(self, photo: Photo, options: Options | None = None) -> Decision:
-        """Say what `restore` would do to a photo, and why; nothing is restored."""
+        """Say what `restore` would do to a photo, and why; nothing is restored.
+
+        A photo that looks dark under a pattern is made light only if it is dark without it as well:
+        a pattern darkens, and dusk must not become day.
+        """
         options = (options or Options()).for_photo(photo.height, photo.width)
         start = time.perf_counter()
-        source: tiling.ImageSource = tiling.PixelSource(photo.colours())
-        inspection, denoised = None, None
-        decided = partial(decide, photo.height, photo.width, options)
+        source = tiling.PixelSource(photo.colours())
         with torch.inference_mode():
             gains = estimate(source, self.relighter, options.light, options.strength)
-            source = lit(source, gains)
-            if "denoise" in options.stages:
-                tiles = self._tiles(self.tile(source.height, source.width, options))
-                second = SecondOpinion(
-                    self.residual_inspector,
-                    source,
-                    tiles,
-                    factor=lambda seen: decided(seen).work_factor,
-                    faces=partial(shows_face, self.detector, self.refiner),
-                )
-                inspection = inspect(
-                    middle(source),
-                    self.inspector,
-                    second_opinion=None if options.denoise == "on" else second,
-                    relit=gains is not None,
-                )
-                denoised = second.denoised
-        seconds = time.perf_counter() - start
-        return replace(decided(inspection), gains=gains, denoised=denoised, seconds=seconds)
+            second = self._second_opinion(lit(source, gains), options)
+            decision = self._look(second, options, relit=gains is not None)
+            if gains is not None and options.light == "auto" and "denoise" in decision.stages:
+                unlit = self._second_opinion(source, options)
+                if estimate(unlit.whole(), self.relighter, "auto", again=True) is None:
+                    gains, decision = None, self._look(unlit, options)
+        return replace(decision, gains=gains, seconds=time.perf_counter() - start)
+
+    def _look(self, second: SecondOpinion, options: Options, *, relit: bool = False) -> Decision:
+        """Decide on a photo as it is seen, by both inspectors."""
+        source, inspection = second.source, None
+        if "denoise" in options.stages:
+            inspection = inspect(
+                middle(source),
+                self.inspector,
+                second_opinion=None if options.denoise == "on" else second,
+                relit=relit,
+            )
+        decision = decide(source.height, source.width, options, inspection)
+        return replace(decision, denoised=second.denoised)
+
+    def _second_opinion(self, source: tiling.ImageSource, options: Options) -> SecondOpinion:
+        height, width = source.height, source.width
+        return SecondOpinion(
+            self.residual_inspector,
+            source,
+            self._tiles(self.tile(height, width, options)),
+            factor=lambda seen: decide(height, width, options, seen).work_factor,
+            faces=partial(shows_face, self.detector, self.refiner),
+        )
 
     def _restore(
         self,
@@ -309,7 +328,7 @@ class Restorer:
         whole = options.strength * decision.presence
         share = whole if factor == 1 else 1.0  # else the photo itself is mixed in, at its own size
         scale = min(options.network_scale * factor, LARGEST_UPSCALE)
-        strips = self._last_steps(image, source, tiles, stages, clock, scale=scale, share=share)
+        strips = last_steps(tiles, image, source, stages, clock, scale=scale, share=share)
         height, width = source.height * scale, source.width * scale
         pixels = PixelCanvas.of(strips, height, width, photo.pixels.dtype).pixels
         if drawn:
@@ -352,42 +371,6 @@ class Restorer:
             enlarged="upscale" in options.stages and options.network_scale * factor > 1,
         )
         return faces._replace(records=tuple(face.scaled(factor) for face in faces.records))
-
-    def _last_steps(
-        self,
-        image: tiling.ImageSource,
-        source: tiling.ImageSource,
-        tiles: Tiles,
-        stages: frozenset[str],
-        clock: Stopwatch,
-        *,
-        scale: int,
-        share: float,
-    ) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
-        """The result, strip by strip: refined, mixed with the photo by `share`, enlarged."""
-        refine, enlarge = "refine" in stages, "upscale" in stages and scale > 1
-
-        def function(steps: TileSteps) -> tiling.TileFunction:
-            def finish(composed: Image, degraded: Image) -> Tensor:
-                if refine and ("denoise" not in stages or changed(composed, degraded)):
-                    with clock("refine"):
-                        composed = steps.look_again(composed, degraded)
-                composed = torch.lerp(degraded, composed, share) if share < 1 else composed
-                if not enlarge:
-                    return composed
-                with clock("upscale"):
-                    return steps.enlarge(composed, degraded, scale)
-
-            return finish
-
-        work = refine or share < 1
-        if enlarge or (scale == 1 and work):
-            yield from tiles.strips(function, [image, source], scale=scale)
-            return
-        if work:
-            strips = tiles.strips(function, [image, source])
-            image = PixelCanvas.of(strips, source.height, source.width)
-        yield from plain_strips(image, scale)
 
     def tile(self, height: int, width: int, options: Options) -> int:
         """Side of the tiles of a photo that is worked on at a size in pixels."""

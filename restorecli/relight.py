@@ -69,8 +69,8 @@ def estimate(
         mode: `"auto"` acts only where the network is sure that the photo was taken too dark, and
             never on one that `is_light`; `"on"` always, `"off"` never.
         strength: Share of the change, in [0, 1].
-        again: Whether it was light enough as it came, before a pattern was taken away: then the
-            network must be surer.
+        again: Whether the network is asked once more, of the photo without its pattern: then it
+            must be surer.
 
     Returns:
         Gains for `brighten`, or None if the photo is to stay as it is.

@@ -1,6 +1,7 @@
 """The brightness step: when it acts, what it keeps, and that it can run in strips."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.networks.relighter import LUMINANCE, knots
+from restorecli.inspection.presence import Inspection
+from restorecli.networks.relighter import LUMINANCE, Relighter, Relighting, knots
 from restorecli.options import Options
 from restorecli.pipeline import Restorer
 from restorecli.relight import (
@@ -28,6 +30,8 @@ from restorecli.relight import (
 from restorecli.tiling import strips
 from restorecli.tiling.sources import TensorSource, whole
 from tests.support.tiny import certain_relighter, photo, tiny_restorer
+
+CLEAN = Inspection(pattern=0.0, noise=0.0, printed=0.0)
 
 
 @pytest.fixture
@@ -204,4 +208,32 @@ def test_a_dark_photo_under_a_light_pattern_is_made_light_without_it(
     doubting.relighter.decide[-1].bias[0] = 1.0  # type: ignore[operator]
     assert not doubting.restore(source).relit  # a probability of 0.73 is enough as it comes alone
     dark = photo(48, 40).replaced(photo(48, 40).pixels // 8)
+    assert not doubting.decide(dark).relit
+    monkeypatch.setattr("restorecli.pipeline.inspect", lambda *_, **__: CLEAN)
     assert doubting.decide(dark).relit
+
+
+@pytest.mark.parametrize("denoise", ["auto", "on"])
+def test_what_a_pattern_alone_made_dark_is_not_made_light(
+    restorer: Restorer, monkeypatch: pytest.MonkeyPatch, denoise: Literal["auto", "on"]
+) -> None:
+    class ByMean(Relighter):
+        def forward(self, thumbnail: torch.Tensor) -> Relighting:
+            _, curve = super().forward(thumbnail)
+            return Relighting(10 - 200 * thumbnail.mean((1, 2, 3)), curve)  # dark below 0.05
+
+    certain = certain_relighter(dark=True)
+    relighter = ByMean(certain.config)
+    relighter.load_state_dict(certain.state_dict())
+    lighter = replace(restorer, relighter=relighter)
+    source = photo(48, 40).replaced(photo(48, 40).pixels // 16)
+    options = Options(denoise=denoise)
+    monkeypatch.setattr(restorer.denoiser, "picture", lambda tile: tile.clone())
+    assert lighter.restore(source, options).relit
+    monkeypatch.setattr(restorer.denoiser, "picture", lambda tile: tile * 3)
+    left = lighter.restore(source, options)
+    assert not left.relit
+    assert left.inspection is not None
+    off = replace(options, relight="off")
+    assert np.array_equal(left.photo.pixels, lighter.restore(source, off).photo.pixels)
+    assert lighter.restore(source, replace(options, relight="on")).relit

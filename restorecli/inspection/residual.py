@@ -55,7 +55,8 @@ class SecondOpinion:
         faces: Whether a picture shows any.
 
     Attributes:
-        denoised: The whole photo, if that was done.
+        source: The photo.
+        denoised: The whole photo, if that was done and it is not large.
     """
 
     def __init__(
@@ -66,17 +67,17 @@ class SecondOpinion:
         factor: Callable[[Inspection], int],
         faces: Callable[[ImageSource], bool],
     ) -> None:
-        self._inspector, self._source, self._tiles = inspector, source, tiles
+        self._inspector, self.source, self._tiles = inspector, source, tiles
         self._factor, self._faces = factor, faces
         self.denoised: Denoised | None = None
 
     def __call__(self, seen: Inspection) -> Findings:
         """What the patches say of a photo in which the inspector has `seen` something."""
-        source = self._source
+        source = self.source
         boxes = patches(source.height, source.width)
         photo = [source.read(*box) for box in boxes]
         if source.height * source.width <= MOST_WHOLE and self._factor(seen) == 1:
-            image = self._whole()
+            image = self.whole()
             denoised = [image.read(*box) for box in boxes]
         else:
             denoised = [assemble(self._strips(TensorSource(p)), p.shape[2]) for p in photo]
@@ -87,14 +88,18 @@ class SecondOpinion:
         """Whether the photo shows a face when it is denoised; False where only patches were."""
         return self.denoised is not None and self._faces(self.denoised.image)
 
-    def _whole(self) -> PixelCanvas:
-        start, source = time.perf_counter(), self._source
+    def whole(self) -> PixelCanvas:
+        """The photo after step 1; what is not large is denoised once and kept."""
+        if self.denoised is not None:
+            return self.denoised.image
+        start, source = time.perf_counter(), self.source
         image = PixelCanvas.of(self._strips(source), source.height, source.width)
-        self.denoised = Denoised(
-            image=image,
-            seconds=time.perf_counter() - start,
-            notices=self._tiles.repeats.notices(),
-        )
+        if source.height * source.width <= MOST_WHOLE:
+            self.denoised = Denoised(
+                image=image,
+                seconds=time.perf_counter() - start,
+                notices=self._tiles.repeats.notices(),
+            )
         return image
 
     def _strips(self, source: ImageSource) -> Iterator[tuple[int, Tensor]]:

@@ -1,7 +1,7 @@
 """Denoise, refine and upscale as functions of one tile, run over the tiles of one photo."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +15,8 @@ from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.guided_denoiser import GuidedDenoiser
 from restorecli.networks.orsnet import ORSNet
 from restorecli.tiling.grid import tile_grid
-from restorecli.tiling.sources import ImageSource
+from restorecli.tiling.sources import ImageSource, PixelCanvas
+from restorecli.tiling.strips import plain_strips
 from restorecli.tiling.tiles import TileFunction, strips
 
 Image = Float[Tensor, "1 3 h w"]
@@ -202,3 +203,49 @@ class Tiles:
             return result
 
         return run
+
+
+def last_steps(
+    tiles: Tiles,
+    image: ImageSource,
+    source: ImageSource,
+    stages: Collection[str],
+    clock: Stopwatch,
+    *,
+    scale: int,
+    share: float,
+) -> Iterator[tuple[int, Float[Tensor, "1 3 rows sw"]]]:
+    """Give the result strip by strip: refined, mixed with the photo by `share`, enlarged.
+
+    Args:
+        tiles: Of the photo.
+        image: After the earlier steps.
+        source: The photo, made light if it was dark.
+        stages: Those that have something to do.
+        clock: Is told what refining and enlarging takes.
+        scale: Size of the result over that of `image`.
+        share: Of the restoration, in [0, 1].
+    """
+    refine, enlarge = "refine" in stages, "upscale" in stages and scale > 1
+
+    def function(steps: TileSteps) -> TileFunction:
+        def finish(composed: Image, degraded: Image) -> Tensor:
+            if refine and ("denoise" not in stages or changed(composed, degraded)):
+                with clock("refine"):
+                    composed = steps.look_again(composed, degraded)
+            composed = torch.lerp(degraded, composed, share) if share < 1 else composed
+            if not enlarge:
+                return composed
+            with clock("upscale"):
+                return steps.enlarge(composed, degraded, scale)
+
+        return finish
+
+    work = refine or share < 1
+    if enlarge or (scale == 1 and work):
+        yield from tiles.strips(function, [image, source], scale=scale)
+        return
+    if work:
+        strips = tiles.strips(function, [image, source])
+        image = PixelCanvas.of(strips, source.height, source.width)
+    yield from plain_strips(image, scale)

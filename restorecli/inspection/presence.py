@@ -24,7 +24,7 @@ from restorecli.tiling.sources import ImageSource
 
 INSPECTED_SIDE = 2048  # px, of the middle of a photo that is looked at to judge the whole
 PRINT_FROM = 0.5  # probability from which on a pattern is taken for a printed screen
-FINEST_PRINT = 3.0  # px, of a screen's period after the photo was made smaller
+FINEST_PRINT = 6.0  # px, of a screen's period after the photo was made smaller
 # Probability below and above which nothing or all is done: low, as the network has learnt small
 # clean pictures four times over
 FAINTEST, SUREST = 0.1, 0.33

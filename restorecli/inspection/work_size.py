@@ -1,8 +1,9 @@
 """The size that the work is done at: a print with a coarse screen is made smaller first.
 
-Between the dots of a screen of period p there is no detail much finer than p / 2, so nothing is
+Between the dots of a screen of period p there is no detail much finer than p / 2, so little is
 lost, the networks see the screen at a period they know, and a quarter of the pixels take a quarter
-of the time.
+of the time. A screen of fewer than 12 px comes out sharper, and without a trace of its dots, at the
+photo's own size.
 """
 
 import cv2

@@ -344,7 +344,9 @@ def test_work_at_a_smaller_size_gives_the_size_that_was_asked_for(
     assert (restored.photo.height, restored.photo.width) == (131 * scale, 150 * scale)
 
 
-@pytest.mark.parametrize(("period", "factor"), [(4.0, 1), (11.9, 1), (12.5, 2), (23.0, 2), (40.0, 4)])
+@pytest.mark.parametrize(
+    ("period", "factor"), [(4.0, 1), (11.9, 1), (12.5, 2), (23.0, 2), (40.0, 4)]
+)
 def test_a_print_is_worked_on_where_its_screen_has_six_pixels_or_more(
     period: float, factor: int
 ) -> None:

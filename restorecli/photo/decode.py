@@ -110,7 +110,9 @@ def _told(stream: Readable, name: str) -> Iterator[str]:
     stream.seek(0)
     kind = signature(stream.read(SIGNATURE_LENGTH))
     if kind is None:
-        raise _refusal(name, "not a photo of a known kind" if length else "empty file, 0 bytes")
+        fact = "not a photo of a known kind" if length else "empty file"
+        whole = length != SIGNATURE_LENGTH  # else of a pipe, of which no more was read
+        raise _refusal(name, f"{fact}, {_amount(length)}" if whole else fact)
     stream.seek(0)
     try:
         yield kind

@@ -79,8 +79,10 @@ def test_a_stream_that_is_no_photo_is_not_read_to_its_end() -> None:
             assert size > 0
             return bytes(min(size, 10))
 
-    with pytest.raises(PhotoReadError, match="not a photo of a known kind"):
+    with pytest.raises(PhotoReadError, match=r"\(not a photo of a known kind\)"):
         Photo.read(Endless())
+    with pytest.raises(PhotoReadError, match="not a photo of a known kind, 9 bytes"):
+        Photo.read(BytesIO(b"Dear Sir,"))
 
 
 def test_postscript_is_never_run() -> None:

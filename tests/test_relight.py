@@ -237,3 +237,6 @@ def test_what_a_pattern_alone_made_dark_is_not_made_light(
     off = replace(options, relight="off")
     assert np.array_equal(left.photo.pixels, lighter.restore(source, off).photo.pixels)
     assert lighter.restore(source, replace(options, relight="on")).relit
+    monkeypatch.setattr("restorecli.inspection.residual.MOST_WHOLE", 1000)  # pixels: a large photo
+    decision = lighter.decide(source, options)
+    assert (decision.relit, decision.denoised) == (False, None)

@@ -89,6 +89,7 @@ def described(source: str, photo: "Photo", decision: "Decision") -> dict[str, ob
         "noise": round(found.noise, 3),
         "printed": round(found.printed, 3),
         "flat": found.flat,
+        "combed": found.combed,
         "presence": round(decision.presence, 3),
         "peaks": [_wave(peak, dpi) for peak in found.peaks],
         "work_size": decision.work_size,
@@ -127,6 +128,8 @@ def _verdict(record: dict[str, object]) -> str:
     kind = "a pattern" if record["peaks"] else "a pattern without a wave that could be named"
     if not record["peaks"] and float(str(record["pattern"])) < LIKELY:
         kind = "noise, no pattern"
+    if record["combed"]:
+        kind = "fields of interlaced video"
     light = "brightened and " if record["relit"] else ""
     return f"{kind}; would be {light}restored {much}, worked on {where}"
 

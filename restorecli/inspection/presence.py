@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from restorecli.colour import luma
+from restorecli.inspection.combs import is_combed
 from restorecli.inspection.coverage import covered
 from restorecli.inspection.flatness import is_flat
 from restorecli.inspection.lattice import crossing, fundamentals, off_axes
@@ -53,6 +54,7 @@ class Inspection:
         peaks: The pattern's waves, strongest first; none where nothing was found.
         flat: Whether it has parts of one value to the bit, which neither pattern nor noise leaves:
             then the network must be surer.
+        combed: Whether its rows are two fields of interlaced video, which settles it.
         asked_again: Whether the probabilities are those of a second opinion.
         alone: Whether only the second would see anything: then it must be surer.
     """
@@ -62,6 +64,7 @@ class Inspection:
     printed: float
     peaks: tuple[Peak, ...] = ()
     flat: bool = False
+    combed: bool = False
     asked_again: bool = False
     alone: bool = False
 
@@ -76,13 +79,18 @@ class Inspection:
 
     @property
     def patterned(self) -> bool:
-        """Whether there is a pattern, by what the network says or by the waves alone."""
-        return self.pattern > self.bounds[0] or self.screened or self.overlaid
+        """Whether there is a pattern, by what the network says or by what is certain."""
+        return self.pattern > self.bounds[0] or self.certain
+
+    @property
+    def certain(self) -> bool:
+        """Whether its waves or its rows are as no scene has them, whatever the network says."""
+        return self.screened or self.overlaid or self.combed
 
     @property
     def presence(self) -> float:
         """How much of the restoration is taken, in [0, 1]: 0 leaves the photo as it came."""
-        found = 1.0 if self.screened or self.overlaid else max(self.pattern, self.noise)
+        found = 1.0 if self.certain else max(self.pattern, self.noise)
         faintest, surest = self.bounds
         return min(max((found - faintest) / (surest - faintest), 0.0), 1.0)
 
@@ -172,12 +180,14 @@ def inspect(
         peaks = fundamentals(find_peaks(image, MOST_WAVES))[:MOST_PEAKS]
         inspection = _judged(answer, flat=flat)
         little = image.shape[2] * image.shape[3] < LITTLE_SIDE**2
+        combed = not (flat or little) and is_combed(luma(image)[0, 0])
         if second_opinion is not None and (inspection.presence or little):
             first = replace(inspection, peaks=peaks)
             again = _judged(second_opinion(first), flat=flat)
             again = replace(again, asked_again=True, alone=not inspection.presence)
             if not again.alone or (again.presence and second_opinion.shows_faces()):
                 inspection = again
+    inspection = replace(inspection, combed=combed)
     known = replace(inspection, peaks=peaks)
     if known.patterned or (known.peaks and known.peaks[0].strength > FAINTEST_SURE):
         known = replace(known, peaks=covered(luma(image)[0, 0], known.peaks))

@@ -17,8 +17,8 @@ from tests.support.tiny import certain_relighter, tiny_restorer
 
 PERIOD, ANGLE = 8.0, 30.0
 FIELDS = {
-    "source", "error", "height", "width", "dpi", "pattern", "noise", "printed", "flat", "presence",
-    "peaks", "work_size", "relit", "restores",
+    "source", "error", "height", "width", "dpi", "pattern", "noise", "printed", "flat", "combed",
+    "presence", "peaks", "work_size", "relit", "restores",
 }  # fmt: skip
 
 
@@ -98,10 +98,23 @@ def test_a_dark_photo_is_looked_at_in_the_light(
     assert main(["inspect", "dark.png", "--report", "page.html"]) == 0
 
 
+def test_fields_of_video_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    image = scenery(400, 400)
+    image[:, :, 1::2] = image.roll(40, 3)[:, :, 1::2]
+    pixels = (image[0].permute(1, 2, 0) * 255).round().numpy().astype(np.uint8)
+    Image.fromarray(pixels).save("still.png")
+    assert main(["inspect", "still.png"]) == 0
+    assert "fields of interlaced video; would be restored in full" in capsys.readouterr().out
+    assert main(["inspect", "still.png", "a.png", "--json"]) == 0
+    still, other = map(json.loads, capsys.readouterr().out.splitlines())
+    assert still["combed"]
+    assert not other["combed"]
+
+
 @pytest.mark.parametrize(("odds", "said"), [(0.2, "noise, no pattern"), (0.9, "could be named")])
 def test_a_pattern_without_waves_is_not_called_noise(odds: float, said: str) -> None:
     record = {"source": "a.png", "width": 9, "height": 9, "dpi": None, "peaks": [], "noise": 0.95,
-              "pattern": odds, "presence": 1.0, "work_size": "1", "relit": False,
+              "pattern": odds, "combed": False, "presence": 1.0, "work_size": "1", "relit": False,
               "restores": True}  # fmt: skip
     assert said in table(record)
 

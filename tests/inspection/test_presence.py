@@ -16,6 +16,7 @@ from restorecli.inspection.presence import (
 )
 from restorecli.inspection.windows import MOST_WINDOWS, windows
 from restorecli.networks.inspector import Findings, Inspector, InspectorConfig
+from tests.inspection.test_peaks import scenery
 
 
 @settings(max_examples=40, deadline=None)
@@ -189,3 +190,18 @@ def test_a_fainter_wave_settles_a_doubt(changes: dict[str, float], presence: flo
     faint = single(**{"strength": 0.016, **changes})
     assert replace(faint, pattern=doubt).presence == pytest.approx(presence)
     assert faint.presence == 0
+
+
+def test_combs_settle_it_but_for_small_and_flat_photos() -> None:
+    torch.manual_seed(0)
+    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
+    torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
+    torch.nn.init.constant_(network.decide[-1].bias, -9.0)  # type: ignore[arg-type]
+    image = scenery(416, 416)
+    assert inspect(image, network).presence == 0
+    image[:, :, 1::2] = image.roll(40, 3)[:, :, 1::2]
+    found = inspect(image, network)
+    assert (found.combed, found.patterned, found.presence) == (True, True, 1.0)
+    assert not inspect(image[..., :320], network).combed
+    image[..., :64] = 0.5
+    assert not inspect(image, network).combed

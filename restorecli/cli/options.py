@@ -110,7 +110,8 @@ OPTIONS: dict[str, Any] = {
         "--stages",
         metavar="A,B,...",
         parser=parse_stages,
-        help=f"Steps to run, some of {', '.join(STAGES)}; their order is fixed.",
+        help=f"Steps to run, some of {', '.join(STAGES)}; their order is fixed. "
+        "Without upscale a larger result is enlarged bicubically.",
         rich_help_panel=PICTURE,
     ),
     "denoise": typer.Option(

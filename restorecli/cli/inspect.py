@@ -90,6 +90,7 @@ def described(source: str, photo: "Photo", decision: "Decision") -> dict[str, ob
         "printed": round(found.printed, 3),
         "flat": found.flat,
         "combed": found.combed,
+        "partial": found.partial,
         "presence": round(decision.presence, 3),
         "peaks": [_wave(peak, dpi) for peak in found.peaks],
         "work_size": decision.work_size,
@@ -120,7 +121,8 @@ def table(record: dict[str, object]) -> str:
 def _verdict(record: dict[str, object]) -> str:
     if not record["restores"]:
         light = "it would be brightened, no more" if record["relit"] else "nothing would be done"
-        return f"pattern: none; {light}"
+        seen = "in a part of the photo, taken for what it shows" if record["partial"] else "none"
+        return f"pattern: {seen}; {light}"
     share = float(str(record["presence"]))
     much = "in full" if share == 1 else f"by {share:.0%}"
     size = record["work_size"]

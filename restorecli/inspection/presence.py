@@ -40,6 +40,7 @@ OVERLAID = 0.06  # amplitude from which on a single wave may be a pattern by its
 DOUBTED = 0.015  # the same where the network sees something
 WHOLLY, IN_PHASE = 0.9, 0.95  # share of the photo that it covers, share of it that is one wave
 LONGEST, ASKEW = 48.0, 6.0  # px, and degrees off the axes
+PARTLY, LITTLE_SPREAD = 0.65, 0.55  # shares: that its wave covers, and from which it is taken
 MOST_PEAKS, MOST_WAVES = 6, 12  # that are told, and looked through
 
 
@@ -57,6 +58,8 @@ class Inspection:
         combed: Whether its rows are two fields of interlaced video, which settles it.
         asked_again: Whether the probabilities are those of a second opinion.
         alone: Whether only the second would see anything: then it must be surer.
+        partial: Whether what was seen lies over a part of the photo: then it is of a thing shown,
+            and stays.
     """
 
     pattern: float
@@ -67,6 +70,7 @@ class Inspection:
     combed: bool = False
     asked_again: bool = False
     alone: bool = False
+    partial: bool = False
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -80,7 +84,7 @@ class Inspection:
     @property
     def patterned(self) -> bool:
         """Whether there is a pattern, by what the network says or by what is certain."""
-        return self.pattern > self.bounds[0] or self.certain
+        return (self.pattern > self.bounds[0] and not self.partial) or self.certain
 
     @property
     def certain(self) -> bool:
@@ -90,6 +94,8 @@ class Inspection:
     @property
     def presence(self) -> float:
         """How much of the restoration is taken, in [0, 1]: 0 leaves the photo as it came."""
+        if self.partial:
+            return 0.0
         found = 1.0 if self.certain else max(self.pattern, self.noise)
         faintest, surest = self.bounds
         return min(max((found - faintest) / (surest - faintest), 0.0), 1.0)
@@ -149,6 +155,9 @@ class SupportsOpinion(Protocol):
     def __call__(self, seen: Inspection) -> Findings:
         """Judge a photo of which something was `seen`."""
 
+    def spread(self) -> float:
+        """Share in [0, 1] of the photo that was judged from which step 1 takes something."""
+
     def shows_faces(self) -> bool:
         """Whether the photo that was judged shows a face, by what is left without a pattern."""
 
@@ -191,7 +200,20 @@ def inspect(
     known = replace(inspection, peaks=peaks)
     if known.patterned or (known.peaks and known.peaks[0].strength > FAINTEST_SURE):
         known = replace(known, peaks=covered(luma(image)[0, 0], known.peaks))
+    if second_opinion is not None and _is_of_a_thing(known, second_opinion):
+        return replace(inspection, partial=True)
     return known if known.patterned else inspection
+
+
+def _is_of_a_thing(known: Inspection, second_opinion: SupportsOpinion) -> bool:
+    """Whether its strongest wave and what is taken away are in a part of the photo only."""
+    return (
+        known.asked_again
+        and not known.certain
+        and bool(known.peaks)
+        and known.peaks[0].coverage < PARTLY
+        and second_opinion.spread() < LITTLE_SPREAD
+    )
 
 
 def _judged(answer: Findings, *, flat: bool) -> Inspection:

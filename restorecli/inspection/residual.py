@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from restorecli.inspection.presence import Inspection
+from restorecli.inspection.spread import spread
 from restorecli.inspection.windows import windows
 from restorecli.networks.inspector import Findings, ResidualInspector, residual_picture
 from restorecli.tiling.networks import Tiles
@@ -70,6 +71,7 @@ class SecondOpinion:
         self._inspector, self.source, self._tiles = inspector, source, tiles
         self._factor, self._faces = factor, faces
         self.denoised: Denoised | None = None
+        self._spread = 1.0
 
     def __call__(self, seen: Inspection) -> Findings:
         """What the patches say of a photo in which the inspector has `seen` something."""
@@ -81,8 +83,13 @@ class SecondOpinion:
             denoised = [image.read(*box) for box in boxes]
         else:
             denoised = [assemble(self._strips(TensorSource(p)), p.shape[2]) for p in photo]
+        self._spread = spread(photo, denoised)
         residual = [residual_picture(*pair) for pair in zip(photo, denoised, strict=True)]
         return judge(self._inspector, photo, residual)
+
+    def spread(self) -> float:
+        """Share of the photo from which something was taken; 1 before any of it was denoised."""
+        return self._spread
 
     def shows_faces(self) -> bool:
         """Whether the photo shows a face when it is denoised; False where only patches were."""

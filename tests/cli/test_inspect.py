@@ -18,7 +18,7 @@ from tests.support.tiny import certain_relighter, tiny_restorer
 PERIOD, ANGLE = 8.0, 30.0
 FIELDS = {
     "source", "error", "height", "width", "dpi", "pattern", "noise", "printed", "flat", "combed",
-    "presence", "peaks", "work_size", "relit", "restores",
+    "partial", "presence", "peaks", "work_size", "relit", "restores",
 }  # fmt: skip
 
 
@@ -114,9 +114,17 @@ def test_fields_of_video_are_named(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(("odds", "said"), [(0.2, "noise, no pattern"), (0.9, "could be named")])
 def test_a_pattern_without_waves_is_not_called_noise(odds: float, said: str) -> None:
     record = {"source": "a.png", "width": 9, "height": 9, "dpi": None, "peaks": [], "noise": 0.95,
-              "pattern": odds, "combed": False, "presence": 1.0, "work_size": "1", "relit": False,
-              "restores": True}  # fmt: skip
+              "pattern": odds, "combed": False, "partial": False, "presence": 1.0,
+              "work_size": "1", "relit": False, "restores": True}  # fmt: skip
     assert said in table(record)
+
+
+def test_what_is_of_a_thing_shown_is_told_from_nothing_at_all() -> None:
+    record = {"source": "a.png", "width": 9, "height": 9, "dpi": None, "peaks": [], "noise": 0.1,
+              "pattern": 0.9, "combed": False, "partial": True, "presence": 0.0, "work_size": "1",
+              "relit": False, "restores": False}  # fmt: skip
+    assert "in a part of the photo, taken for what it shows; nothing would be done" in table(record)
+    assert "pattern: none; nothing would be done" in table(record | {"partial": False})
 
 
 def test_the_page_stands_alone_and_marks_the_waves() -> None:

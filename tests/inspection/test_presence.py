@@ -16,7 +16,7 @@ from restorecli.inspection.presence import (
 )
 from restorecli.inspection.windows import MOST_WINDOWS, windows
 from restorecli.networks.inspector import Findings, Inspector, InspectorConfig
-from tests.inspection.test_peaks import scenery
+from tests.inspection.test_peaks import scenery, wave
 
 
 @settings(max_examples=40, deadline=None)
@@ -76,6 +76,9 @@ def test_a_second_opinion_is_asked_for_where_something_is_seen_or_the_photo_is_s
             asked.append(seen)
             odds = torch.logit(torch.tensor([probability]))
             return Findings(odds, odds, odds)
+
+        def spread(self) -> float:
+            return 1.0
 
         def shows_faces(self) -> bool:
             return faces
@@ -205,3 +208,41 @@ def test_combs_settle_it_but_for_small_and_flat_photos() -> None:
     assert not inspect(image[..., :320], network).combed
     image[..., :64] = 0.5
     assert not inspect(image, network).combed
+
+
+@pytest.mark.parametrize(
+    ("width", "share", "partial"),
+    [
+        (0.45, 0.3, True),  # in a part, and taken away there only
+        (0.45, 0.9, False),  # taken away everywhere
+        (1.0, 0.3, False),  # lies over all of it
+    ],
+)
+def test_what_lies_over_a_part_and_is_taken_away_there_only_stays(
+    width: float, share: float, partial: bool
+) -> None:
+    torch.manual_seed(0)
+    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
+    torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
+    torch.nn.init.constant_(network.decide[-1].bias, 9.0)  # type: ignore[arg-type]
+    image = scenery(480, 480)
+    columns = round(480 * width)
+    image[..., :columns] += 0.05 * wave(480, 480, 6.0, 0.0)[..., :columns]
+
+    class Second:
+        def __call__(self, seen: Inspection) -> Findings:
+            odds = torch.tensor([9.0])
+            return Findings(odds, odds, odds)
+
+        def spread(self) -> float:
+            return share
+
+        def shows_faces(self) -> bool:
+            return False
+
+    found = inspect(image.clamp(0, 1), network, second_opinion=Second())
+    assert found.partial is partial
+    assert found.patterned is not partial
+    assert found.presence == (0 if partial else 1)
+    assert bool(found.peaks) is not partial
+    assert not inspect(image.clamp(0, 1), network).partial  # nobody looked at what is taken

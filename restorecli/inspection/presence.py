@@ -35,6 +35,7 @@ LITTLE_SIDE = 384  # px, of a square below whose area the inspector sees too lit
 FLAT_FAINTEST, FLAT_SUREST = 0.8, 0.95  # of a photo that is flat in parts, where doubts are right
 OFF_AXES = 15.0  # degrees that waves of a screen keep from the axes
 FAINTEST_SCREEN, LEAST_SHARE = 0.008, 0.4  # amplitude of the weaker one, and over the stronger
+COARSEST = 24.0  # px, of the period of a screen whose waves tell more than the network
 FAINTEST_SURE = 0.015  # amplitude from which on a wave may tell more than the network
 OVERLAID = 0.06  # amplitude from which on a single wave may be a pattern by itself
 DOUBTED = 0.015  # the same where the network sees something
@@ -57,7 +58,7 @@ class Inspection:
             then the network must be surer.
         combed: Whether its rows are two fields of interlaced video, which settles it.
         asked_again: Whether the probabilities are those of a second opinion.
-        alone: Whether only the second would see anything: then it must be surer.
+        alone: Whether the first saw nothing, so that the second must be surer.
         partial: Whether what was seen lies over a part of the photo: then it is of a thing shown,
             and stays.
     """
@@ -83,20 +84,34 @@ class Inspection:
 
     @property
     def patterned(self) -> bool:
-        """Whether there is a pattern, by what the network says or by what is certain."""
-        return (self.pattern > self.bounds[0] and not self.partial) or self.certain
+        """Whether there is a pattern, by what the network says or by its rows and waves."""
+        return (self.pattern > self.bounds[0] or self.certain) and not self.partial
 
     @property
     def certain(self) -> bool:
-        """Whether its waves or its rows are as no scene has them, whatever the network says."""
-        return self.screened or self.overlaid or self.combed
+        """Whether its rows or its waves are as hardly a scene has them, however faint they are.
+
+        Waves need a second opinion that agrees, where there is one: a crossword has them too.
+        """
+        agreed = not self.asked_again or self.pattern > self.bounds[0]
+        return self.combed or (self.waved and agreed)
+
+    @property
+    def waved(self) -> bool:
+        """Whether its waves are such."""
+        return self.screened or self.overlaid
+
+    @property
+    def odds(self) -> float:
+        """Probability of a pattern or of noise, whichever is likelier."""
+        return max(self.pattern, self.noise)
 
     @property
     def presence(self) -> float:
         """How much of the restoration is taken, in [0, 1]: 0 leaves the photo as it came."""
         if self.partial:
             return 0.0
-        found = 1.0 if self.certain else max(self.pattern, self.noise)
+        found = 1.0 if self.certain else self.odds
         faintest, surest = self.bounds
         return min(max((found - faintest) / (surest - faintest), 0.0), 1.0)
 
@@ -112,6 +127,7 @@ class Inspection:
         one, other = self.peaks[:2]
         return (
             crossing(one, other)
+            and one.period < COARSEST
             and min(off_axes(one.angle), off_axes(other.angle)) > OFF_AXES
             and other.strength > max(FAINTEST_SCREEN, LEAST_SHARE * one.strength)
         )
@@ -174,51 +190,51 @@ def inspect(
     Args:
         image: As it came, or made light.
         inspector: On any device.
-        second_opinion: Asked for where the inspector sees something, and of every photo below
-            `LITTLE_SIDE`², and told what was seen; then its answer counts. Where it alone sees
-            something it counts only if the photo shows a face: few portraits are like a pattern,
-            many walls and floors are.
+        second_opinion: Asked for where the inspector or the waves say something, and of every
+            photo below `LITTLE_SIDE`², and told what was seen; then its answer counts. Where it
+            alone sees something it counts only if the photo shows a face: few portraits are like
+            a pattern, many walls and floors are.
         relit: Whether it was made light. Such a photo never counts as flat: what lay over it may
             have been rounded away in the dark.
     """
     device = next(inspector.parameters()).device
     with torch.inference_mode():
         levels = windows(image, inspector.config.side, inspector.config.levels)
-        answer = inspector([level.to(device) for level in levels])
+        pattern, noise, printed = _odds(inspector([level.to(device) for level in levels]))
         flat = not relit and is_flat(image)
-        peaks = fundamentals(find_peaks(image, MOST_WAVES))[:MOST_PEAKS]
-        inspection = _judged(answer, flat=flat)
         little = image.shape[2] * image.shape[3] < LITTLE_SIDE**2
         combed = not (flat or little) and is_combed(luma(image)[0, 0])
-        if second_opinion is not None and (inspection.presence or little):
-            first = replace(inspection, peaks=peaks)
-            again = _judged(second_opinion(first), flat=flat)
-            again = replace(again, asked_again=True, alone=not inspection.presence)
-            if not again.alone or (again.presence and second_opinion.shows_faces()):
-                inspection = again
-    inspection = replace(inspection, combed=combed)
-    known = replace(inspection, peaks=peaks)
-    if known.patterned or (known.peaks and known.peaks[0].strength > FAINTEST_SURE):
-        known = replace(known, peaks=covered(luma(image)[0, 0], known.peaks))
-    if second_opinion is not None and _is_of_a_thing(known, second_opinion):
-        return replace(inspection, partial=True)
-    return known if known.patterned else inspection
+        peaks = fundamentals(find_peaks(image, MOST_WAVES))[:MOST_PEAKS]
+        seen = Inspection(
+            pattern=pattern, noise=noise, printed=printed, peaks=peaks, flat=flat, combed=combed
+        )
+        if seen.patterned or little or (peaks and peaks[0].strength > FAINTEST_SURE):
+            seen = replace(seen, peaks=covered(luma(image)[0, 0], peaks))
+        if second_opinion is not None and (seen.presence or little):
+            pattern, noise, printed = _odds(second_opinion(seen))
+            again = replace(seen, pattern=pattern, noise=noise, printed=printed, asked_again=True)
+            again = replace(again, alone=seen.odds <= seen.bounds[0])
+            lone = again.alone and not seen.waved
+            if not lone or (again.presence and second_opinion.shows_faces()):
+                seen = replace(again, partial=_is_of_a_thing(again, second_opinion))
+    return seen if seen.patterned else replace(seen, peaks=())
 
 
-def _is_of_a_thing(known: Inspection, second_opinion: SupportsOpinion) -> bool:
+def _is_of_a_thing(seen: Inspection, second_opinion: SupportsOpinion) -> bool:
     """Whether its strongest wave and what is taken away are in a part of the photo only."""
     return (
-        known.asked_again
-        and not known.certain
-        and bool(known.peaks)
-        and known.peaks[0].coverage < PARTLY
+        seen.presence > 0
+        and not seen.combed
+        and bool(seen.peaks)
+        and seen.peaks[0].coverage < PARTLY
         and second_opinion.spread() < LITTLE_SPREAD
     )
 
 
-def _judged(answer: Findings, *, flat: bool) -> Inspection:
+def _odds(answer: Findings) -> tuple[float, float, float]:
+    """Probabilities of a pattern, of noise, and that it is printed."""
     pattern, noise, printed = (float(odds.sigmoid()) for odds in answer)
-    return Inspection(pattern=pattern, noise=noise, printed=printed, flat=flat)
+    return pattern, noise, printed
 
 
 def middle(source: ImageSource) -> Float[Tensor, "1 3 h w"]:

@@ -246,3 +246,42 @@ def test_what_lies_over_a_part_and_is_taken_away_there_only_stays(
     assert found.presence == (0 if partial else 1)
     assert bool(found.peaks) is not partial
     assert not inspect(image.clamp(0, 1), network).partial  # nobody looked at what is taken
+
+
+@pytest.mark.parametrize(
+    ("period", "first", "second", "restored"),
+    [
+        (8.0, -9.0, 0.9, True),  # too faint for the first, and the second agrees
+        (8.0, -9.0, 0.4, False),  # as a crossword: the second must be surer where the first is not
+        (8.0, 9.0, 0.4, True),  # both see something
+        (40.0, -9.0, None, False),  # no screen is as coarse: nobody is asked
+    ],
+)
+def test_a_screen_s_waves_count_where_the_second_opinion_agrees(
+    period: float, first: float, second: float | None, restored: bool
+) -> None:
+    torch.manual_seed(0)
+    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
+    torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
+    torch.nn.init.constant_(network.decide[-1].bias, first)  # type: ignore[arg-type]
+    screen = wave(480, 480, period, 30.0) + wave(480, 480, period, 120.0) - 1
+    image = (scenery(480, 480) + 0.04 * screen).clamp(0, 1)
+    asked = list[Inspection]()
+
+    class Second:
+        def __call__(self, seen: Inspection) -> Findings:
+            asked.append(seen)
+            odds = torch.logit(torch.tensor([second or 0.0]))
+            return Findings(odds, torch.tensor([-9.0]), odds)
+
+        def spread(self) -> float:
+            return 1.0
+
+        def shows_faces(self) -> bool:
+            return False
+
+    found = inspect(image, network, second_opinion=Second())
+    assert len(asked) == (second is not None)
+    assert inspect(image, network).waved is (period == 8.0)
+    assert found.presence == (1 if restored else 0)
+    assert found.patterned is restored

@@ -91,10 +91,10 @@ class Inspection:
     def certain(self) -> bool:
         """Whether its rows or its waves are as hardly a scene has them, however faint they are.
 
-        Waves need a second opinion that agrees, where there is one: a crossword has them too.
+        Waves need one of the networks to agree: a crossword has them too.
         """
-        agreed = not self.asked_again or self.pattern > self.bounds[0]
-        return self.combed or (self.waved and agreed)
+        unseen = self.alone and self.pattern <= self.bounds[0]
+        return self.combed or (self.waved and not unseen)
 
     @property
     def waved(self) -> bool:

@@ -14,7 +14,7 @@ from restorecli.photo import Photo
 from restorecli.tiling.sources import PixelSource
 from tests.inspection.test_peaks import scenery, wave
 
-PHOTOS = sorted(Path("examples/photos").glob("*.jpg"))
+PHOTOS = sorted((Path(__file__).parents[2] / "examples" / "photos").glob("*.jpg"))
 
 
 def two_fields(grey: Tensor, moved: int) -> Tensor:

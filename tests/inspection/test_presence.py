@@ -253,11 +253,11 @@ def test_what_lies_over_a_part_and_is_taken_away_there_only_stays(
     [
         (8.0, -9.0, 0.9, True),  # too faint for the first, and the second agrees
         (8.0, -9.0, 0.4, False),  # as a crossword: the second must be surer where the first is not
-        (8.0, 9.0, 0.4, True),  # both see something
+        (8.0, 9.0, 0.01, True),  # two of three say so
         (40.0, -9.0, None, False),  # no screen is as coarse: nobody is asked
     ],
 )
-def test_a_screen_s_waves_count_where_the_second_opinion_agrees(
+def test_a_screen_s_waves_count_where_one_of_the_networks_agrees(
     period: float, first: float, second: float | None, restored: bool
 ) -> None:
     torch.manual_seed(0)

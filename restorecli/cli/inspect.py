@@ -131,7 +131,7 @@ def _verdict(record: dict[str, object]) -> str:
     if not record["peaks"] and float(str(record["pattern"])) < LIKELY:
         kind = "noise, no pattern"
     if record["combed"]:
-        kind = "fields of interlaced video"
+        kind = "combs, as of interlaced video"
     light = "brightened and " if record["relit"] else ""
     return f"{kind}; would be {light}restored {much}, worked on {where}"
 

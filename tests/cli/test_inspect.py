@@ -98,13 +98,13 @@ def test_a_dark_photo_is_looked_at_in_the_light(
     assert main(["inspect", "dark.png", "--report", "page.html"]) == 0
 
 
-def test_fields_of_video_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_combs_of_video_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     image = scenery(400, 400)
     image[:, :, 1::2] = image.roll(40, 3)[:, :, 1::2]
     pixels = (image[0].permute(1, 2, 0) * 255).round().numpy().astype(np.uint8)
     Image.fromarray(pixels).save("still.png")
     assert main(["inspect", "still.png"]) == 0
-    assert "fields of interlaced video; would be restored in full" in capsys.readouterr().out
+    assert "combs, as of interlaced video; would be restored in full" in capsys.readouterr().out
     assert main(["inspect", "still.png", "a.png", "--json"]) == 0
     still, other = map(json.loads, capsys.readouterr().out.splitlines())
     assert still["combed"]

@@ -41,6 +41,14 @@ def test_what_is_cut_off_in_white_proves_nothing() -> None:
     assert spread([photo], [denoised]) == 1.0
 
 
+def test_a_margin_proves_nothing() -> None:
+    denoised = scenery(512, 512).clamp(0.1, 0.9)
+    photo = denoised + 0.1 * wave(512, 512, 5.0, 30.0)
+    for image in (photo, denoised):
+        image[..., 256:] = 0.8 + 0.005 * noise(512, 256)
+    assert spread([photo], [denoised]) == 1.0
+
+
 @pytest.mark.parametrize("side", [1, SIDE, SIDE * 3])
 def test_nothing_is_said_of_few_squares(side: int) -> None:
     assert (side // SIDE) ** 2 < FEWEST

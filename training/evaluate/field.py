@@ -2,10 +2,11 @@
 
     python -m training.evaluate.field --photos runs/photos [--weights weights] [--quick]
 
-Seven kinds of held-out pictures (`field_sets`): clean scenes, clean pages and clothes, prints,
-papers, displays and tapes, light noise and JPEG, long periods, dark photos, clean portraits. The
-restored picture is shown beside the untouched one and two classical filters. By default the whole
-product works at x1; `--step1` measures a denoiser alone. To measure only; nothing is chosen by it.
+Eight kinds of held-out pictures (`field_sets`): clean scenes, clean pages and clothes, prints,
+papers, displays and tapes, light noise and JPEG, long periods over small and over larger photos,
+dark photos, clean portraits. The restored picture is shown beside the untouched one and two
+classical filters. By default the whole product works at x1; `--step1` measures a denoiser alone. To
+measure only; nothing is chosen by it.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -41,7 +42,7 @@ QUICK = 5  # every so many pictures
 Image3 = Float[Tensor, "1 3 h w"]
 Restore = Callable[[Image3], Image3]
 RIVALS: Mapping[str, Restore] = MappingProxyType({"notch": notch, "gaussian": gaussian_blur})
-RIVALLED = ("pages", "presses", "periods")
+RIVALLED = ("pages", "presses", "periods", "wide")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,13 @@ def step_1(denoiser: Denoiser) -> Restore:
         return torch.clamp(restored.float(), 0, 1)
 
     return restore
+
+
+def windowed(denoiser: Denoiser, window: int) -> Denoiser:
+    """The same weights with windows of another size in pixels."""
+    other = Denoiser(replace(denoiser.config, window=window))
+    other.load_state_dict(denoiser.state_dict())
+    return other.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def thinned(cases: Iterable[Case], every: int) -> Iterator[Case]:
@@ -234,6 +242,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="folder tree of clean photos")
     parser.add_argument("--weights", type=Path, help="folder of all steps' weights")
     parser.add_argument("--step1", type=Path, metavar="FILE", help="measure this denoiser alone")
+    parser.add_argument("--window", type=int, help="px that the windows of that denoiser hold")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--every", type=int, default=1, help="every so many of a group")
@@ -244,7 +253,8 @@ def main() -> None:
     use_threads(arguments)
     if arguments.step1:
         file = arguments.step1
-        restore = step_1(weights.load(Denoiser, file.stem, folder=file.parent))
+        denoiser = weights.load(Denoiser, file.stem, folder=file.parent)
+        restore = step_1(windowed(denoiser, arguments.window) if arguments.window else denoiser)
     else:
         restorer = Restorer.load(device="cpu", precision="fp32", folder=arguments.weights)
         restore = product(restorer, Options(scale=1, stages=tuple(arguments.stages)))

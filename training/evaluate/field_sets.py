@@ -28,6 +28,7 @@ SEED = 10**6
 SMALL, PAGE, LARGE = 384, 480, 512  # px, sides of the pictures
 SIGMAS, QUALITIES = (5, 10, 15), (60, 75, 90)  # of 255; of JPEG
 PERIODS = (24, 32, 48, 64)  # px
+WIDE_PERIODS = (20, 40, 56, 72, 96)  # px, over larger pictures
 GAINS = (0.12, 0.45)
 SSIM_IN = 0.45  # of pictures under a long period
 PAGES = {"text": 8, "screenshot": 4, "music": 4, "striped": 4, "checked": 4}
@@ -145,8 +146,22 @@ def periods(held: Held) -> Iterator[Case]:
                 path = _turn(among, place * 3 + list(SCREENS).index(screen))
                 rng = np.random.default_rng([SEED, period, number])
                 clean = squared(read(path), SMALL)
-                field = torch.from_numpy(pattern(rng, period)).float()[None, None]
+                field = torch.from_numpy(pattern(rng, period, SMALL)).float()[None, None]
                 yield Case(kind="periods", group=f"{period} px", name=f"{screen} {path.stem}",
+                           image=under(clean, field), clean=clean)  # fmt: skip
+
+
+def wide(held: Held) -> Iterator[Case]:
+    """The same screens, longer, over four photos of 512² each, larger than a window of 256 px."""
+    for place, period in enumerate(WIDE_PERIODS):
+        for turn, (screen, pattern) in enumerate(SCREENS.items()):
+            for number in range(4):
+                among = held.people if number % 2 else held.scenes
+                path = _turn(among, 20 + 13 * place + 5 * turn + 7 * number)
+                rng = np.random.default_rng([SEED, period, number, turn])
+                clean = squared(read(path), LARGE)
+                field = torch.from_numpy(pattern(rng, period, LARGE)).float()[None, None]
+                yield Case(kind="wide", group=f"{period} px", name=f"{screen} {path.stem}",
                            image=under(clean, field), clean=clean)  # fmt: skip
 
 
@@ -183,28 +198,29 @@ KINDS: Mapping[str, Callable[[Held], Iterator[Case]]] = MappingProxyType(
         "presses": presses,
         "noise": noise,
         "periods": periods,
+        "wide": wide,
         "dark": dark,
         "portraits": portraits,
     }
 )
 
 
-def sinusoids(rng: np.random.Generator, period: float) -> Plane:
+def sinusoids(rng: np.random.Generator, period: float, side: int) -> Plane:
     """Two waves across each other, from −1 to 1."""
-    u, v = _turned(rng)
+    u, v = _turned(rng, side)
     return np.asarray((np.sin(u / period * 2 * np.pi) + np.sin(v / period * 2 * np.pi)) / 2)
 
 
-def dots(rng: np.random.Generator, period: float) -> Plane:
+def dots(rng: np.random.Generator, period: float, side: int) -> Plane:
     """Soft round dots in rows."""
-    u, v = _turned(rng)
+    u, v = _turned(rng, side)
     far = np.hypot(np.mod(u, period) - period / 2, np.mod(v, period) - period / 2)
     return np.asarray(2 * np.clip((period * 0.3 - far) / 1.5 + 0.5, 0, 1) - 1)
 
 
-def honeycomb(rng: np.random.Generator, period: float) -> Plane:
+def honeycomb(rng: np.random.Generator, period: float, side: int) -> Plane:
     """The walls of hexagonal cells."""
-    u, v = (plane / period for plane in _turned(rng))
+    u, v = (plane / period for plane in _turned(rng, side))
     tall = np.sqrt(3)
     near = [
         np.hypot(np.mod(u - shift, 1) - 0.5, np.mod(v - shift * tall, tall) - tall / 2)
@@ -213,7 +229,7 @@ def honeycomb(rng: np.random.Generator, period: float) -> Plane:
     return np.asarray(2 * np.clip((np.minimum(*near) - 0.44) * period / 1.5 + 0.5, 0, 1) - 1)
 
 
-SCREENS: Mapping[str, Callable[[np.random.Generator, float], Plane]] = MappingProxyType(
+SCREENS: Mapping[str, Callable[[np.random.Generator, float, int], Plane]] = MappingProxyType(
     {"sinusoids": sinusoids, "dots": dots, "honeycomb": honeycomb}
 )
 
@@ -248,9 +264,9 @@ def squared(photo: Image3, side: int) -> Image3:
     return _rounded(small)
 
 
-def _turned(rng: np.random.Generator) -> tuple[Plane, Plane]:
+def _turned(rng: np.random.Generator, side: int) -> tuple[Plane, Plane]:
     angle = rng.uniform(0, np.pi)
-    v, u = np.mgrid[:SMALL, :SMALL].astype(np.float64)
+    v, u = np.mgrid[:side, :side].astype(np.float64)
     return u * np.cos(angle) + v * np.sin(angle), v * np.cos(angle) - u * np.sin(angle)
 
 

@@ -22,8 +22,10 @@ from training.evaluate.field_sets import KINDS, SCREENS, SSIM_IN, Case, Held, sq
 def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Held:
     """Two scenes and a person, all held out; small pictures, Pillow's own font."""
     monkeypatch.setattr("training.data.photo_pool.is_held_out", lambda name: True)
-    for name, value in (("SMALL", 64), ("PAGE", 64), ("LARGE", 64), ("PERIODS", (24,))):
-        monkeypatch.setattr(field_sets, name, value)
+    for name in ("SMALL", "PAGE", "LARGE"):
+        monkeypatch.setattr(field_sets, name, 64)
+    for name in ("PERIODS", "WIDE_PERIODS"):
+        monkeypatch.setattr(field_sets, name, (24,))
     monkeypatch.setattr(field_sets, "SYSTEM_FOLDERS", ())
     monkeypatch.setattr(field_sets, "PAGES", {"text": 1, "checked": 1})
     rng = np.random.default_rng(0)
@@ -56,7 +58,7 @@ def test_each_kind_is_made_anew_alike(kind: str, held: Held) -> None:
 def test_a_screen_is_as_strong_as_asked(held: Held) -> None:
     clean = squared(field_sets.read(held.scenes[0]), 64)
     for pattern in SCREENS.values():
-        plane = pattern(np.random.default_rng(0), 12)
+        plane = pattern(np.random.default_rng(0), 12, 64)
         assert plane.min() >= -1
         assert plane.max() <= 1
         image = under(clean, torch.from_numpy(plane).float()[None, None])
@@ -107,7 +109,7 @@ def test_the_command(
     save(tiny_restorer(), tmp_path)
     words = ["--photos", str(held.folder), "--json", str(tmp_path / "scores.json")]
     words += ["--kinds", "portraits", "noise", "--quick", "--stages", "denoise"]
-    words += ["--step1", str(tmp_path / "denoiser.safetensors")] if alone else []
+    words += ["--step1", f"{tmp_path}/denoiser.safetensors", "--window", "32"] if alone else []
     monkeypatch.setattr(sys, "argv", ["field", "--weights", str(tmp_path), *words])
     field.main()
     assert "2 scenes and 1 portraits are held out" in capsys.readouterr().out
@@ -121,6 +123,16 @@ def test_the_product_is_what_the_restorer_does() -> None:
     restored = field.product(restorer, options)(image)
     assert restored.shape == image.shape
     assert not torch.equal(restored, image)
+
+
+def test_other_windows_are_other_statistics_of_the_same_weights() -> None:
+    denoiser, image = tiny_restorer().denoiser, case("wide", "24 px").clean
+    whole, same, other = (
+        field.step_1(network)(image)
+        for network in (denoiser, field.windowed(denoiser, 256), field.windowed(denoiser, 32))
+    )
+    assert torch.equal(whole, same)
+    assert not torch.equal(whole, other)
 
 
 def test_no_font_is_both_learnt_and_measured() -> None:

@@ -1,5 +1,7 @@
 """The weights in this repository: all there, unharmed, loadable, and no larger than promised."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -15,6 +17,7 @@ from restorecli.networks.inspector import Inspector, ResidualInspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
+from restorecli.tiling.grid import TILE_OF_MANY, TILE_OF_SEVERAL
 
 CLASSES: dict[str, type[nn.Module]] = {
     "inspector": Inspector,
@@ -55,6 +58,17 @@ def test_every_network_loads_strictly(name: str) -> None:
     header = weights.read_header(weights_folder() / f"{name}.safetensors")
     assert header.parameters == sum(tensor.numel() for tensor in network.state_dict().values())
     assert header.recipe
+
+
+def test_all_networks_windows_start_where_tiles_start() -> None:
+    """Else a tile would have other windows than the photo; and no tile computes much in vain."""
+    denoiser = weights.load(Denoiser, "denoiser")
+    for name in ("second_look", "orsnet"):
+        config: Any = weights.load(CLASSES[name], name).config
+        assert denoiser.step % (config.window - config.window_overlap) == 0
+        assert denoiser.overlap >= config.window_overlap
+    for side in (TILE_OF_SEVERAL, TILE_OF_MANY):
+        assert (side - denoiser.overlap) % denoiser.step == 0
 
 
 # A tile and hexagons multiplied in at contrasts of 0.27 and 0.4. Patterns at full strength, coarse

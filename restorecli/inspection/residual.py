@@ -23,7 +23,7 @@ from restorecli.tiling.networks import Tiles
 from restorecli.tiling.sources import ImageSource, PixelCanvas, TensorSource
 from restorecli.tiling.tiles import assemble
 
-PATCH = 256  # px, of the side of a patch: a window of the denoiser
+PATCH = 256  # px, of the side of a patch
 MOST_PATCHES = 3  # along an axis
 MOST_WHOLE = 2**21  # pixels, up to which a photo is denoised whole
 Box = tuple[int, int, int, int]  # top, left, bottom, right

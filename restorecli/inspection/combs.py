@@ -8,7 +8,8 @@ one pixel wide is the exception, and rarely fills a photo.
 from jaxtyping import Float
 from torch import Tensor
 
-SIDE = 32  # px, of a square
+from restorecli.inspection.squares import squares
+
 LEAST_STEP = 1.5 / 255  # mean difference of rows from which on a square says something
 TELLING = 0.75  # share of the squares that must
 COMBED = 0.6  # share of those whose neighbours differ more
@@ -25,8 +26,8 @@ def is_combed(grey: Float[Tensor, "h w"]) -> bool:
 
 
 def _rows_are(grey: Float[Tensor, "h w"]) -> bool:
-    next_but_one = _squares((grey[2:] - grey[:-2]).abs())
-    next_one = _squares((grey[1:-1] - grey[:-2]).abs())
+    next_but_one = squares((grey[2:] - grey[:-2]).abs()).mean(1)
+    next_one = squares((grey[1:-1] - grey[:-2]).abs()).mean(1)
     telling = next_one.maximum(next_but_one) > LEAST_STEP
     if not telling.any() or float(telling.float().mean()) < TELLING:
         return False
@@ -34,10 +35,3 @@ def _rows_are(grey: Float[Tensor, "h w"]) -> bool:
     return float((next_one > next_but_one).float().mean()) >= COMBED and float(
         next_one.sum()
     ) >= RATIO * float(next_but_one.sum())
-
-
-def _squares(values: Float[Tensor, "h w"]) -> Float[Tensor, "rows columns"]:
-    """Means over whole squares."""
-    rows, columns = (side // SIDE for side in values.shape)
-    whole = values[: rows * SIDE, : columns * SIDE]
-    return whole.reshape(rows, SIDE, columns, SIDE).mean((1, 3))

@@ -7,19 +7,18 @@ bound: in black, and in white. Elsewhere they are the mark of a drawn page or a 
 from jaxtyping import Float
 from torch import Tensor
 
-SIDE = 32  # px
+from restorecli.inspection.squares import squares
+
 LEAST = 0.02  # share of the squares
 BETWEEN = (0.06, 0.98)  # of a square's value: neither black nor white
 
 
 def is_flat(image: Float[Tensor, "1 3 h w"]) -> bool:
     """Whether a part of a picture, sRGB in [0, 1], as it came, is flat."""
-    height, width = (side // SIDE for side in image.shape[-2:])
-    if not height * width:
+    parts = squares(image[0])
+    if not parts.numel():
         return False
-    whole = image[0, :, : height * SIDE, : width * SIDE]
-    squares = whole.reshape(3, height, SIDE, width, SIDE)
-    low, high = squares.amin((2, 4)), squares.amax((2, 4))
+    low, high = parts.amin(2), parts.amax(2)
     value = high.mean(0)
     between = (value > BETWEEN[0]) & (value < BETWEEN[1])
     return float(((low == high).all(0) & between).float().mean()) > LEAST

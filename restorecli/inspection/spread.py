@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from restorecli.colour import luma
+from restorecli.inspection.squares import squares
 
-SIDE = 32  # px, of a square
 FEWEST = 16  # squares from which on anything is said
 MOST = 0.9  # quantile of the squares, by what is taken from them, that the others are measured by
 SOMETHING = 0.25  # share of that which counts
@@ -33,8 +33,8 @@ def spread(photo: Sequence[Image], denoised: Sequence[Image]) -> float:
     Returns:
         A share in [0, 1] of the squares that could show a pattern; 1 where they are too few.
     """
-    before = torch.cat([_squares(luma(one)[0, 0]) for one in photo])
-    after = torch.cat([_squares(luma(one)[0, 0]) for one in denoised])
+    before = torch.cat([squares(luma(one)[0, 0]) for one in photo])
+    after = torch.cat([squares(luma(one)[0, 0]) for one in denoised])
     taken, mean = _deviation(before - after), before.mean(1)
     telling = (mean > CLIPPED[0]) & (mean < CLIPPED[1]) & (_deviation(before) > PLAIN)
     if taken.numel() < FEWEST or float(telling.float().mean()) < LEAST_TELLING:
@@ -42,12 +42,5 @@ def spread(photo: Sequence[Image], denoised: Sequence[Image]) -> float:
     return float((taken[telling] >= SOMETHING * taken.quantile(MOST)).float().mean())
 
 
-def _squares(grey: Float[Tensor, "h w"]) -> Float[Tensor, "n pixels"]:
-    """Whole squares, row by row."""
-    rows, columns = (side // SIDE for side in grey.shape)
-    whole = grey[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE)
-    return whole.transpose(1, 2).reshape(rows * columns, SIDE * SIDE)
-
-
-def _deviation(squares: Float[Tensor, "n pixels"]) -> Float[Tensor, " n"]:
-    return (squares - squares.mean(1, keepdim=True)).square().mean(1).sqrt()
+def _deviation(values: Float[Tensor, "n pixels"]) -> Float[Tensor, " n"]:
+    return (values - values.mean(1, keepdim=True)).square().mean(1).sqrt()

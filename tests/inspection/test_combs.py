@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from restorecli.colour import luma
-from restorecli.inspection.combs import SIDE, is_combed
+from restorecli.inspection.combs import is_combed
+from restorecli.inspection.squares import SIDE
 from restorecli.photo import Photo
 from restorecli.tiling.sources import PixelSource
 from tests.inspection.test_peaks import scenery, wave

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from restorecli.degrade import FAMILIES, DegradeConfig, degrade
-from restorecli.inspection.flatness import LEAST, SIDE, is_flat
+from restorecli.inspection.flatness import LEAST, is_flat
+from restorecli.inspection.squares import SIDE
 
 SPARSE = {"watermark", "interlace"}  # between whose marks a flat picture stays as it is
 

@@ -19,6 +19,38 @@ from restorecli.networks.inspector import Findings, Inspector, InspectorConfig
 from tests.inspection.test_peaks import scenery, wave
 
 
+class Second:
+    """A second opinion that is told what to say, and keeps what it was asked about."""
+
+    def __init__(
+        self, *, pattern: float, noise: float = 0.0, spread: float = 1.0, faces: bool = False
+    ) -> None:
+        self._said = [torch.logit(torch.tensor([value])) for value in (pattern, noise)]
+        self._spread, self._faces = spread, faces
+        self.asked = list[Inspection]()
+
+    def __call__(self, seen: Inspection) -> Findings:
+        self.asked.append(seen)
+        pattern, noise = self._said
+        return Findings(pattern, noise, pattern)
+
+    def spread(self) -> float:
+        return self._spread
+
+    def shows_faces(self) -> bool:
+        return self._faces
+
+
+def small_network(answer: float | None = None) -> Inspector:
+    """An inspector as it begins; with an answer, as log-odds, to everything."""
+    torch.manual_seed(0)
+    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
+    if answer is not None:
+        torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
+        torch.nn.init.constant_(network.decide[-1].bias, answer)  # type: ignore[arg-type]
+    return network
+
+
 @settings(max_examples=40, deadline=None)
 @given(height=st.integers(1, 300), width=st.integers(1, 300))
 def test_any_photo_has_windows_and_they_cover_its_corners(height: int, width: int) -> None:
@@ -64,31 +96,15 @@ def test_presence_is_nothing_below_all_above_and_rises_between(place: str) -> No
 def test_a_second_opinion_is_asked_for_where_something_is_seen_or_the_photo_is_small(
     side: int, first: float, probability: float | None, faces: bool, presence: float
 ) -> None:
-    torch.manual_seed(0)
-    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
-    torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
-    torch.nn.init.constant_(network.decide[-1].bias, first)  # type: ignore[arg-type]
+    network = small_network(first)
     ramp = torch.linspace(0, 1, side).expand(1, 3, side, side)
-    asked = list[Inspection]()
-
-    class Second:
-        def __call__(self, seen: Inspection) -> Findings:
-            asked.append(seen)
-            odds = torch.logit(torch.tensor([probability]))
-            return Findings(odds, odds, odds)
-
-        def spread(self) -> float:
-            return 1.0
-
-        def shows_faces(self) -> bool:
-            return faces
-
-    found = inspect(ramp, network, second_opinion=Second())
-    assert len(asked) == (probability is not None)
+    second = Second(pattern=probability or 0.0, noise=probability or 0.0, faces=faces)
+    found = inspect(ramp, network, second_opinion=second)
+    assert len(second.asked) == (probability is not None)
     assert found.presence == pytest.approx(presence, abs=1e-4)
     assert found.asked_again == (presence > 0)
-    if asked:
-        assert asked[0].pattern == pytest.approx(1 if first > 0 else 0, abs=1e-3)
+    if second.asked:
+        assert second.asked[0].pattern == pytest.approx(1 if first > 0 else 0, abs=1e-3)
     if found.asked_again:
         assert found.pattern == pytest.approx(probability)
         assert found.presence < replace(found, asked_again=False, alone=False).presence
@@ -97,8 +113,7 @@ def test_a_second_opinion_is_asked_for_where_something_is_seen_or_the_photo_is_s
 @pytest.mark.parametrize("relit", [False, True])
 def test_a_photo_that_is_flat_in_parts_needs_a_surer_network(relit: bool) -> None:
     """As a page on a screen; but light makes what is dark flat, whatever lay over it."""
-    torch.manual_seed(0)
-    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
+    network = small_network()
     image = torch.rand(1, 3, 96, 96)
     image[..., :64] = 0.5
     found = inspect(image, network, relit=relit)
@@ -110,8 +125,7 @@ def test_a_photo_that_is_flat_in_parts_needs_a_surer_network(relit: bool) -> Non
 
 
 def test_the_network_judges_any_photo_and_many_at_once() -> None:
-    torch.manual_seed(0)
-    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
+    network = small_network()
     inspection = inspect(torch.rand(1, 3, 70, 133), network)
     assert 0 <= inspection.pattern <= 1
     assert 0 <= inspection.printed <= 1
@@ -196,10 +210,7 @@ def test_a_fainter_wave_settles_a_doubt(changes: dict[str, float], presence: flo
 
 
 def test_combs_settle_it_but_for_small_and_flat_photos() -> None:
-    torch.manual_seed(0)
-    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
-    torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
-    torch.nn.init.constant_(network.decide[-1].bias, -9.0)  # type: ignore[arg-type]
+    network = small_network(-9.0)
     image = scenery(416, 416)
     assert inspect(image, network).presence == 0
     image[:, :, 1::2] = image.roll(40, 3)[:, :, 1::2]
@@ -221,26 +232,13 @@ def test_combs_settle_it_but_for_small_and_flat_photos() -> None:
 def test_what_lies_over_a_part_and_is_taken_away_there_only_stays(
     width: float, share: float, partial: bool
 ) -> None:
-    torch.manual_seed(0)
-    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
-    torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
-    torch.nn.init.constant_(network.decide[-1].bias, 9.0)  # type: ignore[arg-type]
+    network = small_network(9.0)
     image = scenery(480, 480)
     columns = round(480 * width)
     image[..., :columns] += 0.05 * wave(480, 480, 6.0, 0.0)[..., :columns]
 
-    class Second:
-        def __call__(self, seen: Inspection) -> Findings:
-            odds = torch.tensor([9.0])
-            return Findings(odds, odds, odds)
-
-        def spread(self) -> float:
-            return share
-
-        def shows_faces(self) -> bool:
-            return False
-
-    found = inspect(image.clamp(0, 1), network, second_opinion=Second())
+    second = Second(pattern=0.999, noise=0.999, spread=share)
+    found = inspect(image.clamp(0, 1), network, second_opinion=second)
     assert found.partial is partial
     assert found.patterned is not partial
     assert found.presence == (0 if partial else 1)
@@ -260,28 +258,12 @@ def test_what_lies_over_a_part_and_is_taken_away_there_only_stays(
 def test_a_screen_s_waves_count_where_one_of_the_networks_agrees(
     period: float, first: float, second: float | None, restored: bool
 ) -> None:
-    torch.manual_seed(0)
-    network = Inspector(InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8)))
-    torch.nn.init.zeros_(network.decide[-1].weight)  # type: ignore[arg-type]
-    torch.nn.init.constant_(network.decide[-1].bias, first)  # type: ignore[arg-type]
+    network = small_network(first)
     screen = wave(480, 480, period, 30.0) + wave(480, 480, period, 120.0) - 1
     image = (scenery(480, 480) + 0.04 * screen).clamp(0, 1)
-    asked = list[Inspection]()
-
-    class Second:
-        def __call__(self, seen: Inspection) -> Findings:
-            asked.append(seen)
-            odds = torch.logit(torch.tensor([second or 0.0]))
-            return Findings(odds, torch.tensor([-9.0]), odds)
-
-        def spread(self) -> float:
-            return 1.0
-
-        def shows_faces(self) -> bool:
-            return False
-
-    found = inspect(image, network, second_opinion=Second())
-    assert len(asked) == (second is not None)
+    other = Second(pattern=second or 0.0)
+    found = inspect(image, network, second_opinion=other)
+    assert len(other.asked) == (second is not None)
     assert inspect(image, network).waved is (period == 8.0)
     assert found.presence == (1 if restored else 0)
     assert found.patterned is restored

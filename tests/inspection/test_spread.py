@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.inspection.spread import FEWEST, SIDE, spread
+from restorecli.inspection.spread import FEWEST, spread
+from restorecli.inspection.squares import SIDE
 from tests.inspection.test_peaks import scenery, wave
 
 

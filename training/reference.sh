@@ -126,11 +126,3 @@ for kind in checked striped clothing tiles bricks grille blinds curtain facade f
 done
 train residual_inspector/3-textures --denoiser weights --start weights
 ship residual_inspector/3-textures --keep 0.3
-
-# step 1 on, with curved moiré, combs and bands more often and wider windows; an inspector behind it
-train denoiser/12-displays-longer --start weights
-train denoiser/13-displays-on --start runs/denoiser/12-displays-longer # was stopped after 240 steps
-train denoiser/14-wider-windows --start runs/denoiser/13-displays-on
-ship denoiser/14-wider-windows
-train residual_inspector/5-wider-windows --denoiser weights --start weights
-ship residual_inspector/5-wider-windows

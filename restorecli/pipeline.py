@@ -17,7 +17,7 @@ A `Restorer` holds networks and nothing else, so nothing of a photo is kept afte
 
 import time
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -253,7 +253,7 @@ class Restorer:
             second = self._second_opinion(lit(source, gains), options)
             decision = self._look(second, options, relit=gains is not None)
             if gains is not None and options.light == "auto" and "denoise" in decision.stages:
-                unlit = self._second_opinion(source, options)
+                unlit = self._second_opinion(source, options, steady=decision.steady)
                 if estimate(unlit.whole(), self.relighter, "auto", again=True) is None:
                     gains, decision = None, self._look(unlit, options)
         return replace(decision, gains=gains, seconds=time.perf_counter() - start)
@@ -271,14 +271,18 @@ class Restorer:
         decision = decide(source.height, source.width, options, inspection)
         return replace(decision, denoised=second.denoised)
 
-    def _second_opinion(self, source: tiling.ImageSource, options: Options) -> SecondOpinion:
+    def _second_opinion(
+        self, source: tiling.ImageSource, options: Options, *, steady: bool = False
+    ) -> SecondOpinion:
         height, width = source.height, source.width
+        side = self.tile(height, width, options)
         return SecondOpinion(
             self.residual_inspector,
             source,
-            self._tiles(self.tile(height, width, options)),
+            partial(self._tiles, side),
             factor=lambda seen: decide(height, width, options, seen).work_factor,
             faces=partial(shows_face, self.detector, self.refiner),
+            steady=steady,
         )
 
     def _restore(
@@ -293,9 +297,8 @@ class Restorer:
         factor, stages, done = decision.work_factor, decision.stages, decision.done
         gains, colours = decision.gains, photo.colours()
         source = lit(tiling.PixelSource(reduced(colours, factor)), gains)
-        tiles = self._tiles(
-            self.tile(source.height, source.width, options), watch, mirrored=options.best
-        )
+        side = self.tile(source.height, source.width, options)
+        tiles = self._tiles(side, decision.steady, watch, mirrored=options.best)
         tiles.expect(source.height, source.width, passes=decision.passes(options))
         faces: tuple[FaceRecord, ...] = ()
         drawn: tuple[DrawnFace, ...] = ()
@@ -377,7 +380,15 @@ class Restorer:
         fitting = tiling.choose_tile(free_memory(self.device) // self.at_once, BYTES_PER_PIXEL)
         return options.tile or tiling.tile_for(height, width, fitting=fitting)
 
-    def _tiles(self, side: int, watch: Watch | None = None, *, mirrored: bool = False) -> Tiles:
-        networks = self.denoiser, self.second_look, self.upscaler
+    @cached_property
+    def wide_denoiser(self) -> Denoiser:
+        """Step 1 in large windows, which start where every second one of the others does."""
+        return self.denoiser.windowed(2 * self.denoiser.step + self.denoiser.overlap)
+
+    def _tiles(
+        self, side: int, steady: bool, watch: Watch | None = None, *, mirrored: bool = False
+    ) -> Tiles:
+        denoiser = self.wide_denoiser if steady else self.denoiser
+        networks = denoiser, self.second_look, self.upscaler
         steps = TileSteps(*networks, self.device, self.precision, mirrored=mirrored)
         return Tiles(steps, side, RetryCounter(PRECISION_NAMES[self.precision]), watch)

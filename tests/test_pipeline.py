@@ -177,7 +177,8 @@ def test_a_tile_is_denoised_once(restorer: Restorer, monkeypatch: pytest.MonkeyP
         calls.append(degraded.shape)
         return look(degraded)
 
-    monkeypatch.setattr(restorer.denoiser, "picture", counted)
+    for denoiser in (restorer.denoiser, restorer.wide_denoiser):
+        monkeypatch.setattr(denoiser, "picture", counted)
     restorer(photo(40, 40), Options(stages=WITHOUT_FACES))
     assert len(calls) == 1
     restorer(photo(150, 40), Options(stages=WITHOUT_FACES, tile=128))
@@ -375,7 +376,8 @@ def test_a_cast_that_the_network_gives_one_third_is_taken_back(
         image[:, 0, :60] += 0.15  # a third
         return image
 
-    monkeypatch.setattr(restorer.denoiser, "picture", beige)
+    for denoiser in (restorer.denoiser, restorer.wide_denoiser):
+        monkeypatch.setattr(denoiser, "picture", beige)
     restored = restorer(source, Options(scale=1, stages=("denoise",), denoise="on"))
     off = restored.image() - source.image()
     assert off[0, 0, :40].mean() < 0.15 / 3

@@ -62,13 +62,14 @@ def test_every_network_loads_strictly(name: str) -> None:
 
 def test_all_networks_windows_start_where_tiles_start() -> None:
     """Else a tile would have other windows than the photo; and no tile computes much in vain."""
-    denoiser = weights.load(Denoiser, "denoiser")
-    for name in ("second_look", "orsnet"):
-        config: Any = weights.load(CLASSES[name], name).config
-        assert denoiser.step % (config.window - config.window_overlap) == 0
-        assert denoiser.overlap >= config.window_overlap
-    for side in (TILE_OF_SEVERAL, TILE_OF_MANY):
-        assert (side - denoiser.overlap) % denoiser.step == 0
+    restorer = Restorer.load()
+    for denoiser in (restorer.denoiser, restorer.wide_denoiser):
+        for name in ("second_look", "orsnet"):
+            config: Any = weights.load(CLASSES[name], name).config
+            assert denoiser.step % (config.window - config.window_overlap) == 0
+            assert denoiser.overlap >= config.window_overlap
+        for side in (TILE_OF_SEVERAL, TILE_OF_MANY):
+            assert (side - denoiser.overlap) % denoiser.step == 0
 
 
 # A tile and hexagons multiplied in at contrasts of 0.27 and 0.4. Patterns at full strength, coarse

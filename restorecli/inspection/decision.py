@@ -66,6 +66,11 @@ class Decision:
         return max((peak.period for peak in peaks), default=0.0)
 
     @property
+    def steady(self) -> bool:
+        """Whether step 1 sees it in large windows."""
+        return self.inspection is not None and self.inspection.steady
+
+    @property
     def work_size(self) -> str:
         """Size of the work over that of the photo, as in `"1/2"`."""
         return next(name for name, factor in WORK_FACTORS.items() if factor == self.work_factor)

@@ -40,6 +40,7 @@ FAINTEST_SURE = 0.015  # amplitude from which on a wave may tell more than the n
 OVERLAID = 0.06  # amplitude from which on a single wave may be a pattern by itself
 DOUBTED = 0.015  # the same where the network sees something
 WHOLLY, IN_PHASE = 0.9, 0.95  # share of the photo that it covers, share of it that is one wave
+STEADY = 0.9  # share that is one wave from which on windows may be large
 LONGEST, ASKEW = 48.0, 6.0  # px, and degrees off the axes
 PARTLY, LITTLE_SPREAD = 0.65, 0.55  # shares: that its wave covers, and from which it is taken
 MOST_PEAKS, MOST_WAVES = 6, 12  # that are told, and looked through
@@ -150,6 +151,17 @@ class Inspection:
             and first.period < LONGEST
             and off_axes(first.angle) > ASKEW
         )
+
+    @property
+    def steady(self) -> bool:
+        """Whether its strongest wave lies over all of it in one phase, as far as that was seen.
+
+        Larger windows see such a wave more sharply; a curved one is another wave in each.
+        """
+        if not self.peaks:
+            return False
+        first = self.peaks[0]
+        return first.coverage > WHOLLY and (first.coherence > STEADY or not first.coherence)
 
     @property
     def work_factor(self) -> int:

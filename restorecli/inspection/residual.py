@@ -51,9 +51,10 @@ class SecondOpinion:
     Args:
         inspector: On the CPU.
         source: The photo, made light if it was dark.
-        tiles: Of the photo.
+        tiles: Of the photo, in large windows or not.
         factor: By how much the photo would be made smaller for the work, by what is seen in it.
         faces: Whether a picture shows any.
+        steady: Whether what was seen before asks for large windows.
 
     Attributes:
         source: The photo.
@@ -64,17 +65,23 @@ class SecondOpinion:
         self,
         inspector: ResidualInspector,
         source: ImageSource,
-        tiles: Tiles,
+        tiles: Callable[[bool], Tiles],
         factor: Callable[[Inspection], int],
         faces: Callable[[ImageSource], bool],
+        *,
+        steady: bool = False,
     ) -> None:
-        self._inspector, self.source, self._tiles = inspector, source, tiles
+        self._inspector, self.source, self._tiles_for = inspector, source, tiles
+        self._steady, self._tiles = steady, tiles(steady)
         self._factor, self._faces = factor, faces
         self.denoised: Denoised | None = None
         self._spread = 1.0
 
     def __call__(self, seen: Inspection) -> Findings:
         """What the patches say of a photo in which the inspector has `seen` something."""
+        if seen.steady != self._steady:
+            self._steady, self.denoised = seen.steady, None
+            self._tiles = self._tiles_for(seen.steady)
         source = self.source
         boxes = patches(source.height, source.width)
         photo = [source.read(*box) for box in boxes]

@@ -1,9 +1,10 @@
 """The U-Net with spectral gates and supervised attention that takes the pattern away."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -104,6 +105,13 @@ class Denoiser(nn.Module):
     def overlap(self) -> int:
         """Pixels that tiles must share to fade into each other as their windows do."""
         return self.config.window_overlap
+
+    def windowed(self, window: int) -> "Denoiser":
+        """The same weights, which are not copied, over windows of another size in pixels."""
+        with torch.device("meta"):
+            other = type(self)(replace(self.config, window=window))
+        other.load_state_dict(self.state_dict(), assign=True)
+        return other.train(self.training)
 
     def forward(
         self, degraded: Float[Tensor, "n 3 h w"]

@@ -51,7 +51,7 @@ def forecast(restorer: Restorer, photo: Photo, options: Options, decision: Decis
     timed = restorer.restore(part, replace(options, tile=None), decision=looked)
     height, width = -(-photo.height // factor), -(-photo.width // factor)
     tile = restorer.tile(height, width, options)
-    denoiser = restorer.denoiser
+    denoiser = restorer.wide_denoiser if decision.steady else restorer.denoiser
     grid = tile_grid(
         height, width, tile, denoiser.overlap, multiple=denoiser.multiple, step=denoiser.step
     )

@@ -199,6 +199,22 @@ def test_cloth_lines_of_text_and_faint_waves_are_not(other: dict[str, float]) ->
 
 
 @pytest.mark.parametrize(
+    ("changes", "steady"),
+    [
+        ({}, True),
+        ({"coherence": 0.0}, True),  # the photo is too small for the period to tell
+        ({"coherence": 0.85}, False),  # curved
+        ({"coverage": 0.85}, False),  # something that is shown
+    ],
+)
+def test_only_a_wave_in_one_phase_over_the_whole_photo_is_steady(
+    changes: dict[str, float], steady: bool
+) -> None:
+    assert single(**changes).steady is steady
+    assert not replace(single(**changes), peaks=()).steady
+
+
+@pytest.mark.parametrize(
     ("changes", "presence"),
     [({}, 1.0), ({"strength": 0.014}, 0.5), ({"angle": 2.0}, 0.5), ({"coherence": 0.8}, 0.5)],
 )

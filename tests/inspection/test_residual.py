@@ -2,12 +2,18 @@
 
 from itertools import pairwise
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorecli.inspection.residual import MOST_PATCHES, PATCH, judge, patches
+from restorecli.inspection.peaks import Peak
+from restorecli.inspection.presence import Inspection
+from restorecli.inspection.residual import MOST_PATCHES, PATCH, SecondOpinion, judge, patches
 from restorecli.networks.inspector import InspectorConfig, ResidualInspector, residual_picture
+from restorecli.tiling.networks import RetryCounter, Tiles, TileSteps
+from restorecli.tiling.tiles import PixelSource
+from tests.support.tiny import photo, tiny_restorer
 
 CONFIG = InspectorConfig(side=32, widths=(4, 4, 8, 8), spectral_widths=(4, 4, 8, 8), levels=2)
 
@@ -84,3 +90,36 @@ def test_what_is_taken_away_counts_beside_the_photo() -> None:
     photo = [torch.rand(1, 3, 64, 64)]
     nothing, much = ([residual_picture(photo[0], photo[0] * share)] for share in (1.0, 0.5))
     assert judge(inspector, photo, nothing).pattern != judge(inspector, photo, much).pattern
+
+
+def seen(*, coverage: float) -> Inspection:
+    """A wave over a share of a photo."""
+    peak = Peak(period=8.0, angle=40.0, strength=0.1, coverage=coverage, coherence=0.99)
+    return Inspection(pattern=1.0, noise=0.0, printed=0.0, peaks=(peak,))
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_photo_is_denoised_in_the_windows_that_its_wave_asks_for(before: bool) -> None:
+    """And once: what was denoised in others is done again, what was not is kept."""
+    restorer, asked = tiny_restorer(), list[bool]()
+
+    def tiles(steady: bool) -> Tiles:
+        asked.append(steady)
+        denoiser = restorer.wide_denoiser if steady else restorer.denoiser
+        networks = denoiser, restorer.second_look, restorer.upscaler
+        steps = TileSteps(*networks, torch.device("cpu"), torch.float32)
+        return Tiles(steps, 512, RetryCounter("fp32"))
+
+    source = PixelSource(photo(300, 290).pixels)
+    second = SecondOpinion(
+        restorer.residual_inspector, source, tiles, lambda _: 1, lambda _: False, steady=before
+    )
+    kept = second.whole()
+    assert second.whole() is kept
+    second(seen(coverage=1.0 if before else 0.5))
+    assert second.whole() is kept
+    assert asked == [before]
+    second(seen(coverage=0.5 if before else 1.0))
+    assert second.whole() is not kept
+    assert asked == [before, not before]
+    assert not torch.equal(second.whole().read(0, 0, 300, 290), kept.read(0, 0, 300, 290))

@@ -55,6 +55,27 @@ def test_every_parameter_takes_part() -> None:
     assert idle == []
 
 
+def test_other_windows_are_other_statistics_of_the_same_weights() -> None:
+    network = Denoiser(replace(TINY, window=32, window_overlap=8)).eval()
+    wake(network)
+    photo = torch.rand(1, 3, 72, 64, generator=torch.Generator().manual_seed(3))
+    same, wider = network.windowed(32), network.windowed(56)
+    assert torch.equal(same.picture(photo), network.picture(photo))
+    assert not torch.equal(wider.picture(photo), network.picture(photo))
+    assert torch.equal(wider.picture(photo), network.windowed(32).windowed(56).picture(photo))
+    own = dict(network.named_parameters())
+    assert all(p.data_ptr() == own[name].data_ptr() for name, p in wider.named_parameters())
+    assert (wider.training, wider.multiple, wider.overlap) == (False, 4 // 2, 8)
+    assert network.train().windowed(56).training
+
+
+def test_larger_windows_see_what_fits_into_a_small_one_as_it_does() -> None:
+    network = Denoiser(replace(TINY, window=32, window_overlap=8)).eval()
+    wake(network)
+    photo = torch.rand(1, 3, 32, 24, generator=torch.Generator().manual_seed(4))
+    torch.testing.assert_close(network.windowed(56).picture(photo), network.picture(photo))
+
+
 def test_what_inference_keeps_serves_training_too() -> None:
     """Windows' shares and the like are kept from call to call; gradients go through them later."""
     network = Denoiser(replace(TINY, window=40, window_overlap=8))

@@ -15,7 +15,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -97,13 +97,6 @@ def step_1(denoiser: Denoiser) -> Restore:
         return torch.clamp(restored.float(), 0, 1)
 
     return restore
-
-
-def windowed(denoiser: Denoiser, window: int) -> Denoiser:
-    """The same weights with windows of another size in pixels."""
-    other = Denoiser(replace(denoiser.config, window=window))
-    other.load_state_dict(denoiser.state_dict())
-    return other.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def thinned(cases: Iterable[Case], every: int) -> Iterator[Case]:
@@ -254,7 +247,7 @@ def main() -> None:
     if arguments.step1:
         file = arguments.step1
         denoiser = weights.load(Denoiser, file.stem, folder=file.parent)
-        restore = step_1(windowed(denoiser, arguments.window) if arguments.window else denoiser)
+        restore = step_1(denoiser.windowed(arguments.window) if arguments.window else denoiser)
     else:
         restorer = Restorer.load(device="cpu", precision="fp32", folder=arguments.weights)
         restore = product(restorer, Options(scale=1, stages=tuple(arguments.stages)))

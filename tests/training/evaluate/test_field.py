@@ -125,16 +125,6 @@ def test_the_product_is_what_the_restorer_does() -> None:
     assert not torch.equal(restored, image)
 
 
-def test_other_windows_are_other_statistics_of_the_same_weights() -> None:
-    denoiser, image = tiny_restorer().denoiser, case("wide", "24 px").clean
-    whole, same, other = (
-        field.step_1(network)(image)
-        for network in (denoiser, field.windowed(denoiser, 256), field.windowed(denoiser, 32))
-    )
-    assert torch.equal(whole, same)
-    assert not torch.equal(whole, other)
-
-
 def test_no_font_is_both_learnt_and_measured() -> None:
     learnt, measured = (set(Fonts.find(held_out=held).faces) for held in (False, True))
     assert not {face for face in learnt & measured if face.path}

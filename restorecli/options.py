@@ -37,7 +37,8 @@ class Options:
         strength: How much of the restoration is taken: 0 keeps the original, 1 takes all.
         work_size: Size that the work is done at over that of the photo. `"auto"` makes a photo
             with a coarse printed screen smaller: between its dots there is nothing to keep.
-        best: Whether the second look is taken at the mirrored photo too, and the mean of both kept.
+        best: Whether what the second look gives is looked at once more, mirrored, and the mean of
+            both kept.
         relight: `"auto"` brightens only photos that are really dark, `"on"` always, `"off"` never.
         fidelity: 1 takes nothing from the face prior, 0 takes each face from it whole.
         faces: Which faces are restored: `"all"`, `"largest"`, or indices as in `"0,2"`, counted

@@ -298,7 +298,7 @@ class Restorer:
         gains, colours = decision.gains, photo.colours()
         source = lit(tiling.PixelSource(reduced(colours, factor)), gains)
         side = self.tile(source.height, source.width, options)
-        tiles = self._tiles(side, decision.steady, watch, mirrored=options.best)
+        tiles = self._tiles(side, decision.steady, watch, twice=options.best)
         tiles.expect(source.height, source.width, passes=decision.passes(options))
         faces: tuple[FaceRecord, ...] = ()
         drawn: tuple[DrawnFace, ...] = ()
@@ -386,9 +386,9 @@ class Restorer:
         return self.denoiser.windowed(2 * self.denoiser.step + self.denoiser.overlap)
 
     def _tiles(
-        self, side: int, steady: bool, watch: Watch | None = None, *, mirrored: bool = False
+        self, side: int, steady: bool, watch: Watch | None = None, *, twice: bool = False
     ) -> Tiles:
         denoiser = self.wide_denoiser if steady else self.denoiser
         networks = denoiser, self.second_look, self.upscaler
-        steps = TileSteps(*networks, self.device, self.precision, mirrored=mirrored)
+        steps = TileSteps(*networks, self.device, self.precision, twice=twice)
         return Tiles(steps, side, RetryCounter(PRECISION_NAMES[self.precision]), watch)

@@ -132,7 +132,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "best": typer.Option(
         "--best",
-        help="Refine the mirrored photo too and take the mean: a little cleaner, slower by half.",
+        help="Refine twice, mirrored the second time, and take the mean: cleaner, slower by half.",
         rich_help_panel=PICTURE,
     ),
     "relight": typer.Option(

@@ -33,13 +33,14 @@ class GuidedDenoiser(Denoiser):
         x = self.body(self.enter(source) + self.hint(evidence - source))
         return self.attention.picture(x, source)
 
-    def flip_ensemble(
+    def look_twice(
         self, source: Float[Tensor, "n 3 h w"], evidence: Float[Tensor, "n 3 h w"]
     ) -> Float[Tensor, "n 3 h w"]:
-        """As `look`, the mean of two: of the pictures, and of the mirrored ones mirrored back.
+        """As `look`, the mean of it and of one more, at what it gave, with the pictures mirrored.
 
-        The self-ensemble of Timofte et al. 2016: what a pattern leaves behind differs, the picture
-        does not.
+        As in the self-ensemble of Timofte et al. 2016, what a pattern leaves behind differs in the
+        mirror, the picture does not; and what is left of it is seen once more.
         """
-        mirrored = self.look(source.flip(3), evidence.flip(3)).flip(3)
-        return (self.look(source, evidence) + mirrored) / 2
+        first = self.look(source, evidence)
+        again = self.look(source.flip(3), first.clamp(0, 1).flip(3)).flip(3)
+        return (first + again) / 2

@@ -29,7 +29,7 @@ class TileSteps:
     """The networks that work on tiles, in one precision.
 
     Args:
-        mirrored: Whether the second look is the mean of two, of the tile and of its mirror image.
+        twice: Whether the second look is the mean of two, the later at what the first one gave.
 
     Attributes:
         denoiser: The network whose windows tiles must lie on.
@@ -44,16 +44,16 @@ class TileSteps:
         device: torch.device,
         precision: torch.dtype,
         *,
-        mirrored: bool = False,
+        twice: bool = False,
     ) -> None:
         self._networks = (denoiser, second_look, upscaler)
         self.denoiser, self._second_look, self._upscaler = self._networks
         self.device, self._low = device, precision == torch.bfloat16
-        self._mirrored = mirrored
+        self._twice = twice
 
     def in_full_precision(self) -> "TileSteps":
         """The same in float32."""
-        return TileSteps(*self._networks, self.device, torch.float32, mirrored=self._mirrored)
+        return TileSteps(*self._networks, self.device, torch.float32, twice=self._twice)
 
     def denoise(self, degraded: Image) -> Image:
         """Take the pattern away."""
@@ -68,7 +68,7 @@ class TileSteps:
             degraded: The photo as it came; `composed` itself if it has been made lighter since.
         """
         with self._autocast():
-            look = self._second_look.flip_ensemble if self._mirrored else self._second_look.look
+            look = self._second_look.look_twice if self._twice else self._second_look.look
             refined: Tensor = look(degraded, composed)
         # what is broken must be noticed
         return refined.clamp(0, 1).where(refined.isfinite(), refined)

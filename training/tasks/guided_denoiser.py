@@ -22,6 +22,7 @@ class SecondLookTask:
 
     Options of the recipe:
         drop_source: Share of the crops whose photo is the picture so far, as after relighting.
+        again: Share of the crops at which it looks a second time, at what it made of them itself.
     """
 
     symmetries = FLIPS
@@ -54,16 +55,21 @@ class SecondLookTask:
             composed = with_better_faces(denoised, target, seeds)
             drop_source = Draws(seeds, stream=37).chance(self.recipe.options["drop_source"])
             degraded = torch.where(drop_source.view(-1, 1, 1, 1), composed, degraded)
+            again = round(self.recipe.options.get("again", 0.0) * len(seeds))
+            if again:
+                seen: Tensor = network.look(degraded[:again], composed[:again])  # type: ignore[operator]
+                composed = torch.cat((seen.float().clamp(0, 1), composed[again:]))
         image = network.look(degraded, composed)  # type: ignore[operator]
         with torch.autocast(seeds.device.type, enabled=False):
             return picture_loss(image, target, self.recipe.losses)
 
     def score(self, network: nn.Module) -> dict[str, float]:
-        """Scores of denoise and refine at x1, as `Samples.score` has them."""
+        """Scores of denoise and refine at x1, as `Samples.score` has them; `again` looks twice."""
 
         def both(degraded: Tensor) -> Tensor:
-            denoised = self.denoiser.picture(degraded).clamp(0, 1)
-            image: Tensor = network.look(degraded, denoised)  # type: ignore[operator]
+            image = self.denoiser.picture(degraded).clamp(0, 1)
+            for _ in range(2 if self.recipe.options.get("again") else 1):
+                image = network.look(degraded, image).clamp(0, 1)  # type: ignore[operator]
             return image
 
         with torch.inference_mode():

@@ -20,6 +20,7 @@ from restorecli.inspection.peaks import Peak
 from restorecli.inspection.presence import Inspection
 from restorecli.inspection.work_size import made_smaller
 from restorecli.metrics import psnr
+from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.face_vae import FaceRestoration, Fusion, LargeFace
 from restorecli.options import Options, Stage
 from restorecli.photo import Photo
@@ -171,14 +172,13 @@ def test_tiles_agree_with_the_whole_photo(restorer: Restorer) -> None:
 
 def test_a_tile_is_denoised_once(restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    look = restorer.denoiser.picture
+    look = Denoiser.picture
 
-    def counted(degraded: Tensor) -> Tensor:
+    def counted(network: Denoiser, degraded: Tensor) -> Tensor:
         calls.append(degraded.shape)
-        return look(degraded)
+        return look(network, degraded)
 
-    for denoiser in (restorer.denoiser, restorer.wide_denoiser):
-        monkeypatch.setattr(denoiser, "picture", counted)
+    monkeypatch.setattr(Denoiser, "picture", counted)
     restorer(photo(40, 40), Options(stages=WITHOUT_FACES))
     assert len(calls) == 1
     restorer(photo(150, 40), Options(stages=WITHOUT_FACES, tile=128))
@@ -371,13 +371,12 @@ def test_a_cast_that_the_network_gives_one_third_is_taken_back(
 ) -> None:
     restorer, source = tiny_restorer(), photo(200, 256)
 
-    def beige(degraded: Tensor) -> Tensor:
+    def beige(_: Denoiser, degraded: Tensor) -> Tensor:
         image = degraded.clone()
         image[:, 0, :60] += 0.15  # a third
         return image
 
-    for denoiser in (restorer.denoiser, restorer.wide_denoiser):
-        monkeypatch.setattr(denoiser, "picture", beige)
+    monkeypatch.setattr(Denoiser, "picture", beige)
     restored = restorer(source, Options(scale=1, stages=("denoise",), denoise="on"))
     off = restored.image() - source.image()
     assert off[0, 0, :40].mean() < 0.15 / 3

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorecli.inspection.presence import Inspection
+from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.relighter import LUMINANCE, Relighter, Relighting, knots
 from restorecli.options import Options
 from restorecli.pipeline import Restorer
@@ -195,7 +196,7 @@ def test_a_dark_photo_under_a_light_pattern_is_made_light_without_it(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lighter = replace(restorer, relighter=certain_relighter(dark=True))
-    monkeypatch.setattr(restorer.denoiser, "picture", lambda tile: tile * 0.1)
+    monkeypatch.setattr(Denoiser, "picture", lambda _, tile: tile * 0.1)
     source = photo(48, 40).replaced(photo(48, 40).pixels | 192)
     assert not lighter.decide(source).relit
     restored = lighter.restore(source, keep_steps=True)
@@ -228,9 +229,9 @@ def test_what_a_pattern_alone_made_dark_is_not_made_light(
     lighter = replace(restorer, relighter=relighter)
     source = photo(48, 40).replaced(photo(48, 40).pixels // 16)
     options = Options(denoise=denoise)
-    monkeypatch.setattr(restorer.denoiser, "picture", lambda tile: tile.clone())
+    monkeypatch.setattr(Denoiser, "picture", lambda _, tile: tile.clone())
     assert lighter.restore(source, options).relit
-    monkeypatch.setattr(restorer.denoiser, "picture", lambda tile: tile * 3)
+    monkeypatch.setattr(Denoiser, "picture", lambda _, tile: tile * 3)
     left = lighter.restore(source, options)
     assert not left.relit
     assert left.inspection is not None

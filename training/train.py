@@ -16,6 +16,7 @@ from training.engine.feed import Make
 from training.engine.loop import StreamedTask, Task
 from training.engine.recipe import Recipe, read_recipe
 from training.networks.face_prior import FacePrior
+from training.tasks.both_looks import BothLooksTask
 from training.tasks.denoiser import DenoiserTask
 from training.tasks.detector import DetectorTask
 from training.tasks.embedder import EmbedderTask
@@ -29,7 +30,7 @@ from training.tasks.relighter import RelighterTask
 
 ON_FACES = ("retinaface", "face_refiner", "embedder", "face_prior", "face_vae")
 # Their samples can be made apart from the network
-STREAMED = ("denoiser", "second_look", "orsnet", "face_prior", "face_vae")
+STREAMED = ("denoiser", "second_look", "both_looks", "orsnet", "face_prior", "face_vae")
 
 
 def make_task(
@@ -45,13 +46,13 @@ def make_task(
     """The task that a recipe names.
 
     Args:
-        recipe: One of denoiser, inspector, residual_inspector, second_look, orsnet, relighter,
-            retinaface, face_refiner, embedder, face_prior and face_vae.
+        recipe: One of denoiser, inspector, residual_inspector, second_look, both_looks, orsnet,
+            relighter, retinaface, face_refiner, embedder, face_prior and face_vae.
         pool: Photos.
         denoiser_folder: Of the denoiser's weights, which the upscaler and the second look stand on
             and the two that find faces look through; for these of the relighter's as well, for
-            face_refiner of retinaface's too; for face_vae of the second look's and ORSNet's,
-            for residual_inspector of the inspector's.
+            face_refiner of retinaface's too; for face_vae of the second look's and ORSNet's, for
+            both_looks of the second look's, for residual_inspector of the inspector's.
         faces: `faces.json` of the photos, for the last five.
         cache: Beside it the relighter keeps its small photos, those that find faces their denoised
             scenes.
@@ -71,6 +72,8 @@ def make_task(
         return ORSNetTask(recipe, pool, denoiser_folder)
     if recipe.network == "second_look":
         return SecondLookTask(recipe, pool, denoiser_folder)
+    if recipe.network == "both_looks":
+        return BothLooksTask(recipe, pool, denoiser_folder)
     if recipe.network == "relighter":
         return RelighterTask(recipe, pool, cache.with_name("small"))
     if recipe.network in ON_FACES:
@@ -86,7 +89,7 @@ def make_task(
         return task(recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes"))
     raise ValueError(
         f"{recipe.network}: this command trains denoiser, inspector, residual_inspector, "
-        f"second_look, orsnet, relighter, {', '.join(ON_FACES)}"
+        f"second_look, both_looks, orsnet, relighter, {', '.join(ON_FACES)}"
     )
 
 

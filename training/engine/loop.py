@@ -148,12 +148,12 @@ class Run:
             if late:
                 break
 
-    def export(self) -> Path:
-        """Write the averaged network, or its part `shipped`, as a weights file."""
-        path = self.out / f"{self.recipe.network}.safetensors"
+    def export(self) -> None:
+        """Write weights files: the averaged network, or its part `shipped`, or each of `parts`."""
         shipped = getattr(self.average, "shipped", self.average)
-        weights.save(shipped, self.recipe.network, path, self.recipe.as_dict())
-        return path
+        parts = getattr(self.average, "parts", {self.recipe.network: shipped})
+        for name, part in parts.items():
+            weights.save(part, name, self.out / f"{name}.safetensors", self.recipe.as_dict())
 
     def save(self) -> None:
         """Write the checkpoint and the weights file, each whole or not at all."""

@@ -32,7 +32,7 @@ class SecondLookTask:
         torch.manual_seed(recipe.seed)
         self.denoiser = weights.load(Denoiser, "denoiser", folder=denoiser_folder)
         self.denoiser.to(pool.pixels.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network = GuidedDenoiser(self.denoiser.config)
+        self.network: nn.Module = GuidedDenoiser(self.denoiser.config)
         self.network.load_state_dict(self.denoiser.state_dict(), strict=False)
         self.samples = Samples(recipe, pool)
 
@@ -49,25 +49,34 @@ class SecondLookTask:
     def losses_on(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Loss terms of a `batch`."""
         degraded = batch["image"].contiguous(memory_format=torch.channels_last)
-        target, seeds = batch["target"], batch["seeds"]
+        target = batch["target"]
         with torch.no_grad():
             denoised = self.denoiser.picture(degraded).float().clamp(0, 1)
-            composed = with_better_faces(denoised, target, seeds)
-            drop_source = Draws(seeds, stream=37).chance(self.recipe.options["drop_source"])
-            degraded = torch.where(drop_source.view(-1, 1, 1, 1), composed, degraded)
-            again = round(self.recipe.options.get("again", 0.0) * len(seeds))
+            source, evidence = self.shown(denoised, degraded, batch)
+            again = round(self.recipe.options.get("again", 0.0) * len(target))
             if again:
-                seen: Tensor = network.look(degraded[:again], composed[:again])  # type: ignore[operator]
-                composed = torch.cat((seen.float().clamp(0, 1), composed[again:]))
-        image = network.look(degraded, composed)  # type: ignore[operator]
-        with torch.autocast(seeds.device.type, enabled=False):
+                seen: Tensor = network.look(source[:again], evidence[:again])  # type: ignore[operator]
+                evidence = torch.cat((seen.float().clamp(0, 1), evidence[again:]))
+        image = network.look(source, evidence)  # type: ignore[operator]
+        with torch.autocast(image.device.type, enabled=False):
             return picture_loss(image, target, self.recipe.losses)
+
+    def shown(self, denoised: Tensor, degraded: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The photos and the pictures so far, as the second look is shown them."""
+        seeds = batch["seeds"]
+        composed = with_better_faces(denoised, batch["target"], seeds)
+        drop_source = Draws(seeds, stream=37).chance(self.recipe.options["drop_source"])
+        return torch.where(drop_source.view(-1, 1, 1, 1), composed, degraded), composed
 
     def score(self, network: nn.Module) -> dict[str, float]:
         """Scores of denoise and refine at x1, as `Samples.score` has them; `again` looks twice."""
+        return self.score_both(self.denoiser, network)
+
+    def score_both(self, denoiser: Denoiser, network: nn.Module) -> dict[str, float]:
+        """As `score`, behind any denoiser."""
 
         def both(degraded: Tensor) -> Tensor:
-            image = self.denoiser.picture(degraded).clamp(0, 1)
+            image = denoiser.picture(degraded).clamp(0, 1)
             for _ in range(2 if self.recipe.options.get("again") else 1):
                 image = network.look(degraded, image).clamp(0, 1)  # type: ignore[operator]
             return image

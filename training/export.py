@@ -10,9 +10,11 @@ measured.
 import argparse
 import csv
 import datetime
+import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 import torch
@@ -21,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from restorecli.manifest import MANIFEST, SUFFIX, ManifestEntry, read_manifest, sha256
-from restorecli.weights import read_header
+from restorecli.weights import METADATA_KEY, read_header
 
 COMMENT = "# Written by training/export.py; sha256 and bytes are checked when a file is loaded."
 
@@ -48,7 +50,8 @@ def export(
         commit: Of the code that trained it.
         keep: Share of the weights in `folder` in the mean of those and the run's. A run that began
             from them and learnt one thing at the cost of another keeps most of both (Wortsman et
-            al. 2022, "Robust fine-tuning of zero-shot models").
+            al. 2022, "Robust fine-tuning of zero-shot models"). The config is then that of the
+            weights in `folder`: a run may learn with windows that nobody else works with.
 
     Returns:
         The entry that was written.
@@ -78,8 +81,8 @@ def export(
 
 def _ship(source: Path, target: Path, keep: float) -> None:
     """Copy weights in float16: half the bytes, and pictures that differ by 65 dB at least."""
-    values, header = _read(source)
-    before = _read(target)[0] if keep else values
+    values, about = _read(source)
+    before, earlier = _read(target) if keep else (values, about)
     if {name: value.shape for name, value in before.items()} != {
         name: value.shape for name, value in values.items()
     }:
@@ -87,12 +90,15 @@ def _ship(source: Path, target: Path, keep: float) -> None:
     for name, value in values.items():
         if value.is_floating_point():
             values[name] = torch.lerp(value.float(), before[name].float(), keep).half()
-    save_file(values, target, header)
+    about["config"] = earlier["config"]
+    save_file(values, target, {METADATA_KEY: json.dumps(about, sort_keys=True, allow_nan=False)})
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors of a file by name, and what its header says of them."""
     with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        about = json.loads(file.metadata()[METADATA_KEY])
+        return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
 
 
 def last_validation(log: Path) -> dict[str, float]:

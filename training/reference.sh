@@ -126,3 +126,11 @@ for kind in checked striped clothing tiles bricks grille blinds curtain facade f
 done
 train residual_inspector/3-textures --denoiser weights --start weights
 ship residual_inspector/3-textures --keep 0.3
+
+# both looks at once, from the mean of the shipped step 1 and one that learnt longer
+train denoiser/15-wider-windows-longer --start weights
+cp -r weights runs/mean
+ship denoiser/15-wider-windows-longer --weights runs/mean --keep 0.5
+train both_looks/1-together --denoiser runs/mean
+ship both_looks/1-together --name denoiser --keep 0.5
+ship both_looks/1-together --name second_look --keep 0.5

@@ -1,5 +1,6 @@
 """Export: the file arrives whole, the manifest describes it, other entries stay."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from safetensors.torch import load_file
 
 from restorecli import weights
 from restorecli.manifest import read_manifest, verify
+from restorecli.networks.denoiser import Denoiser
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
+from tests.support.tiny import DENOISER
 from training import export
 
 
@@ -60,6 +63,19 @@ def test_a_share_of_what_was_shipped_can_be_kept(run: Path, tmp_path: Path) -> N
     with pytest.raises(ValueError, match="is another network than"):
         export.export(run, target.parent, **about, keep=0.25)  # type: ignore[arg-type]
     assert target.read_bytes() == whole
+
+
+def test_with_a_share_kept_the_config_is_that_of_what_was_shipped(tmp_path: Path) -> None:
+    """A run may have learnt with other windows: the values are the mean's, the config is not."""
+    run, target = tmp_path / "runs" / "denoiser" / "2-wide", tmp_path / "w"
+    shipped, wide = Denoiser(DENOISER), Denoiser(replace(DENOISER, window=4 * DENOISER.window))
+    weights.save(shipped, "denoiser", target / "denoiser.safetensors", {"seed": 1})
+    weights.save(wide, "denoiser", run / "denoiser.safetensors", {"seed": 2})
+    export.export(run, target, name="denoiser", data="d", scores={}, commit="c", keep=0.5)
+    assert weights.load(Denoiser, "denoiser", folder=target).config == shipped.config
+    assert weights.read_header(target / "denoiser.safetensors").recipe == {"seed": 2}
+    export.export(run, target, name="denoiser", data="d", scores={}, commit="c")
+    assert weights.load(Denoiser, "denoiser", folder=target).config == wide.config
 
 
 def test_a_run_without_a_log_has_no_validation(tmp_path: Path) -> None:

@@ -229,7 +229,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--embedder", type=Path, default=MEASURES, help="folder of its weights")
     parser.add_argument("--weights", type=Path, help="folder of all steps' weights")
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
-    parser.add_argument("--out", type=Path, required=True, help="folder of what is restored")
+    parser.add_argument("--out", type=Path, required=True, help="folder of what is restored, by "
+                        "weights and precision")  # fmt: skip
     parser.add_argument("--count", type=int, default=0, help="photos of each set; 0 for all")
     parser.add_argument("--sheet", type=Path, help="picture of faces of the last set: as they came "
                         "| steps 1 and 3 | steps 1 to 3 | clean")  # fmt: skip
@@ -239,7 +240,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     restorer = Restorer.load(
         device=str(arguments.device), precision=arguments.precision, folder=arguments.weights
     )
-    print(f"weights {weights.set_hash(arguments.weights)[:12]}")
+    of = weights.set_hash(arguments.weights)[:12]
+    out = arguments.out / f"{of}-{arguments.precision}"  # nothing that other weights made
+    print(f"weights {of}")
     embedder = weights.load(Embedder, "embedder", folder=arguments.embedder)
     sets = {}
     if arguments.set:
@@ -250,15 +253,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             items = held_out_set(pool, arguments.faces, scale, arguments.count)
             sets[f"held-out-x{scale}"] = items
     for name, items in sets.items():
-        restore(restorer, items, arguments.out / name)
+        restore(restorer, items, out / name)
         with torch.inference_mode():
-            measured = measure(kept(arguments.out / name), embedder)
+            measured = measure(kept(out / name), embedder)
         print(f"\n{name}: {len(measured.sources)} faces\n\n{table(measured)}")
         print(f"\n{group_table(measured)}", flush=True)
     if arguments.sheet:
         lines = arguments.shown.read_text("utf-8").splitlines()
         names = {line for line in lines if not line.startswith("#")}
-        sheet(kept(arguments.out / name), names).save(arguments.sheet, quality=85)
+        sheet(kept(out / name), names).save(arguments.sheet, quality=85)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from restorecli import weights
-from restorecli.pipeline import Restorer
+from restorecli.pipeline import Restoration, Restorer
 from tests.support.tiny import tiny_restorer
 from tests.training.conftest import CPU, EYES_AND_MOUTH, FACE_BOX
 from training.data.photo_pool import PhotoPool
@@ -160,3 +161,22 @@ def test_the_command(
     assert "labelled-x1: 1 faces" in said
     assert "| women | 1 |" in said
     assert "| men |" not in said
+
+
+def test_what_other_weights_made_is_not_measured(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Restorer, "load", lambda **_: tiny_restorer())
+    weights.save(Embedder(TINY), "embedder", tmp_path / "embedder.safetensors", {})
+    arguments = ["--set", str(folder), "--embedder", str(tmp_path), "--out", str(tmp_path / "out")]
+    restored, way = [], Restorer.restore
+
+    def restore_and_count(*arguments: Any, **options: Any) -> Restoration:  # noqa: ANN401
+        restored.append(1)
+        return way(*arguments, **options)
+
+    monkeypatch.setattr(Restorer, "restore", restore_and_count)
+    for expected, of in ((2, "a"), (2, "a"), (4, "b")):
+        monkeypatch.setattr(weights, "set_hash", lambda _folder, of=of: of * 64)
+        face_groups.main(arguments)
+        assert len(restored) == expected

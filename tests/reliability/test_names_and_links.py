@@ -148,7 +148,7 @@ def test_targets_that_are_links(capsys: pytest.CaptureFixture[str]) -> None:
 def test_two_batches_into_one_target_at_once(tmp_path: Path) -> None:
     """Each photo is there once and whole; who comes second counts it as skipped."""
     photos(Path("in"), 24)
-    words = ["batch", "in", "-o", "out", "--skip-existing", "--json", "--quiet"]
+    words = ["batch", "in", "-o", "out", *SMALL, "--skip-existing", "--json", "--quiet"]
     runs = [started("tests.reliability.commands", words, cwd=tmp_path) for _ in range(2)]
     answers = [run.communicate() for run in runs]
     for run, (_, messages) in zip(runs, answers, strict=True):

@@ -23,6 +23,7 @@ SETTINGS = {
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     "RAY_health_check_failure_threshold": "1000",  # a busy machine is not a dead one
 }
 
@@ -52,7 +53,7 @@ def running(monkeypatch: pytest.MonkeyPatch, *, processors: int = 2) -> Iterator
     try:
         yield _address(head)
     finally:
-        head.send_signal(signal.SIGINT)  # its children end with it
+        head.terminate()  # its children end with it; SIGINT is ignored in a background
         try:
             head.communicate(timeout=60)
         except subprocess.TimeoutExpired:

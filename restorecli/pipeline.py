@@ -314,7 +314,8 @@ class Restorer:
                 correct_colours(image, source, longest_period=period)
             if done is not None:
                 clock.seconds["denoise"] += done.seconds
-            light = options.light if gains is None else "off"
+            asks = gains is None and decision.may_hide_darkness(options)
+            light = options.light if asks else "off"
             again = estimate(image, self.relighter, light, options.strength, again=True)
             if again is not None:  # the pattern was light, the photo is not
                 gains, source = again, lit(source, again)

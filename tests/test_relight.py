@@ -214,6 +214,34 @@ def test_a_dark_photo_under_a_light_pattern_is_made_light_without_it(
     assert doubting.decide(dark).relit
 
 
+@pytest.mark.parametrize(
+    ("pattern", "noise", "denoise", "relit"),
+    [
+        (0.95, 0.0, "auto", True),
+        (0.0, 0.95, "auto", True),
+        (0.8, 0.3, "auto", False),
+        (0.8, 0.3, "on", True),
+    ],
+)
+def test_only_where_a_pattern_is_sure_a_photo_is_dark_without_it(
+    restorer: Restorer,
+    monkeypatch: pytest.MonkeyPatch,
+    pattern: float,
+    noise: float,
+    denoise: Literal["auto", "on"],
+    relit: bool,
+) -> None:
+    """Else what was taken away may have been white letters on black."""
+    lighter = replace(restorer, relighter=certain_relighter(dark=True))
+    monkeypatch.setattr(Denoiser, "picture", lambda _, tile: tile * 0.1)
+    found = Inspection(pattern=pattern, noise=noise, printed=0.0)
+    monkeypatch.setattr("restorecli.pipeline.inspect", lambda *_, **__: found)
+    source = photo(48, 40).replaced(photo(48, 40).pixels | 192)
+    restored = lighter.restore(source, Options(denoise=denoise))
+    assert restored.presence == 1
+    assert restored.relit == relit
+
+
 @pytest.mark.parametrize("denoise", ["auto", "on"])
 def test_what_a_pattern_alone_made_dark_is_not_made_light(
     restorer: Restorer, monkeypatch: pytest.MonkeyPatch, denoise: Literal["auto", "on"]

@@ -11,6 +11,7 @@ from restorecli.inspection.work_size import WORK_FACTORS, work_factor
 from restorecli.options import Options
 
 RESTORING = frozenset({"denoise", "faces", "refine"})  # steps that do more than light and enlarge
+SURE = 0.9  # probability from which on a pattern or noise is surely there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,13 @@ class Decision:
     def done(self) -> Denoised | None:
         """Step 1 as far as it need not be done again: not, if the work is done at another size."""
         return self.denoised if self.work_factor == 1 and "denoise" in self.stages else None
+
+    def may_hide_darkness(self, options: Options) -> bool:
+        """Whether what lies over a photo may be why it looks light: only if it is surely there.
+
+        Else white letters on black, say, that were taken for a pattern.
+        """
+        return options.denoise == "on" or self.inspection is None or self.inspection.odds >= SURE
 
     def passes(self, options: Options) -> int:
         """How often all tiles of the photo are run over: step 1, and what refines and enlarges."""

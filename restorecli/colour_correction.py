@@ -6,7 +6,8 @@ pattern may darken, fade or tint all of it alike, it cannot turn green into beig
 
     result + G(T(source) − result)     G: Gaussian blur, T: one line a channel, for all pixels
 
-Kin: the wavelet colour correction of StableSR (Wang et al. 2023), where T is the identity.
+The line is what the restoration believes; as far as that is not believed, T is the identity, as in
+the wavelet colour correction of StableSR (Wang et al. 2023).
 """
 
 import math
@@ -27,17 +28,30 @@ _ROUNDS = 6  # of the robust fit
 _RIDGE = 1e-4  # variance of values below which a slope of 1 is assumed
 
 
-def correct_colours(image: Canvas, source: ImageSource, *, longest_period: float = 0.0) -> None:
+def correct_colours(
+    image: Canvas, source: ImageSource, longest_period: float = 0.0, *, believed: float = 1.0
+) -> None:
     """Give a restored picture the large-scale colours of the photo, in place.
 
     Args:
         image: Restored, sRGB in [0, 1]; a canvas that does not round may leave it a little.
         source: The photo as it came, of the same size.
         longest_period: Of the waves that were found, in pixels; 0 for none.
+        believed: Share in [0, 1] of the change of tone that is taken from the restored picture;
+            with 0 all large-scale colour is the photo's.
     """
-    sigma = max(SIGMA, PERIODS * longest_period) / CELL
-    restored, photo = (_blurred(_cells(picture), sigma) for picture in (image, source))
-    _add(image, toned(photo, restored) - restored)
+    restored, photo = (large_scale(picture, longest_period) for picture in (image, source))
+    _add(image, torch.lerp(photo, toned(photo, restored), believed) - restored)
+
+
+def large_scale(picture: ImageSource, longest_period: float = 0.0) -> Float[Tensor, "1 3 h w"]:
+    """Mean colours of a picture's squares of `CELL`² pixels, blurred by a Gaussian.
+
+    Args:
+        picture: In [0, 1].
+        longest_period: As of `correct_colours`.
+    """
+    return _blurred(_cells(picture), max(SIGMA, PERIODS * longest_period) / CELL)
 
 
 def toned(

@@ -23,6 +23,7 @@ SUFFIX = ".safetensors"
 NETWORKS = (
     "inspector",
     "residual_inspector",
+    "tone_inspector",
     "denoiser",
     "relighter",
     "retinaface",

@@ -46,6 +46,7 @@ from restorecli.faces.restore import (
 from restorecli.inspection.decision import Decision, decide
 from restorecli.inspection.presence import Inspection, inspect, middle
 from restorecli.inspection.residual import SecondOpinion
+from restorecli.inspection.tone import believed_tone
 from restorecli.inspection.work_size import LARGEST_UPSCALE, at_scale, mixed, reduced
 from restorecli.networks.blocks import fold_batch_norms
 from restorecli.networks.denoiser import Denoiser
@@ -56,6 +57,7 @@ from restorecli.networks.inspector import Inspector, ResidualInspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
+from restorecli.networks.tone_inspector import ToneInspector
 from restorecli.options import Options, StageImage
 from restorecli.photo import Photo
 from restorecli.relight import estimate, lighten, lit
@@ -123,6 +125,7 @@ class Restorer:
         inspector: Says whether there is anything to restore; stays on the CPU.
         residual_inspector: Says it again, where something was seen, by what the denoiser takes
             away; likewise.
+        tone_inspector: Says how far to believe the denoiser's change of tone; likewise.
         denoiser: Takes the pattern away.
         relighter: Says how a dark photo is made light; stays on the CPU, where the photo is.
         detector: Finds faces.
@@ -138,6 +141,7 @@ class Restorer:
 
     inspector: Inspector
     residual_inspector: ResidualInspector
+    tone_inspector: ToneInspector
     denoiser: Denoiser
     relighter: Relighter
     detector: RetinaFace
@@ -181,6 +185,7 @@ class Restorer:
         return cls(
             inspector=weights.load(Inspector, "inspector", folder=folder),
             residual_inspector=weights.load(ResidualInspector, "residual_inspector", folder=folder),
+            tone_inspector=weights.load(ToneInspector, "tone_inspector", folder=folder),
             denoiser=load(Denoiser, "denoiser"),
             relighter=weights.load(Relighter, "relighter", folder=folder),
             detector=load(RetinaFace, "retinaface"),
@@ -236,7 +241,7 @@ class Restorer:
     def inspect(self, photo: Photo) -> Inspection:
         """Say what lies over a photo, judged by its middle, made light if it is too dark to see."""
         inspection = self.decide(photo).inspection
-        assert inspection is not None  # the default options look
+        assert inspection is not None
         return inspection
 
     def decide(self, photo: Photo, options: Options | None = None) -> Decision:
@@ -310,8 +315,8 @@ class Restorer:
                     image = PixelCanvas.of(strips, source.height, source.width)
                 else:
                     image = done.image.copy()
-                period = decision.longest_period / factor
-                correct_colours(image, source, longest_period=period)
+                share = believed_tone(self.tone_inspector, source, image)
+                correct_colours(image, source, decision.longest_period / factor, believed=share)
             if done is not None:
                 clock.seconds["denoise"] += done.seconds
             asks = gains is None and decision.may_hide_darkness(options)

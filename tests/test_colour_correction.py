@@ -1,5 +1,7 @@
 """Large-scale colour is the source's, up to one line a channel; fine detail is the result's."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from restorecli.colour_correction import correct_colours
+from restorecli.colour_correction import correct_colours, large_scale
 from restorecli.tiling.sources import TensorSource
 
 
@@ -19,11 +21,20 @@ def smooth(seed: int, height: int, width: int) -> torch.Tensor:
 
 
 def corrected_copy(
-    image: torch.Tensor, photo: torch.Tensor, *, longest_period: float = 0.0
+    image: torch.Tensor,
+    photo: torch.Tensor,
+    *,
+    longest_period: float = 0.0,
+    believed: float = 1.0,
 ) -> torch.Tensor:
     """A copy of the picture with the photo's colours."""
     result = image.clone()
-    correct_colours(TensorSource(result), TensorSource(photo), longest_period=longest_period)
+    correct_colours(
+        TensorSource(result),
+        TensorSource(photo),
+        longest_period=longest_period,
+        believed=believed,
+    )
     return result
 
 
@@ -87,3 +98,34 @@ def test_a_pattern_that_was_taken_away_does_not_come_back(
     corrected = corrected_copy(clean, photo, longest_period=period)
     middle = (corrected - clean)[..., 80:-80, 80:-80]
     assert middle.abs().max() < 0.05 * amplitude + 0.004
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    height=sides,
+    width=sides,
+    seed=st.integers(0, 99),
+    slope=st.floats(0.7, 1.3),
+    offset=st.floats(-0.2, 0.2),
+    period=st.sampled_from((0.0, 40.0)),
+)
+def test_a_change_of_tone_is_taken_as_far_as_it_is_believed(
+    height: int, width: int, seed: int, slope: float, offset: float, period: float
+) -> None:
+    photo = smooth(seed, height, width)
+    detail = torch.randn(photo.shape, generator=torch.Generator().manual_seed(seed)) * 0.02
+    changed = slope * photo + offset + detail
+    shares = (0.0, 0.25, 1.0)
+    results = [
+        corrected_copy(changed, photo, longest_period=period, believed=share) for share in shares
+    ]
+    assert torch.equal(results[2], corrected_copy(changed, photo, longest_period=period))
+    expected = results[0] + (results[2] - results[0]) * 0.25
+    torch.testing.assert_close(results[1], expected, atol=1e-5, rtol=0)
+    for one, other in itertools.combinations(results, 2):  # of the tone alone
+        flat = one - other
+        rough = flat - F.avg_pool2d(flat, 3, 1, 1, count_include_pad=False)
+        assert rough.abs().max() < 0.01
+    if min(height, width) >= 64:
+        left, goal = (large_scale(TensorSource(one), period) for one in (results[0], photo))
+        assert (left - goal).abs().mean() < 0.01

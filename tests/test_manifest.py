@@ -92,6 +92,7 @@ def test_verify_tells_every_state(tmp_path: Path) -> None:
     assert {name: file.status for name, file in files.items()} == {
         "inspector": "missing",
         "residual_inspector": "missing",
+        "tone_inspector": "missing",
         "denoiser": "ok",
         "relighter": "missing",
         "retinaface": "missing",

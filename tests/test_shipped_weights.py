@@ -17,11 +17,13 @@ from restorecli.networks.inspector import Inspector, ResidualInspector
 from restorecli.networks.orsnet import ORSNet
 from restorecli.networks.relighter import Relighter
 from restorecli.networks.retinaface import RetinaFace
+from restorecli.networks.tone_inspector import ToneInspector
 from restorecli.tiling.grid import TILE_OF_MANY, TILE_OF_SEVERAL
 
 CLASSES: dict[str, type[nn.Module]] = {
     "inspector": Inspector,
     "residual_inspector": ResidualInspector,
+    "tone_inspector": ToneInspector,
     "denoiser": Denoiser,
     "relighter": Relighter,
     "retinaface": RetinaFace,

@@ -134,3 +134,7 @@ ship denoiser/15-wider-windows-longer --weights runs/mean --keep 0.5
 train both_looks/1-together --denoiser runs/mean
 ship both_looks/1-together --name denoiser --keep 0.5
 ship both_looks/1-together --name second_look --keep 0.5
+
+# how far step 1's change of tone is to be believed
+train tone_inspector/1-first --denoiser weights
+ship tone_inspector/1-first

@@ -27,6 +27,7 @@ from training.tasks.inspector import InspectorTask, ResidualInspectorTask
 from training.tasks.orsnet import ORSNetTask, deepened
 from training.tasks.refiner import RefinerTask
 from training.tasks.relighter import RelighterTask
+from training.tasks.tone import ToneInspectorTask
 
 ON_FACES = ("retinaface", "face_refiner", "embedder", "face_prior", "face_vae")
 # Their samples can be made apart from the network
@@ -46,8 +47,9 @@ def make_task(
     """The task that a recipe names.
 
     Args:
-        recipe: One of denoiser, inspector, residual_inspector, second_look, both_looks, orsnet,
-            relighter, retinaface, face_refiner, embedder, face_prior and face_vae.
+        recipe: One of denoiser, inspector, residual_inspector, tone_inspector, second_look,
+            both_looks, orsnet, relighter, retinaface, face_refiner, embedder, face_prior and
+            face_vae.
         pool: Photos.
         denoiser_folder: Of the denoiser's weights, which the upscaler and the second look stand on
             and the two that find faces look through; for these of the relighter's as well, for
@@ -68,6 +70,8 @@ def make_task(
         return InspectorTask(recipe, pool)
     if recipe.network == "residual_inspector":
         return ResidualInspectorTask(recipe, pool, denoiser_folder)
+    if recipe.network == "tone_inspector":
+        return ToneInspectorTask(recipe, pool, denoiser_folder)
     if recipe.network == "orsnet":
         return ORSNetTask(recipe, pool, denoiser_folder)
     if recipe.network == "second_look":
@@ -89,7 +93,7 @@ def make_task(
         return task(recipe, pool, faces, denoiser_folder, cache.with_name("denoised-scenes"))
     raise ValueError(
         f"{recipe.network}: this command trains denoiser, inspector, residual_inspector, "
-        f"second_look, both_looks, orsnet, relighter, {', '.join(ON_FACES)}"
+        f"tone_inspector, second_look, both_looks, orsnet, relighter, {', '.join(ON_FACES)}"
     )
 
 

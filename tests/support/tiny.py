@@ -14,6 +14,7 @@ from restorecli.networks.inspector import Inspector, InspectorConfig, ResidualIn
 from restorecli.networks.orsnet import ORSNet, ORSNetConfig
 from restorecli.networks.relighter import Relighter, RelighterConfig
 from restorecli.networks.retinaface import RetinaFace, RetinaFaceConfig
+from restorecli.networks.tone_inspector import ToneInspector, ToneInspectorConfig
 from restorecli.photo import Photo
 from restorecli.pipeline import Restorer
 
@@ -42,6 +43,7 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
         second_look=GuidedDenoiser(DENOISER),
         upscaler=ORSNet(ORSNET),
         residual_inspector=ResidualInspector(INSPECTOR),
+        tone_inspector=ToneInspector(ToneInspectorConfig(hidden=4)),
         device=torch.device("cpu"),
         precision=precision,
     )
@@ -53,6 +55,7 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
     for part in (
         "inspector",
         "residual_inspector",
+        "tone_inspector",
         "denoiser",
         "relighter",
         "detector",
@@ -70,6 +73,7 @@ def save(restorer: Restorer, folder: Path) -> None:
     for name, network in (
         ("inspector", restorer.inspector),
         ("residual_inspector", restorer.residual_inspector),
+        ("tone_inspector", restorer.tone_inspector),
         ("denoiser", restorer.denoiser),
         ("relighter", restorer.relighter),
         ("retinaface", restorer.detector),

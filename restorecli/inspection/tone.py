@@ -14,8 +14,8 @@ from restorecli.networks.tone_inspector import ToneInspector, statistics
 from restorecli.tiling.sources import ImageSource
 
 # Probability that it is right, below and above which none or all of it is taken: low, as a raster
-# darkens a photo by far more than step 1 errs where there is none
-NONE, ALL = 0.2, 0.5
+# darkens a photo by far more than step 1 errs where there is none, and a cast is seen
+NONE, ALL = 0.1, 0.2
 
 
 def believed_tone(inspector: ToneInspector, source: ImageSource, denoised: ImageSource) -> float:

@@ -49,6 +49,7 @@ def tiny_restorer(*, precision: torch.dtype = torch.float32) -> Restorer:
     )
     for judge in (inspector, restorer.residual_inspector):  # there is something to restore
         torch.nn.init.constant_(judge.decide[-1].bias, 4.0)  # type: ignore[arg-type]
+    torch.nn.init.constant_(restorer.tone_inspector.decide.bias, 9.0)  # its tone was changed
     fusions = (restorer.face_pair.fuse_small, restorer.face_pair.fuse_large)
     for head in (*restorer.upscaler.heads.values(), *fusions):
         torch.nn.init.normal_(head.weight, std=0.05)  # type: ignore[arg-type]

@@ -241,7 +241,7 @@ class Restorer:
     def inspect(self, photo: Photo) -> Inspection:
         """Say what lies over a photo, judged by its middle, made light if it is too dark to see."""
         inspection = self.decide(photo).inspection
-        assert inspection is not None
+        assert inspection is not None  # the default options look
         return inspection
 
     def decide(self, photo: Photo, options: Options | None = None) -> Decision:

@@ -18,12 +18,12 @@ from training.data.everyday import untouched, wear
 from training.data.photo_pool import PhotoPool
 from training.data.samples import Samples
 from training.engine.recipe import Phase, Recipe
+from training.tasks.inspector import HELD_OUT_SEEDS
 
 NAMES = (*FAMILIES, "none")
 SHARES = torch.linspace(0, 1, 11)  # of the change of tone, of which the error is known
 TYPICAL, MOST = 4 / 255, 3.0  # gain or loss that counts once, and how often one may count
 STANDARD = 128  # samples whose statistics stand for those of all
-HELD_OUT_SEEDS = 10**9
 Told = Float[Tensor, "n 82"]
 Truth = Float[Tensor, "n t"]
 
@@ -132,19 +132,18 @@ def truths(
     pair: Degraded, photo: Float[Tensor, "n 3 h w"], denoised: Float[Tensor, "n 3 h w"]
 ) -> Truth:
     """Error of large-scale colour with each of `SHARES`, in [0, 1]; number of the family."""
-    numbers = torch.tensor([NAMES.index(name) for name in pair.family], device=photo.device)
+    numbers = torch.tensor([NAMES.index(name) for name in pair.family])
     errors = [tone_errors(*one) for one in zip(photo, denoised, pair.target, strict=True)]
-    return torch.cat((torch.stack(errors), numbers[:, None]), 1)
+    return torch.cat((torch.stack(errors), numbers[:, None]), 1).to(photo.device)
 
 
 def tone_errors(
     photo: Float[Tensor, "3 h w"], denoised: Float[Tensor, "3 h w"], clean: Float[Tensor, "3 h w"]
 ) -> Float[Tensor, " shares"]:
-    """Mean distance from the clean large-scale colour with each of `SHARES` of the change."""
+    """Mean distance from the clean large-scale colour with each of `SHARES`, on the CPU."""
     came, left, goal = (large_scale(TensorSource(one[None])) for one in (photo, denoised, clean))
     change = toned(came, left) - came
-    shares = SHARES.to(photo.device).view(-1, 1, 1, 1)
-    return (came + shares * change - goal).abs().mean((1, 2, 3))
+    return (came + SHARES.view(-1, 1, 1, 1) * change - goal).abs().mean((1, 2, 3))
 
 
 def expected_error(

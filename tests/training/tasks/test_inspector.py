@@ -3,10 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from restorecli import weights
 from restorecli.networks.denoiser import Denoiser, DenoiserConfig
@@ -20,17 +18,6 @@ from training.tasks.inspector import InspectorTask, ResidualInspectorTask
 CPU = torch.device("cpu")
 STEPS = 240
 CONFIG = {"side": 32, "widths": (4, 4, 8, 8), "spectral_widths": (4, 4, 8, 8), "hidden": 8}
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> PhotoPool:
-    folder = tmp_path_factory.mktemp("photos")
-    generator = np.random.default_rng(0)
-    for number in (*range(20), 96, 198, 209):  # the last three are held out by their hashes
-        coarse = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-        large = Image.fromarray(coarse).resize((160, 160), Image.Resampling.BICUBIC)
-        large.save(folder / f"{number}.png")
-    return PhotoPool.open(folder, folder / "pool", CPU)
 
 
 def recipe(steps: int) -> Recipe:

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from restorecli import weights
 from restorecli.degrade import Degraded
@@ -30,17 +29,6 @@ from training.tasks.tone import (
 CPU = torch.device("cpu")
 CONFIG = {"hidden": 16}
 STEPS = 200
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> PhotoPool:
-    folder = tmp_path_factory.mktemp("photos")
-    generator = np.random.default_rng(0)
-    for number in (*range(20), 96, 198, 209):  # the last three are held out by their hashes
-        coarse = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-        large = Image.fromarray(coarse).resize((160, 160), Image.Resampling.BICUBIC)
-        large.save(folder / f"{number}.png")
-    return PhotoPool.open(folder, folder / "pool", CPU)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from training.data.photo_pool import PhotoPool
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> PhotoPool:
+def soft_pool(tmp_path_factory: pytest.TempPathFactory) -> PhotoPool:
     """Soft spots of colour, three pictures of them held out."""
     folder = tmp_path_factory.mktemp("photos")
     generator = np.random.default_rng(0)

@@ -30,8 +30,8 @@ def recipe(steps: int) -> Recipe:
     )  # fmt: skip
 
 
-def test_it_learns_to_see_patterns(pool: PhotoPool, tmp_path: Path) -> None:
-    task = InspectorTask(recipe(STEPS), pool)
+def test_it_learns_to_see_patterns(soft_pool: PhotoPool, tmp_path: Path) -> None:
+    task = InspectorTask(recipe(STEPS), soft_pool)
     run = Run(task, recipe(STEPS), tmp_path, CPU)
     seeds = sample_seeds(recipe(STEPS), 10**6, 64, CPU)
     phase = Phase(until=1, size=64, batch=64)
@@ -45,13 +45,13 @@ def test_it_learns_to_see_patterns(pool: PhotoPool, tmp_path: Path) -> None:
     assert {"false_alarms", "missed", "held_out_pattern"} <= set(header.split(","))
 
 
-def test_small_pictures_with_nothing_over_them_may_count_more(pool: PhotoPool) -> None:
+def test_small_pictures_with_nothing_over_them_may_count_more(soft_pool: PhotoPool) -> None:
     plain = recipe(1)
     doubting = replace(plain, options={**plain.options, "benefit_of_doubt": 3.0})
     seeds = sample_seeds(plain, 0, 8, CPU)
     losses = []
     for chosen in (plain, doubting):
-        task = InspectorTask(chosen, pool)
+        task = InspectorTask(chosen, soft_pool)
         with torch.no_grad():
             list(task.network.decide.parameters())[-1].fill_(9.0)  # sure of all
             losses.append(
@@ -82,9 +82,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_second_inspector_begins_as_the_first_and_sees_what_is_taken_away(
-    pool: PhotoPool, folder: Path
+    soft_pool: PhotoPool, folder: Path
 ) -> None:
-    task = ResidualInspectorTask(recipe(1), pool, folder)
+    task = ResidualInspectorTask(recipe(1), soft_pool, folder)
     first = weights.load(Inspector, "inspector", folder=folder).state_dict()
     for summary in (task.network.photo, task.network.residual):
         known = summary.state_dict()
@@ -99,9 +99,11 @@ def test_the_second_inspector_begins_as_the_first_and_sees_what_is_taken_away(
         assert task.losses(task.network, seeds, phase)["pattern"] != before["pattern"]
 
 
-def test_the_second_inspector_learns_too(pool: PhotoPool, folder: Path, tmp_path: Path) -> None:
+def test_the_second_inspector_learns_too(
+    soft_pool: PhotoPool, folder: Path, tmp_path: Path
+) -> None:
     doubled = replace(recipe(120), network="residual_inspector")
-    task = ResidualInspectorTask(doubled, pool, folder)
+    task = ResidualInspectorTask(doubled, soft_pool, folder)
     run = Run(task, doubled, tmp_path, CPU)
     seeds, phase = sample_seeds(doubled, 10**6, 64, CPU), Phase(until=1, size=64, batch=64)
     with torch.no_grad():
@@ -115,8 +117,10 @@ def test_the_second_inspector_learns_too(pool: PhotoPool, folder: Path, tmp_path
     )
 
 
-def test_nobody_is_asked_to_see_what_the_denoiser_leaves(pool: PhotoPool, folder: Path) -> None:
-    task = ResidualInspectorTask(recipe(1), pool, folder)
+def test_nobody_is_asked_to_see_what_the_denoiser_leaves(
+    soft_pool: PhotoPool, folder: Path
+) -> None:
+    task = ResidualInspectorTask(recipe(1), soft_pool, folder)
     pair = task.samples.batch(torch.arange(40), 64)
     laid = ~untouched(pair)
     seen = {
@@ -124,7 +128,7 @@ def test_nobody_is_asked_to_see_what_the_denoiser_leaves(pool: PhotoPool, folder
         "all": torch.cat((pair.image, pair.target), 1),
     }
     known = {name: task._truth(pair, pictures)[:, 3:] for name, pictures in seen.items()}
-    plain = InspectorTask(recipe(1), pool)._truth(pair, pair.image)[:, 3:]
+    plain = InspectorTask(recipe(1), soft_pool)._truth(pair, pair.image)[:, 3:]
     assert torch.equal(known["all"], plain)
     assert known["nothing"][laid, 0].sum() < plain[laid, 0].sum()
     assert torch.equal(known["nothing"][~laid], plain[~laid])

@@ -56,8 +56,8 @@ def darkening(_: Denoiser, image: torch.Tensor) -> torch.Tensor:
     return image * 0.7
 
 
-def test_it_begins_with_statistics_of_its_samples(pool: PhotoPool, folder: Path) -> None:
-    task = ToneInspectorTask(recipe(1), pool, folder)
+def test_it_begins_with_statistics_of_its_samples(soft_pool: PhotoPool, folder: Path) -> None:
+    task = ToneInspectorTask(recipe(1), soft_pool, folder)
     told, _ = task._samples(torch.arange(STANDARD), 64)
     scaled = (told - task.network.shipped.middle) / task.network.shipped.spread
     assert scaled.mean(0).abs().max() < 0.01
@@ -68,9 +68,9 @@ def test_it_begins_with_statistics_of_its_samples(pool: PhotoPool, folder: Path)
 
 
 def test_a_sample_is_made_once_and_held_out_photos_are_others(
-    pool: PhotoPool, folder: Path
+    soft_pool: PhotoPool, folder: Path
 ) -> None:
-    task = ToneInspectorTask(recipe(1), pool, folder)
+    task = ToneInspectorTask(recipe(1), soft_pool, folder)
     made = task._made(torch.arange(3), 64)
     kept = task._samples(torch.arange(3), 64)
     for one, other in zip(made, kept, strict=True):
@@ -91,10 +91,10 @@ def test_a_sample_is_made_once_and_held_out_photos_are_others(
 
 
 def test_it_learns_whose_tone_was_changed(
-    pool: PhotoPool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    soft_pool: PhotoPool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Denoiser, "picture", darkening)
-    task = ToneInspectorTask(recipe(STEPS), pool, folder)
+    task = ToneInspectorTask(recipe(STEPS), soft_pool, folder)
     run = Run(task, recipe(STEPS), tmp_path, CPU)
     seeds = sample_seeds(recipe(STEPS), 10**6, 64, CPU)
     phase = Phase(until=1, size=64, batch=64)
@@ -111,11 +111,13 @@ def test_it_learns_whose_tone_was_changed(
     assert shipped.config == ToneInspectorConfig(**CONFIG)
 
 
-def test_the_truth_is_the_error_of_each_share_and_the_family(pool: PhotoPool, folder: Path) -> None:
+def test_the_truth_is_the_error_of_each_share_and_the_family(
+    soft_pool: PhotoPool, folder: Path
+) -> None:
     asked = recipe(1)
     plain = replace(asked, degrade={"plain": 0.0}, sources=(SampleSource(clean=1.0),))
     for chosen, clean in ((asked, False), (plain, True)):
-        task = ToneInspectorTask(chosen, pool, folder)
+        task = ToneInspectorTask(chosen, soft_pool, folder)
         pair = task.samples.batch(torch.arange(6), 64)
         truth = truths(pair, pair.image, pair.image * 0.8)
         assert truth.shape == (6, len(SHARES) + 1)

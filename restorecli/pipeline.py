@@ -11,8 +11,7 @@ A photo in which nothing is found passes denoise, faces and refine untouched. A 
 screen is made smaller first and enlarged to its size at the end.
 
 Between the steps a picture is RGB of 16 bits on the CPU; tiles and crops go to the device as
-float32 in [0, 1].
-A `Restorer` holds networks and nothing else, so nothing of a photo is kept after it.
+float32 in [0, 1]. A `Restorer` holds networks alone: nothing of a photo is kept after it.
 """
 
 import time
@@ -74,7 +73,6 @@ from restorecli.tiling.sources import Canvas, PixelCanvas
 from restorecli.tiling.stage_images import StageImages
 from restorecli.tiling.strips import plain_strips
 
-Image = Float[Tensor, "1 3 h w"]
 PRECISION_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 BYTES_PER_PIXEL = 1600  # peak working memory over the pixels of a tile, at x4
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -92,10 +90,11 @@ class Restoration:
         inspection: What was found to lie over the photo; None if nobody looked.
         presence: How much of the restoration was called for, in [0, 1]; with 0 the photo is left as
             it came, but for light and size. None if nobody looked.
+        believed_tone: How much of the change that the denoiser made to the tone of the whole photo
+            was kept, in [0, 1]; with 0 its tone is its own. None if nothing was denoised.
         work_factor: By how much the photo was made smaller for the work.
         seconds: Wall-clock time of the computation, that of the decision included.
-        stage_seconds: Likewise of `inspect`, which also says whether it is dark, and of each later
-            stage that ran, without what joins tiles.
+        stage_seconds: Likewise of `inspect` and each later stage that ran, without joining tiles.
         device: As in `"cpu"` or `"cuda:0"`.
         precision: `"fp32"` or `"bf16"`.
         steps: The picture after "relit", "denoised" and "composed", if they were asked for.
@@ -111,9 +110,10 @@ class Restoration:
     precision: str
     inspection: Inspection | None = None
     presence: float | None = None
+    believed_tone: float | None = None
     work_factor: int = 1
     stage_seconds: dict[str, float] = field(default_factory=dict)
-    steps: dict[str, Image] = field(default_factory=dict)
+    steps: dict[str, Float[Tensor, "1 3 h w"]] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
 
@@ -123,8 +123,7 @@ class Restorer:
 
     Attributes:
         inspector: Says whether there is anything to restore; stays on the CPU.
-        residual_inspector: Says it again, where something was seen, by what the denoiser takes
-            away; likewise.
+        residual_inspector: Says it again, by what the denoiser takes away; likewise.
         tone_inspector: Says how far to believe the denoiser's change of tone; likewise.
         denoiser: Takes the pattern away.
         relighter: Says how a dark photo is made light; stays on the CPU, where the photo is.
@@ -135,8 +134,7 @@ class Restorer:
         upscaler: Enlarges.
         device: Where tiles and crops are computed.
         precision: What convolutions are computed in.
-        at_once: Photos that are restored at the same time, in threads; each has its share of the
-            free memory.
+        at_once: Photos restored at the same time, in threads, each with its share of the memory.
     """
 
     inspector: Inspector
@@ -307,6 +305,7 @@ class Restorer:
         tiles.expect(source.height, source.width, passes=decision.passes(options))
         faces: tuple[FaceRecord, ...] = ()
         drawn: tuple[DrawnFace, ...] = ()
+        believed: float | None = None
         steps.keep(StageImage.RELIT, source)
         if "denoise" in stages:
             with clock("denoise"):
@@ -315,8 +314,8 @@ class Restorer:
                     image = PixelCanvas.of(strips, source.height, source.width)
                 else:
                     image = done.image.copy()
-                share = believed_tone(self.tone_inspector, source, image)
-                correct_colours(image, source, decision.longest_period / factor, believed=share)
+                believed = believed_tone(self.tone_inspector, source, image)
+                correct_colours(image, source, decision.longest_period / factor, believed=believed)
             if done is not None:
                 clock.seconds["denoise"] += done.seconds
             asks = gains is None and decision.may_hide_darkness(options)
@@ -354,6 +353,7 @@ class Restorer:
             faces=faces,
             inspection=decision.inspection,
             presence=decision.presence if decision.inspection else None,
+            believed_tone=believed,
             work_factor=factor,
             seconds=0.0,
             device=str(self.device),

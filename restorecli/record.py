@@ -56,6 +56,8 @@ class Outcome:
         presence: How much of the restoration was called for, from 0, where neither a repeating
             pattern nor noise was found and the photo was left as it came, to 1. None if nobody
             looked, as without the step denoise.
+        believed_tone: How much of the change that the denoiser made to the tone of the whole photo
+            was kept, in [0, 1]; with 0 its tone is its own. None if nothing was denoised.
         peaks: Waves of the pattern, strongest first: periods in pixels, angles in degrees.
         work_size: Size that the work was done at over that of the photo, as in `"1/2"`.
         faces: What was found and done, largest face first.
@@ -79,6 +81,7 @@ class Outcome:
     precision: str | None = None
     relit: bool | None = None
     presence: float | None = None
+    believed_tone: float | None = None
     peaks: tuple[Peak, ...] = ()
     work_size: str | None = None
     faces: tuple[FaceRecord, ...] = ()
@@ -110,6 +113,7 @@ def restored(
         precision=restoration.precision,
         relit=restoration.relit,
         presence=restoration.presence,
+        believed_tone=restoration.believed_tone,
         peaks=() if inspection is None else inspection.peaks,
         work_size="1" if factor == 1 else f"1/{factor}",
         faces=restoration.faces,
@@ -161,6 +165,8 @@ def sentence(outcome: Outcome) -> str:
     parts = [f"{width}×{height} → {columns}×{rows}"]
     if outcome.presence == 0:
         parts.append("no repeating pattern found")
+    if outcome.believed_tone == 0:
+        parts.append("its own tone kept")
     if outcome.work_size not in (None, "1"):
         parts.append(f"worked on at {outcome.work_size} of its size")
     if outcome.faces:

@@ -1,6 +1,7 @@
 """Tests of what is said about a photo, in JSON and in words."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from restorecli import record
@@ -15,7 +16,7 @@ KEPT = FaceRecord(
 FIELDS = [
     *("source", "target", "status", "error", "page", "height", "width", "scale", "seconds"),
     *("stage_seconds", "device"),
-    *("precision", "relit", "presence", "peaks", "work_size", "faces", "notices"),
+    *("precision", "relit", "presence", "believed_tone", "peaks", "work_size", "faces", "notices"),
 ]
 
 
@@ -77,6 +78,8 @@ def test_sentences() -> None:
     assert record.sentence(outcome) == (
         "a.jpg: 20×10 → 80×40; 1 of 2 faces restored; brightened; 1.3 s on cuda:0, bf16"
     )
+    assert "tone" not in record.sentence(replace(outcome, believed_tone=0.4))
+    assert "; its own tone kept; " in record.sentence(replace(outcome, believed_tone=0.0))
     assert record.face_lines(outcome.faces) == [
         "  face 0: 8×11 px at (2, 3), score 0.88: restored",
         "  face 1: 4×5 px at (0, 0), score 0.70: kept: too small",

@@ -134,6 +134,7 @@ def test_json_is_one_record(restorer: FakeRestorer, capsys: pytest.CaptureFixtur
         "precision": "fp32",
         "relit": False,
         "presence": None,
+        "believed_tone": None,
         "peaks": [],
         "work_size": "1",
         "stage_seconds": {},

@@ -98,9 +98,16 @@ def test_a_photo_keeps_its_tone_where_the_change_is_not_believed(
     source = photo(120, 90)
     options = Options(scale=1, stages=("denoise",), denoise=denoise)
     middle = float(torch.tensor((NONE + ALL) / 2).logit())
-    means = [
-        float(replace(tiny_restorer(), tone_inspector=sure(odds))(source, options).pixels.mean())
+    results = [
+        replace(tiny_restorer(), tone_inspector=sure(odds)).restore(source, options)
         for odds in (-20.0, middle, 20.0)
     ]
+    assert [result.believed_tone for result in results] == pytest.approx([0, 0.5, 1], abs=1e-5)
+    means = [float(result.photo.pixels.mean()) for result in results]
     before = float(source.pixels.mean())
     assert means == pytest.approx([before, 0.75 * before, 0.5 * before], rel=0.01)
+
+
+def test_nothing_is_said_of_the_tone_of_a_photo_that_is_not_denoised() -> None:
+    options = Options(scale=1, stages=())
+    assert tiny_restorer().restore(photo(12, 9), options).believed_tone is None

@@ -16,15 +16,15 @@ from training.engine.recipe import Phase, Recipe, SampleSource
 from training.tasks.inspector import InspectorTask, ResidualInspectorTask
 
 CPU = torch.device("cpu")
-STEPS = 240
+STEPS = 60
 CONFIG = {"side": 32, "widths": (4, 4, 8, 8), "spectral_widths": (4, 4, 8, 8), "hidden": 8}
 
 
 def recipe(steps: int) -> Recipe:
     return Recipe(
         network="inspector", config=CONFIG, steps=steps, warmup=5, validation=8,
-        learning_rate=1e-2, optimizer="muon",
-        phases=(Phase(until=1, size=64, batch=8),), precision="fp32",
+        learning_rate=3e-2, optimizer="muon",
+        phases=(Phase(until=1, size=64, batch=16),), precision="fp32",
         degrade={"families": ("sine", "lines"), "mild": 0.0}, sources=(SampleSource(clean=0.4),),
         options={"kept": 4000},
     )  # fmt: skip
@@ -102,13 +102,13 @@ def test_the_second_inspector_begins_as_the_first_and_sees_what_is_taken_away(
 def test_the_second_inspector_learns_too(
     soft_pool: PhotoPool, folder: Path, tmp_path: Path
 ) -> None:
-    doubled = replace(recipe(120), network="residual_inspector")
+    doubled = replace(recipe(STEPS), network="residual_inspector")
     task = ResidualInspectorTask(doubled, soft_pool, folder)
     run = Run(task, doubled, tmp_path, CPU)
     seeds, phase = sample_seeds(doubled, 10**6, 64, CPU), Phase(until=1, size=64, batch=64)
     with torch.no_grad():
         before = float(task.losses(run.network, seeds, phase)["pattern"])
-    run.go(every=120)
+    run.go(every=STEPS)
     with torch.no_grad():
         after = float(task.losses(run.network, seeds, phase)["pattern"])
     assert after < before - 0.05

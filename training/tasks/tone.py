@@ -98,6 +98,7 @@ class ToneInspectorTask:
         seeds = torch.arange(self.recipe.validation, device=device) + HELD_OUT_SEEDS
         told, truth = self._samples(seeds, self.recipe.phases[-1].size)
         errors, ends = truth[:, :-1], truth[:, [0, -2]]
+        network.eval()
         with torch.inference_mode():
             believed = expected_error(errors, share_of(network(told)[0]))
         means = {

@@ -86,8 +86,9 @@ def test_a_sample_is_made_once_and_held_out_photos_are_others(
     task._samples(torch.arange(3), 64)
     task.losses(task.network, torch.arange(240, 243), Phase(until=1, size=64, batch=3))
     assert asked == []
-    task.score(task.network)
+    scores = task.score(task.network)
     assert asked == [True]
+    assert task.score(task.network) == scores  # nothing is dropped there
 
 
 def test_it_learns_whose_tone_was_changed(

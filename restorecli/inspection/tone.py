@@ -15,7 +15,7 @@ from restorecli.tiling.sources import ImageSource
 
 # Probability that it is right, below and above which none or all of it is taken: low, as a raster
 # darkens a photo by far more than step 1 errs where there is none, and a cast is seen
-NONE, ALL = 0.3, 0.7
+NONE, ALL = 0.3, 0.6
 
 
 def believed_tone(inspector: ToneInspector, source: ImageSource, denoised: ImageSource) -> float:

@@ -136,5 +136,6 @@ ship both_looks/1-together --name denoiser --keep 0.5
 ship both_looks/1-together --name second_look --keep 0.5
 
 # how far step 1's change of tone is to be believed
-train tone_inspector/1-first --denoiser weights
-ship tone_inspector/1-first
+train tone_inspector/1-first --denoiser weights # its bounds, 0.1 and 0.2, were others
+train tone_inspector/2-more --denoiser weights
+ship tone_inspector/2-more
